@@ -1,0 +1,181 @@
+//! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
+
+// pending: mod discover;
+// pending: mod folder;
+// pending: mod index;
+pub mod model_config;
+pub mod names;
+// pending: mod open;
+pub mod quantization;
+// pending: mod tied;
+// pending: mod weight_sets;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
+pub use names::{Naming, Role};
+pub use quantization::{Part, Quantization};
+
+use crate::error::Error;
+use crate::format::{Container, Format, TensorInfo};
+use crate::source::Identity;
+
+/// One file of a checkpoint whose header was read.
+#[derive(Debug, Clone)]
+pub struct CheckpointFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// As reports name it: relative to the folder asked for, with `/`.
+    pub name: String,
+    /// What its header says.
+    pub container: Container,
+    /// Its state when the header was read.
+    pub identity: Option<Identity>,
+}
+
+/// One of the alternative copies of a component.
+#[derive(Debug, Clone)]
+pub struct WeightSet {
+    /// What tells it from its alternatives: `model`, `consolidated`, `Q4_K_M`, `fp16`.
+    pub name: String,
+    /// Indices into [`Checkpoint::files`].
+    pub files: Vec<usize>,
+    /// Sum of its tensors' bytes.
+    pub tensor_bytes: u64,
+    /// Whether it is the one that totals are made of.
+    pub selected: bool,
+}
+
+/// A part of a repo that is needed beside others: text model, vision projector, unet, adapter.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// `model`, or the folder or kind it is known by: `unet`, `text_encoder`, `mmproj`, `adapter`.
+    pub name: String,
+    /// Its alternative copies; exactly one is selected.
+    pub weight_sets: Vec<WeightSet>,
+}
+
+/// A file that holds weights in a form that is not read (pickle-based `.bin`, `.pt`, ...), named with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadFile {
+    /// As reports name it.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Why it is not read.
+    pub reason: String,
+}
+
+/// A checkpoint: the selected weight set of every component, with what is known of the model.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// As asked for.
+    pub path: PathBuf,
+    /// Every file whose header was read, selected or not, in name order.
+    pub files: Vec<CheckpointFile>,
+    /// Components and their weight sets.
+    pub components: Vec<Component>,
+    /// Architecture facts.
+    pub model: ModelConfig,
+    /// How packed weights are stored, where they are.
+    pub quantization: Option<Quantization>,
+    /// Files that should have been read and could not.
+    pub problems: Vec<Error>,
+    /// Weights in forms that are not read.
+    pub unread: Vec<UnreadFile>,
+    /// What a reader of the figures should know; escaped.
+    pub notes: Vec<String>,
+    /// Selected tensors with what they mean, in file and header order.
+    pub(crate) tensors: Vec<SelectedTensor>,
+}
+
+/// A selected tensor: where it stands and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SelectedTensor {
+    pub(crate) file: u32,
+    pub(crate) index: u32,
+    pub(crate) naming: Naming,
+    pub(crate) part: Part,
+    pub(crate) logical_params: u64,
+}
+
+/// A view of one selected tensor.
+#[derive(Debug, Clone, Copy)]
+pub struct Tensor<'a> {
+    /// Index into [`Checkpoint::files`].
+    pub file: usize,
+    /// Index into that file's tensors.
+    pub index: usize,
+    /// The file it stands in.
+    pub container: &'a Container,
+    /// The header's row.
+    pub info: &'a TensorInfo,
+    /// Role, layer and expert as its name tells.
+    pub naming: Naming,
+    /// Weight, bookkeeping of a quantization, or buffer.
+    pub part: Part,
+    /// Logical weights: packed ones unpacked; 0 for scales, zero points, index tensors and buffers.
+    pub logical_params: u64,
+}
+
+impl<'a> Tensor<'a> {
+    /// The name; bytes that are no UTF-8 become U+FFFD.
+    pub fn name(&self) -> Cow<'a, str> {
+        self.container.name(self.info)
+    }
+
+    /// The dtype as the file spells it.
+    pub fn dtype_name(&self) -> &'a str {
+        self.container.dtype_name(self.info.dtype)
+    }
+}
+
+impl Checkpoint {
+    /// The tensors of the selected weight sets, in file and header order.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> + Clone {
+        self.tensors.iter().map(|t| {
+            let container = &self.files[t.file as usize].container;
+            Tensor {
+                file: t.file as usize,
+                index: t.index as usize,
+                container,
+                info: &container.tensors[t.index as usize],
+                naming: t.naming,
+                part: t.part,
+                logical_params: t.logical_params,
+            }
+        })
+    }
+
+    /// Indices of the files that the selected weight sets are made of, in name order.
+    pub fn selected_files(&self) -> Vec<usize> {
+        let mut files: Vec<usize> = self
+            .components
+            .iter()
+            .flat_map(|c| &c.weight_sets)
+            .filter(|set| set.selected)
+            .flat_map(|set| set.files.iter().copied())
+            .collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// The one format of the selected files; `None` when they are of several or there are none.
+    pub fn format(&self) -> Option<Format> {
+        let mut formats = self.selected_files().into_iter().map(|i| self.files[i].container.format);
+        let first = formats.next()?;
+        formats.all(|f| f == first).then_some(first)
+    }
+
+    /// Bytes of the selected tensors.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.tensors().fold(0, |sum, t| sum.saturating_add(t.info.bytes))
+    }
+
+    /// Logical parameters of the selected tensors.
+    pub fn logical_params(&self) -> u64 {
+        self.tensors().fold(0, |sum, t| sum.saturating_add(t.logical_params))
+    }
+}

@@ -1,0 +1,60 @@
+//! Every bound in one place, with its source. A bound that is reached gives [`crate::error::ErrorKind::Limit`] and says which.
+
+/// Longest safetensors header: the reference reader's `MAX_HEADER_SIZE` (safetensors 0.8.0).
+pub const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
+
+/// Most tensors read of one file. Twenty times the largest published shard set (DeepSeek-V3: 91,991 in 163 files); keeps the
+/// table of tensors within 256 MiB.
+pub const MAX_TENSORS: u64 = 2_000_000;
+
+/// Most GGUF keys: huggingface.js stops at 100,000; ten times that is still read in well under a second.
+pub const MAX_KEYS: u64 = 1_000_000;
+
+/// Most dimensions of one tensor. numpy has 64 since 2.0; ggml has 4; no published tensor has more than 8.
+pub const MAX_DIMS: usize = 64;
+
+/// Longest string of a GGUF file: ggml's own bound (2^30), checked against the bytes left in the file before anything is read.
+pub const MAX_GGUF_STRING: u64 = 1 << 30;
+
+/// Longest tensor name that is kept. ggml allows 63 bytes; safetensors states no bound. Longer ones are refused, as the names
+/// of a file are held in memory.
+pub const MAX_NAME: u64 = 1 << 20;
+
+/// Longest metadata text that is kept; longer text is cut and said to be. Chat templates reach some 20 KiB.
+pub const MAX_KEPT_TEXT: usize = 64 * 1024;
+
+/// All metadata text that is kept of one file.
+pub const MAX_KEPT_METADATA: usize = 16 << 20;
+
+/// Longest numeric GGUF array whose values are kept (per-layer head counts); token arrays are described, not kept.
+pub const MAX_KEPT_ARRAY: u64 = 4096;
+
+/// Largest GGUF alignment: 64 KiB is the largest page size in use; ggml accepts any power of two.
+pub const MAX_ALIGNMENT: u64 = 1 << 20;
+
+/// Nesting depth of JSON in headers; the reference reader's parser (serde_json) stops at 128, no valid header exceeds 3.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// Defects kept of one file; further ones are counted.
+pub const MAX_DEFECTS: usize = 1000;
+
+/// Unknown dtype spellings kept of one file.
+pub const MAX_UNKNOWN_DTYPES: usize = 1000;
+
+/// Bytes of config.json and its like that are read: the largest published ones (with per-module quantization tables) have some
+/// 2 MB.
+pub const MAX_CONFIG: u64 = 16 << 20;
+
+/// Bytes of a shard index: 91,991 tensors take 9 MB.
+pub const MAX_INDEX: u64 = 256 << 20;
+
+/// Bytes of a tokenizer.json: Gemma's 262,144 tokens take 33 MB.
+pub const MAX_TOKENIZER: u64 = 256 << 20;
+
+/// Window of the header reader: large enough that reads cost nothing, small beside the memory bound.
+pub const HEADER_WINDOW: usize = 256 * 1024;
+
+/// Files looked at in one folder, and how deep.
+pub const MAX_FILES: usize = 100_000;
+/// Depth of folders below the one asked for; published repos nest 3 deep (diffusers, onnx, original).
+pub const MAX_FOLDER_DEPTH: usize = 6;

@@ -1,0 +1,114 @@
+//! Key-value metadata of a file: strings in safetensors, typed values in GGUF.
+
+use super::limits;
+
+/// One value. Long arrays (token lists) are described by their length and bytes, not kept.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetadataValue {
+    /// Unsigned integer of any width.
+    Unsigned(u64),
+    /// Signed integer of any width.
+    Signed(i64),
+    /// f32 or f64.
+    Float(f64),
+    /// Boolean.
+    Bool(bool),
+    /// Text; `bytes` is its length in the file, larger than the text's when it was cut.
+    Text {
+        /// The text, cut to [`limits::MAX_KEPT_TEXT`]; bytes that are no UTF-8 become U+FFFD.
+        text: String,
+        /// Length in the file.
+        bytes: u64,
+    },
+    /// An array of numbers or booleans short enough to keep.
+    Numbers(Vec<f64>),
+    /// Any other array.
+    Array {
+        /// The element type as GGUF names it.
+        element: &'static str,
+        /// Number of elements.
+        len: u64,
+        /// Bytes of all elements in the file, string lengths included.
+        bytes: u64,
+        /// Where the first element starts in the file.
+        offset: u64,
+    },
+}
+
+/// Metadata in file order, with duplicates kept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metadata {
+    entries: Vec<(String, MetadataValue)>,
+    kept_text: usize,
+}
+
+impl Metadata {
+    /// Keys and values in file order.
+    pub fn entries(&self) -> &[(String, MetadataValue)] {
+        &self.entries
+    }
+
+    /// The first value under a key.
+    pub fn get(&self, key: &str) -> Option<&MetadataValue> {
+        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+    }
+
+    /// Text under a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key)? {
+            MetadataValue::Text { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A whole number under a key, whatever its width and sign.
+    pub fn count(&self, key: &str) -> Option<u64> {
+        match *self.get(key)? {
+            MetadataValue::Unsigned(n) => Some(n),
+            MetadataValue::Signed(n) => u64::try_from(n).ok(),
+            _ => None,
+        }
+    }
+
+    /// A boolean under a key.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        match self.get(key)? {
+            MetadataValue::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+
+    /// The length of an array under a key, kept or not.
+    pub fn array_len(&self, key: &str) -> Option<u64> {
+        match self.get(key)? {
+            MetadataValue::Array { len, .. } => Some(*len),
+            MetadataValue::Numbers(values) => Some(values.len() as u64),
+            _ => None,
+        }
+    }
+
+    /// A numeric array under a key, where it was kept.
+    pub fn numbers(&self, key: &str) -> Option<&[f64]> {
+        match self.get(key)? {
+            MetadataValue::Numbers(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// Adds a value; text is cut to what may be kept.
+    pub(crate) fn push(&mut self, key: String, value: MetadataValue) {
+        self.kept_text += key.len();
+        self.entries.push((key, value));
+    }
+
+    /// Adds text, cut to the limits for one text and for all of a file.
+    pub(crate) fn push_text(&mut self, key: String, text: &str, bytes: u64) {
+        let room = limits::MAX_KEPT_METADATA.saturating_sub(self.kept_text).min(limits::MAX_KEPT_TEXT);
+        let mut end = text.len().min(room);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.kept_text += end;
+        self.push(key, MetadataValue::Text { text: text[..end].to_owned(), bytes });
+    }
+}

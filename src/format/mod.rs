@@ -1,0 +1,234 @@
+//! What the bytes of one file say: tensors, metadata, and what is odd about them.
+//!
+//! Readers here are tolerant: they return facts and [`Defect`]s, and fail only when nothing can be said. They read headers with
+//! positioned reads through a bounded window and never touch tensor data.
+
+// pending: mod byte_map;
+// pending: mod gguf;
+// pending: mod json;
+pub mod limits;
+mod metadata;
+mod names;
+// pending: mod reader;
+// pending: mod safetensors;
+// pending: mod second_opinion;
+// pending: mod sniff;
+
+use smallvec::SmallVec;
+
+pub use metadata::{Metadata, MetadataValue};
+pub use names::NameArena;
+
+use crate::dtype::Dtype;
+
+/// Dimensions, outermost first, as numpy and PyTorch print them: the last one is contiguous. GGUF stores them the other way
+/// round; its reader turns them.
+pub type Shape = SmallVec<[u64; 4]>;
+
+/// The format of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// 8-byte header length, JSON header, data.
+    Safetensors,
+    /// GGUF version 2 or 3, little-endian.
+    Gguf,
+}
+
+impl Format {
+    /// Lower-case name as in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Gguf => "gguf",
+        }
+    }
+}
+
+/// One tensor as its header declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub(crate) name: names::NameId,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Dimensions, outermost first.
+    pub shape: Shape,
+    /// Stored elements: the product of the dimensions; 0 with a defect where it does not fit 64 bits.
+    pub elements: u64,
+    /// First byte, from the start of the file.
+    pub offset: u64,
+    /// Bytes in the file: from the offsets in safetensors, from dtype and shape in GGUF (from the next offset where the type is
+    /// unknown).
+    pub bytes: u64,
+}
+
+impl TensorInfo {
+    /// Elements of one row: the contiguous dimension; 1 for a scalar.
+    pub fn row_len(&self) -> u64 {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// First byte after the tensor, saturating.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.bytes)
+    }
+}
+
+/// What is odd about a file. The reader states it; judging is left to the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DefectKind {
+    /// The file ends before data that its header promises.
+    Truncated,
+    /// Bytes after the last tensor.
+    TrailingBytes,
+    /// Bytes between tensors that belong to none.
+    Gap,
+    /// Two tensors share bytes.
+    Overlap,
+    /// Offsets and shape x dtype disagree.
+    SizeMismatch,
+    /// The product of the dimensions does not fit 64 bits.
+    ShapeOverflow,
+    /// Two tensors (or keys) of one name.
+    DuplicateName,
+    /// A dtype spelling or id in no table.
+    UnknownDtype,
+    /// Elements do not fill whole blocks of the dtype.
+    PartialBlock,
+    /// An offset that is not a multiple of the alignment (GGUF), or of the element size (safetensors, a remark).
+    Misaligned,
+    /// Tensor data is not in the order of the tensor infos (GGUF).
+    Unordered,
+    /// The header does not start with `{`, or is padded with something else than spaces.
+    HeaderPadding,
+    /// A field that the format does not define.
+    UnknownField,
+    /// A value that the format's documents forbid but readers accept (null metadata, a name over 63 bytes, ...).
+    OddValue,
+    /// Text that is no UTF-8.
+    NotUtf8,
+}
+
+impl DefectKind {
+    /// Stable kebab-case name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::TrailingBytes => "trailing-bytes",
+            Self::Gap => "gap",
+            Self::Overlap => "overlap",
+            Self::SizeMismatch => "size-mismatch",
+            Self::ShapeOverflow => "shape-overflow",
+            Self::DuplicateName => "duplicate-name",
+            Self::UnknownDtype => "unknown-dtype",
+            Self::PartialBlock => "partial-block",
+            Self::Misaligned => "misaligned",
+            Self::Unordered => "unordered",
+            Self::HeaderPadding => "header-padding",
+            Self::UnknownField => "unknown-field",
+            Self::OddValue => "odd-value",
+            Self::NotUtf8 => "not-utf8",
+        }
+    }
+}
+
+/// Something odd, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defect {
+    /// What is odd.
+    pub kind: DefectKind,
+    /// Index of the tensor it concerns.
+    pub tensor: Option<u32>,
+    /// Byte offset in the file.
+    pub offset: Option<u64>,
+    /// The figure the file states.
+    pub stated: Option<u64>,
+    /// The figure that was expected.
+    pub expected: Option<u64>,
+    /// One line for a person; foreign text in it is escaped.
+    pub message: String,
+}
+
+/// Where the parts of a file lie, from which the byte map is derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Layout {
+    /// Bytes of the fixed start: 8 in safetensors (the header length), 24 in GGUF (magic, version, two counts).
+    pub magic: u64,
+    /// Bytes of metadata that follow it (GGUF keys; 0 in safetensors, whose metadata lies inside the JSON).
+    pub metadata: u64,
+    /// Bytes of the header proper: the JSON, or the GGUF tensor infos.
+    pub header: u64,
+    /// First byte of the data section.
+    pub data_start: u64,
+    /// Alignment of tensors in the data section; 1 in safetensors.
+    pub alignment: u64,
+}
+
+/// Everything one file's header says.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The format.
+    pub format: Format,
+    /// Format version: 3 in most GGUF files; 0 in safetensors, which has none.
+    pub version: u32,
+    /// Length of the file in bytes.
+    pub file_len: u64,
+    /// Where the parts lie.
+    pub layout: Layout,
+    /// Tensors in header order.
+    pub tensors: Vec<TensorInfo>,
+    /// Key-value metadata in file order.
+    pub metadata: Metadata,
+    /// What is odd, in the order it was met; at most [`limits::MAX_DEFECTS`], the rest is counted in `defects_dropped`.
+    pub defects: Vec<Defect>,
+    /// Defects over the limit.
+    pub defects_dropped: u64,
+    /// Spellings (safetensors) or ids (GGUF) behind [`Dtype::Unknown`].
+    pub unknown_dtypes: Vec<String>,
+    /// Bytes that the header claims beyond the end of the file.
+    pub missing_bytes: u64,
+    pub(crate) names: NameArena,
+}
+
+impl Container {
+    /// The name of a tensor; bytes that are no UTF-8 become U+FFFD.
+    pub fn name(&self, tensor: &TensorInfo) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(self.names.bytes(tensor.name))
+    }
+
+    /// The name as it stands in the file.
+    pub fn name_bytes(&self, tensor: &TensorInfo) -> &[u8] {
+        self.names.bytes(tensor.name)
+    }
+
+    /// The dtype as the file spells it; GGUF ids without a name are `ggml type 99`.
+    pub fn dtype_name(&self, dtype: Dtype) -> &str {
+        match dtype {
+            Dtype::Unknown(i) => self.unknown_dtypes.get(usize::from(i)).map_or("unknown", String::as_str),
+            known => known.name().unwrap_or("unknown"),
+        }
+    }
+
+    /// Sum of the tensors' bytes as declared (before any truncation).
+    pub fn tensor_bytes(&self) -> u64 {
+        self.tensors.iter().fold(0u64, |sum, t| sum.saturating_add(t.bytes))
+    }
+
+    /// Sum of the tensors' stored elements.
+    pub fn stored_elements(&self) -> u64 {
+        self.tensors.iter().fold(0u64, |sum, t| sum.saturating_add(t.elements))
+    }
+
+    /// Whether the file ends before data that its header promises.
+    pub fn is_truncated(&self) -> bool {
+        self.missing_bytes > 0
+    }
+
+    pub(crate) fn push_defect(&mut self, defect: Defect) {
+        if self.defects.len() < limits::MAX_DEFECTS {
+            self.defects.push(defect);
+        } else {
+            self.defects_dropped += 1;
+        }
+    }
+}

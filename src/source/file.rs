@@ -1,0 +1,161 @@
+//! A regular file, opened without being able to hang.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use super::{Identity, Source};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A regular file read with positioned reads.
+#[derive(Debug)]
+pub struct FileSource {
+    path: PathBuf,
+    file: File,
+    identity: Identity,
+}
+
+impl FileSource {
+    /// Opens a regular file. Anything else is refused before a byte is read: a FIFO would block, a device could do worse.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::NotRegularFile`], [`ErrorKind::Io`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = open_without_blocking(path).map_err(|e| Error::io(path, "cannot open", &e))?;
+        let metadata = file.metadata().map_err(|e| Error::io(path, "cannot stat", &e))?;
+        if !metadata.is_file() {
+            return Err(
+                Error::new(ErrorKind::NotRegularFile, format!("is a {}, not a regular file", kind_of(&metadata))).with_path(path)
+            );
+        }
+        Ok(Self { path: path.to_path_buf(), file, identity: identity_of(&metadata) })
+    }
+
+    /// The identity at the time of opening.
+    pub fn opened_identity(&self) -> Identity {
+        self.identity
+    }
+}
+
+impl Source for FileSource {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.identity.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match read_once(&self.file, offset + done as u64, &mut buf[done..]) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io(&self.path, "cannot read", &e).at(offset + done as u64)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn identity(&self) -> Result<Option<Identity>> {
+        // By path, not by handle: a file replaced by rename keeps its old inode open, and the caller asked about the path.
+        let metadata = std::fs::metadata(&self.path).map_err(|e| Error::io(&self.path, "cannot stat", &e))?;
+        Ok(Some(identity_of(&metadata)))
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+}
+
+fn kind_of(metadata: &std::fs::Metadata) -> &'static str {
+    if metadata.is_dir() {
+        return "directory";
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "FIFO";
+        }
+        if kind.is_socket() {
+            return "socket";
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return "device";
+        }
+    }
+    "special file"
+}
+
+#[cfg(unix)]
+fn open_without_blocking(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // O_NONBLOCK: opening a FIFO without a writer returns at once. std sets O_CLOEXEC.
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_blocking(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+#[cfg(unix)]
+fn read_once(file: &File, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, offset)
+}
+
+#[cfg(windows)]
+fn read_once(file: &File, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, offset)
+}
+
+#[cfg(unix)]
+fn identity_of(metadata: &std::fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    Identity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        len: metadata.len(),
+        mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+    }
+}
+
+#[cfg(not(unix))]
+fn identity_of(metadata: &std::fs::Metadata) -> Identity {
+    let mtime_ns = metadata
+        .modified()
+        .ok()
+        .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|d| i128::try_from(d.as_nanos()).ok())
+        .unwrap_or(0);
+    Identity { device: 0, inode: 0, len: metadata.len(), mtime_ns }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_and_a_device_are_refused() {
+        for path in [Path::new("/"), Path::new("/dev/null")] {
+            assert_eq!(FileSource::open(path).unwrap_err().kind(), ErrorKind::NotRegularFile);
+        }
+    }
+
+    #[test]
+    fn reads_end_where_the_file_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, b"abcdef").unwrap();
+        let source = FileSource::open(&path).unwrap();
+        let mut buf = [0; 4];
+        assert_eq!(source.read_at(4, &mut buf).unwrap(), 2);
+        assert_eq!(&buf[..2], b"ef");
+        assert_eq!(source.identity().unwrap(), Some(source.opened_identity()));
+        std::fs::write(&path, b"abc").unwrap();
+        assert_ne!(source.identity().unwrap(), Some(source.opened_identity()));
+    }
+}

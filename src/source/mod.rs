@@ -1,0 +1,90 @@
+//! A file as a length, positioned reads and an identity.
+//!
+//! Headers, indexes and configs are always read through [`Source::read_at`], never through a map, so that a file which shrinks
+//! while it is read gives an ordinary error.
+
+mod file;
+mod memory;
+
+use std::path::Path;
+
+pub use file::FileSource;
+pub use memory::MemorySource;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What tells one state of a file from another: a change between two looks means that figures read in between are worthless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Device number; 0 where the system has none.
+    pub device: u64,
+    /// Inode number; 0 where the system has none.
+    pub inode: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Modification time in nanoseconds since the epoch; 0 where unknown.
+    pub mtime_ns: i128,
+}
+
+/// Bytes with a length, readable at any position from any thread.
+pub trait Source: Send + Sync {
+    /// Where the bytes come from, for messages.
+    fn path(&self) -> &Path;
+
+    /// Length in bytes when the source was opened. For a head with a stated length: the stated length.
+    fn len(&self) -> u64;
+
+    /// Whether the source is empty.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads into `buf` from `offset`; returns how many bytes were read, fewer than asked only where the bytes end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the system fails the read.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+
+    /// The present identity, asked of the system anew; `None` where there is nothing to ask (bytes in memory).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the system cannot say.
+    fn identity(&self) -> Result<Option<Identity>>;
+
+    /// The open file behind the source, for a map; `None` where there is none.
+    fn file(&self) -> Option<&std::fs::File> {
+        None
+    }
+}
+
+/// Reads exactly `buf.len()` bytes.
+///
+/// # Errors
+/// [`ErrorKind::Truncated`] with the offset where the bytes end; I/O errors as they come.
+pub fn read_exact_at(source: &dyn Source, offset: u64, buf: &mut [u8]) -> Result<()> {
+    let got = source.read_at(offset, buf)?;
+    if got == buf.len() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Truncated, format!("needs {} bytes, only {got} are there", buf.len()))
+        .with_path(source.path())
+        .at(offset))
+}
+
+/// Reads a whole small file (config, index), refusing more than `limit` bytes.
+///
+/// # Errors
+/// [`ErrorKind::Limit`] above the limit; otherwise as [`FileSource::open`] and [`read_exact_at`].
+pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let source = FileSource::open(path)?;
+    if source.len() > limit {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!("{} bytes, more than the {limit} that are read of such a file", source.len()),
+        )
+        .with_path(path));
+    }
+    let mut bytes = vec![0; usize::try_from(source.len()).unwrap_or(usize::MAX)];
+    read_exact_at(&source, 0, &mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,103 @@
+//! Text that comes from a file.
+//!
+//! A tensor name, a metadata value or a path inside an index is written by whoever made the file. [`Untrusted`] has no
+//! `Display`: the only ways out are [`Untrusted::raw`] (for a serializer that escapes by itself) and [`Untrusted::shown`],
+//! which makes terminal control sequences, bidirectional overrides and invisible characters visible.
+
+use std::fmt;
+
+/// Longest piece of foreign text shown in one place, in characters; what is cut is counted.
+pub const MAX_SHOWN_CHARS: usize = 120;
+
+/// A string read from a file. Not UTF-8 by promise: bytes that are no UTF-8 are kept beside the lossy text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Untrusted(String);
+
+impl Untrusted {
+    /// Wraps text read from a file.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it stands in the file. For comparing, parsing and for serializers; never for a terminal.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+
+    /// The text made safe for a terminal, cut to [`MAX_SHOWN_CHARS`].
+    pub fn shown(&self) -> String {
+        escape_limited(&self.0, MAX_SHOWN_CHARS)
+    }
+}
+
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.shown())
+    }
+}
+
+/// Whether a character may stand in terminal output as it is.
+///
+/// Refused: C0 and C1 controls, DEL, bidirectional controls, zero-width and other invisible format characters, line and
+/// paragraph separators, variation selectors, private use and tag characters.
+fn is_plain(c: char) -> bool {
+    !(c.is_control()
+        || matches!(c,
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}'))
+}
+
+/// Escapes foreign text for a terminal: everything that could move the cursor, change colours, reorder or hide text becomes a
+/// visible `\u{..}` escape. Nothing is cut.
+pub fn escape(text: &str) -> String {
+    escape_limited(text, usize::MAX)
+}
+
+/// As [`escape`], cut after `limit` characters of the source with a count of what is missing.
+pub fn escape_limited(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(256));
+    for (i, c) in text.chars().enumerate() {
+        if i == limit {
+            out.push_str(&format!("… [{} more]", text.chars().count() - limit));
+            break;
+        }
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            '\\' => out.push_str("\\\\"),
+            c if is_plain(c) => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
+        }
+    }
+    out
+}
+
+/// A path as shown to a person: escaped, with bytes that are no UTF-8 replaced.
+pub fn shown_path(path: &std::path::Path) -> String {
+    escape(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_sequences_and_invisible_characters_become_visible() {
+        let hostile = "a\u{1b}[31mred\u{202e}\u{200b}\nb\u{9b}\u{e0041}";
+        let shown = escape(hostile);
+        assert_eq!(shown, "a\\u{1b}[31mred\\u{202e}\\u{200b}\\nb\\u{9b}\\u{e0041}");
+    }
+
+    #[test]
+    fn ordinary_text_is_left_alone() {
+        assert_eq!(escape("blk.0.attn_q.weight é 漢"), "blk.0.attn_q.weight é 漢");
+    }
+
+    #[test]
+    fn long_text_is_cut_with_a_count() {
+        assert_eq!(escape_limited("abcdef", 2), "ab… [4 more]");
+    }
+}
