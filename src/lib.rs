@@ -7,4 +7,4 @@ pub mod dtype;
 pub mod source;
 pub mod observe;
 pub mod format;
-pub mod checkpoint;
+// pub mod checkpoint;

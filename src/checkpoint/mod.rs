@@ -1,21 +1,23 @@
 //! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
 
-// pending: mod discover;
-// pending: mod folder;
-// pending: mod index;
+mod discover;
+mod folder;
+mod index;
 pub mod model_config;
 pub mod names;
-// pending: mod open;
+mod open;
 pub mod quantization;
-// pending: mod tied;
-// pending: mod weight_sets;
+mod tied;
+mod weight_sets;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role};
+pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
+pub use tied::TiedEmbeddings;
 
 use crate::error::Error;
 use crate::format::{Container, Format, TensorInfo};
@@ -80,6 +82,8 @@ pub struct Checkpoint {
     pub model: ModelConfig,
     /// How packed weights are stored, where they are.
     pub quantization: Option<Quantization>,
+    /// Whether the output head shares the input embedding.
+    pub tied: TiedEmbeddings,
     /// Files that should have been read and could not.
     pub problems: Vec<Error>,
     /// Weights in forms that are not read.

@@ -3,23 +3,34 @@
 //! Readers here are tolerant: they return facts and [`Defect`]s, and fail only when nothing can be said. They read headers with
 //! positioned reads through a bounded window and never touch tensor data.
 
-// pending: mod byte_map;
-// pending: mod gguf;
-// pending: mod json;
+mod byte_map;
+mod gguf;
+mod json;
 pub mod limits;
 mod metadata;
 mod names;
-// pending: mod reader;
-// pending: mod safetensors;
-// pending: mod second_opinion;
-// pending: mod sniff;
+mod reader;
+mod safetensors;
+mod second_opinion;
+mod sniff;
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::BuildHasher;
 
 use smallvec::SmallVec;
 
+pub use byte_map::{ByteMap, Region, RegionKind, Regions};
+pub use json::{JsonReader, JsonToken};
 pub use metadata::{Metadata, MetadataValue};
 pub use names::NameArena;
+pub use reader::HeaderReader;
+pub use second_opinion::{SecondOpinion, second_opinion};
+pub use sniff::{Content, sniff};
 
 use crate::dtype::Dtype;
+use crate::error::Result;
+use crate::source::Source;
 
 /// Dimensions, outermost first, as numpy and PyTorch print them: the last one is contiguous. GGUF stores them the other way
 /// round; its reader turns them.
@@ -43,6 +54,21 @@ impl Format {
         }
     }
 }
+
+/// One row of the registry of formats.
+pub struct FormatReader {
+    /// The format this row reads.
+    pub format: Format,
+    /// File-name endings, lower case, without the point.
+    pub extensions: &'static [&'static str],
+    /// Whether the first bytes of a file are this format's.
+    pub recognises: fn(&[u8]) -> bool,
+    /// Reads the header.
+    pub parse: fn(&dyn Source) -> Result<Container>,
+}
+
+/// Every format that is read. A new one is a file in this folder and a row here.
+pub const FORMATS: &[FormatReader] = &[gguf::READER, safetensors::READER];
 
 /// One tensor as its header declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,11 +250,68 @@ impl Container {
         self.missing_bytes > 0
     }
 
+    /// The index of an unknown spelling, new or met before. Past the limit, the last one stands for all further ones.
+    pub(crate) fn unknown_dtype(&mut self, spelling: &str) -> u16 {
+        let known = self.unknown_dtypes.iter().position(|s| s == spelling);
+        let index = known.unwrap_or_else(|| {
+            if self.unknown_dtypes.len() < limits::MAX_UNKNOWN_DTYPES {
+                self.unknown_dtypes.push(spelling.to_owned());
+            }
+            self.unknown_dtypes.len() - 1
+        });
+        u16::try_from(index).unwrap_or(u16::MAX)
+    }
+
+    /// Notes tensors of one name. Hashes only are held, so that two million names cost little; equal hashes are compared.
+    pub(crate) fn find_duplicate_names(&mut self) {
+        let state = RandomState::new();
+        let mut first_of: HashMap<u64, u32> = HashMap::with_capacity(self.tensors.len());
+        let mut found = Vec::new();
+        for (i, tensor) in self.tensors.iter().enumerate() {
+            let index = u32::try_from(i).unwrap_or(u32::MAX);
+            let name = self.names.bytes(tensor.name);
+            match first_of.entry(state.hash_one(name)) {
+                Entry::Vacant(free) => {
+                    free.insert(index);
+                }
+                Entry::Occupied(first) if self.names.bytes(self.tensors[*first.get() as usize].name) == name => found.push(index),
+                Entry::Occupied(_) => {}
+            }
+        }
+        for index in found {
+            let name = crate::text::escape_limited(&self.name(&self.tensors[index as usize]), 80);
+            let message = format!("`{name}` stands twice in the header (duplicate); readers keep one of them in silence");
+            self.push_defect(Defect {
+                kind: DefectKind::DuplicateName,
+                tensor: Some(index),
+                offset: None,
+                stated: None,
+                expected: None,
+                message,
+            });
+        }
+    }
+
     pub(crate) fn push_defect(&mut self, defect: Defect) {
         if self.defects.len() < limits::MAX_DEFECTS {
             self.defects.push(defect);
         } else {
             self.defects_dropped += 1;
         }
+    }
+}
+
+/// Reads the header of a source, deciding the format by its first bytes.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::WrongContent`] names what the content is instead (LFS pointer, HTML page, pickle, ...); otherwise what the format's
+/// reader says.
+pub fn read(source: &dyn Source) -> Result<Container> {
+    match sniff(source)? {
+        Content::Checkpoint(format) => {
+            let row = FORMATS.iter().find(|row| row.format == format);
+            row.map_or_else(|| Err(sniff::not_a_checkpoint(source, &Content::Unknown)), |row| (row.parse)(source))
+        }
+        other => Err(sniff::not_a_checkpoint(source, &other)),
     }
 }

@@ -1,0 +1,444 @@
+//! A pull parser for JSON headers: strict grammar, bounded depth, no recursion, no tree, and the byte offset of every token.
+//!
+//! A 98 MB safetensors header costs a tree-building parser over a GiB; this one holds a window, one string and a stack of one
+//! byte per level. It accepts exactly what RFC 8259 allows, as the reference reader's parser does.
+
+use super::limits::{MAX_JSON_DEPTH, MAX_NAME};
+use super::reader::HeaderReader;
+use crate::error::Result;
+
+/// What was read. For `Key`, `String` and `Number` the text stands in [`JsonReader::text`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonToken {
+    /// `{`
+    BeginObject,
+    /// `}`
+    EndObject,
+    /// `[`
+    BeginArray,
+    /// `]`
+    EndArray,
+    /// A key of an object, its `:` read too.
+    Key,
+    /// A string value.
+    String,
+    /// A number, as written.
+    Number,
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`.
+    Null,
+    /// The end of the text after one whole value.
+    End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// One value (at the start, after `:`, after `,` in an array).
+    Value,
+    /// A value or `]`.
+    FirstElement,
+    /// A key or `}`.
+    FirstKey,
+    /// A key (after `,` in an object).
+    Key,
+    /// `,` or the closing bracket; white space to the end at the top level.
+    Separator,
+}
+
+/// Reads tokens one at a time.
+pub struct JsonReader<'a> {
+    input: HeaderReader<'a>,
+    /// Open brackets: true for `{`.
+    stack: Vec<bool>,
+    expect: Expect,
+    text: Vec<u8>,
+    token_offset: u64,
+    max_text: u64,
+}
+
+impl<'a> JsonReader<'a> {
+    /// A reader of one JSON value that fills the input but for white space.
+    pub fn new(input: HeaderReader<'a>) -> Self {
+        Self { input, stack: Vec::new(), expect: Expect::Value, text: Vec::new(), token_offset: 0, max_text: MAX_NAME }
+    }
+
+    /// File offset of the token read last.
+    pub fn token_offset(&self) -> u64 {
+        self.token_offset
+    }
+
+    /// Text of the key, string or number read last.
+    pub fn text(&self) -> &str {
+        // Checked when the token was read.
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// Open brackets around the place after the last token.
+    pub fn depth(&self) -> usize {
+        self.stack.len()
+    }
+
+    /// An error at the last token.
+    pub fn error(&self, message: impl Into<String>) -> crate::error::Error {
+        crate::error::Error::new(crate::error::ErrorKind::Malformed, message).with_path(self.input_path()).at(self.token_offset)
+    }
+
+    fn input_path(&self) -> &std::path::Path {
+        self.input.path()
+    }
+
+    /// The next token.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Malformed`] where the text is no JSON, [`crate::error::ErrorKind::Limit`] for nesting deeper than [`MAX_JSON_DEPTH`] or a
+    /// string over [`MAX_NAME`]; I/O errors as they come.
+    pub fn next_token(&mut self) -> Result<JsonToken> {
+        loop {
+            self.skip_white_space()?;
+            self.token_offset = self.input.offset();
+            let Some(byte) = self.input.peek()? else {
+                return if self.stack.is_empty() && self.expect == Expect::Separator {
+                    Ok(JsonToken::End)
+                } else {
+                    Err(self.error("the JSON text ends in the middle of a value"))
+                };
+            };
+            match (self.expect, byte) {
+                (Expect::Separator, b',') if !self.stack.is_empty() => {
+                    self.input.consume(1);
+                    self.expect = if self.stack.last() == Some(&true) { Expect::Key } else { Expect::Value };
+                }
+                (Expect::Separator | Expect::FirstKey, b'}') if self.stack.last() == Some(&true) => {
+                    return Ok(self.close(JsonToken::EndObject));
+                }
+                (Expect::Separator | Expect::FirstElement, b']') if self.stack.last() == Some(&false) => {
+                    return Ok(self.close(JsonToken::EndArray));
+                }
+                (Expect::FirstKey | Expect::Key, b'"') => {
+                    self.read_string()?;
+                    self.skip_white_space()?;
+                    if self.input.peek()? != Some(b':') {
+                        return Err(self.error("a key is not followed by `:`"));
+                    }
+                    self.input.consume(1);
+                    self.expect = Expect::Value;
+                    return Ok(JsonToken::Key);
+                }
+                (Expect::Value | Expect::FirstElement, _) => return self.read_value(byte),
+                (Expect::Separator, _) if self.stack.is_empty() => return Err(self.error("text after the end of the JSON value")),
+                (Expect::Separator, _) => {
+                    return Err(self.error(format!("found {} where `,` or a closing bracket belongs", shown(byte))));
+                }
+                _ => return Err(self.error(format!("found {} where a key belongs", shown(byte)))),
+            }
+        }
+    }
+
+    /// Skips the rest of the value whose first token was `token`.
+    ///
+    /// # Errors
+    /// As [`Self::next_token`].
+    pub fn skip_value(&mut self, token: JsonToken) -> Result<()> {
+        if matches!(token, JsonToken::BeginObject | JsonToken::BeginArray) {
+            let outer = self.stack.len() - 1;
+            while self.stack.len() > outer {
+                self.next_token()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, token: JsonToken) -> JsonToken {
+        self.input.consume(1);
+        self.stack.pop();
+        self.expect = Expect::Separator;
+        token
+    }
+
+    fn open(&mut self, object: bool) -> Result<()> {
+        self.input.consume(1);
+        if self.stack.len() == MAX_JSON_DEPTH {
+            return Err(self.input.over_limit(format!("JSON nested deeper than {MAX_JSON_DEPTH} levels")));
+        }
+        self.stack.push(object);
+        self.expect = if object { Expect::FirstKey } else { Expect::FirstElement };
+        Ok(())
+    }
+
+    fn read_value(&mut self, byte: u8) -> Result<JsonToken> {
+        let token = match byte {
+            b'{' => {
+                self.open(true)?;
+                return Ok(JsonToken::BeginObject);
+            }
+            b'[' => {
+                self.open(false)?;
+                return Ok(JsonToken::BeginArray);
+            }
+            b'"' => {
+                self.read_string()?;
+                JsonToken::String
+            }
+            b'-' | b'0'..=b'9' => {
+                self.read_number()?;
+                JsonToken::Number
+            }
+            b't' => self.read_word(b"true", JsonToken::Bool(true))?,
+            b'f' => self.read_word(b"false", JsonToken::Bool(false))?,
+            b'n' => self.read_word(b"null", JsonToken::Null)?,
+            _ => return Err(self.error(format!("found {} where a value belongs", shown(byte)))),
+        };
+        self.expect = Expect::Separator;
+        Ok(token)
+    }
+
+    fn read_word(&mut self, word: &[u8], token: JsonToken) -> Result<JsonToken> {
+        let mut found = [0u8; 5];
+        let found = &mut found[..word.len()];
+        if self.input.left() < word.len() as u64 {
+            return Err(self.error("the JSON text ends in the middle of a value"));
+        }
+        self.input.read_exact(found)?;
+        if found == word { Ok(token) } else { Err(self.error("a word that is not `true`, `false` or `null`")) }
+    }
+
+    fn skip_white_space(&mut self) -> Result<()> {
+        loop {
+            let chunk = self.input.available()?;
+            let n = chunk.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r')).count();
+            let whole = n == chunk.len() && n > 0;
+            self.input.consume(n);
+            if !whole {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A number by the grammar of JSON: no leading zeros, no bare point, no leading plus.
+    fn read_number(&mut self) -> Result<()> {
+        self.text.clear();
+        loop {
+            let chunk = self.input.available()?;
+            let n = chunk.iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
+            let whole = n == chunk.len() && n > 0;
+            self.text.extend_from_slice(&chunk[..n]);
+            self.input.consume(n);
+            self.check_text_len()?;
+            if !whole {
+                break;
+            }
+        }
+        if is_number(&self.text) { Ok(()) } else { Err(self.error(format!("`{}` is no JSON number", self.shown_text()))) }
+    }
+
+    fn shown_text(&self) -> String {
+        crate::text::escape_limited(&String::from_utf8_lossy(&self.text), 40)
+    }
+
+    fn check_text_len(&self) -> Result<()> {
+        if self.text.len() as u64 > self.max_text {
+            return Err(self.input.over_limit(format!("a JSON string or number longer than {} bytes", self.max_text)));
+        }
+        Ok(())
+    }
+
+    fn read_string(&mut self) -> Result<()> {
+        self.input.consume(1);
+        self.text.clear();
+        loop {
+            let chunk = self.input.available()?;
+            if chunk.is_empty() {
+                return Err(self.error("a string without its closing quote"));
+            }
+            let n = chunk.iter().take_while(|&&b| b != b'"' && b != b'\\' && b >= 0x20).count();
+            self.text.extend_from_slice(&chunk[..n]);
+            let stop = chunk.get(n).copied();
+            self.input.consume(n + usize::from(stop.is_some()));
+            self.check_text_len()?;
+            match stop {
+                None => {}
+                Some(b'"') => break,
+                Some(b'\\') => self.read_escape()?,
+                Some(control) => return Err(self.error(format!("an unescaped control character 0x{control:02x} inside a string"))),
+            }
+        }
+        match std::str::from_utf8(&self.text) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.error("a string that is no UTF-8")),
+        }
+    }
+
+    fn read_byte(&mut self) -> Result<u8> {
+        let byte = self.input.peek()?.ok_or_else(|| self.error("a string without its closing quote"))?;
+        self.input.consume(1);
+        Ok(byte)
+    }
+
+    fn read_escape(&mut self) -> Result<()> {
+        let byte = match self.read_byte()? {
+            plain @ (b'"' | b'\\' | b'/') => plain,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => return self.read_unicode_escape(),
+            _ => return Err(self.error("an unknown escape inside a string")),
+        };
+        self.text.push(byte);
+        Ok(())
+    }
+
+    fn read_unicode_escape(&mut self) -> Result<()> {
+        let first = self.read_hex4()?;
+        let code = match first {
+            0xD800..=0xDBFF => {
+                let second = if self.read_byte()? == b'\\' && self.read_byte()? == b'u' { self.read_hex4()? } else { 0 };
+                if !(0xDC00..=0xDFFF).contains(&second) {
+                    return Err(self.error("half of a surrogate pair inside a string"));
+                }
+                0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
+            }
+            other => other,
+        };
+        let c = char::from_u32(code).ok_or_else(|| self.error("half of a surrogate pair inside a string"))?;
+        self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        Ok(())
+    }
+
+    fn read_hex4(&mut self) -> Result<u32> {
+        let mut value = 0;
+        for _ in 0..4 {
+            let byte = self.read_byte()?;
+            let digit = char::from(byte).to_digit(16).ok_or_else(|| self.error("a \\u escape without four hexadecimal digits"))?;
+            value = value << 4 | digit;
+        }
+        Ok(value)
+    }
+}
+
+fn shown(byte: u8) -> String {
+    if byte.is_ascii_graphic() { format!("`{}`", char::from(byte)) } else { format!("byte 0x{byte:02x}") }
+}
+
+fn is_number(text: &[u8]) -> bool {
+    fn digits(text: &[u8]) -> usize {
+        text.iter().take_while(|b| b.is_ascii_digit()).count()
+    }
+    let mut rest = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits(rest);
+    if whole == 0 || (whole > 1 && rest[0] == b'0') {
+        return false;
+    }
+    rest = &rest[whole..];
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let n = digits(fraction);
+        if n == 0 {
+            return false;
+        }
+        rest = &fraction[n..];
+    }
+    if let Some(exponent) = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")) {
+        let exponent = exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+")).unwrap_or(exponent);
+        let n = digits(exponent);
+        return n > 0 && n == exponent.len();
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::MemorySource;
+
+    /// All tokens, or the error's message.
+    fn tokens(text: &str) -> std::result::Result<Vec<String>, String> {
+        let source = MemorySource::new("test", text.as_bytes().to_vec());
+        let mut reader = JsonReader::new(HeaderReader::new(&source, 0, u64::MAX));
+        let mut out = Vec::new();
+        loop {
+            match reader.next_token().map_err(|e| e.message().to_owned())? {
+                JsonToken::End => return Ok(out),
+                token @ (JsonToken::Key | JsonToken::String | JsonToken::Number) => {
+                    out.push(format!("{token:?} {}", reader.text()))
+                }
+                token => out.push(format!("{token:?}")),
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_what_is_json() {
+        let cases = [
+            "{}",
+            "[]",
+            " [ 1 , -2.5e+3 , \"a\\u00e9\\ud83d\\ude00\" , true , false , null ] ",
+            "{\"a\":{\"b\":[]},\"c\":[{}]}",
+            "0",
+            "\"\"",
+            "-0",
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "{,}",
+            "[01]",
+            "[1.]",
+            "[.5]",
+            "[+1]",
+            "[1e]",
+            "[-]",
+            "{\"a\" 1}",
+            "{a:1}",
+            "[1 2]",
+            "{} {}",
+            "[\"\\x\"]",
+            "[\"\\ud800\"]",
+            "[\"\\udc00\"]",
+            "[\"\\ud800\\u0041\"]",
+            "[\"a\nb\"]",
+            "[tru]",
+            "[nul",
+            "]",
+            "[}",
+            "{]",
+            "{\"a\":}",
+            "\u{feff}{}",
+            "[1]//x",
+            "{\"a\":1 \"b\":2}",
+            "[,1]",
+            "nullx",
+            "[\"\\u12g4\"]",
+        ];
+        for case in cases {
+            let reference = serde_json::from_str::<serde_json::Value>(case).is_ok();
+            assert_eq!(tokens(case).is_ok(), reference, "{case:?}: {:?}", tokens(case));
+        }
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_offsets_kept() {
+        let source = MemorySource::new("test", br#" {"k\n" : "\u00e9\ud83d\ude00"}"#.to_vec());
+        let mut reader = JsonReader::new(HeaderReader::new(&source, 0, u64::MAX));
+        assert_eq!(reader.next_token().unwrap(), JsonToken::BeginObject);
+        assert_eq!(reader.next_token().unwrap(), JsonToken::Key);
+        assert_eq!((reader.text(), reader.token_offset()), ("k\n", 2));
+        assert_eq!(reader.next_token().unwrap(), JsonToken::String);
+        assert_eq!((reader.text(), reader.token_offset()), ("é😀", 10));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = "[".repeat(MAX_JSON_DEPTH + 1);
+        assert!(tokens(&deep).unwrap_err().contains("nested deeper"));
+    }
+
+    #[test]
+    fn a_window_boundary_inside_any_token_changes_nothing() {
+        let long = "x".repeat(super::super::limits::HEADER_WINDOW - 3);
+        let text = format!("[\"{long}\",\"\\u00e9\",12345,true,null]");
+        let got = tokens(&text).unwrap();
+        assert_eq!(&got[2..6], ["String é", "Number 12345", "Bool(true)", "Null"]);
+    }
+}
