@@ -1,4 +1,18 @@
 //! What a tensor's name tells: role, layer, expert.
+//!
+//! [`classify`] knows the names that Hugging Face models, Meta's consolidated files, diffusers, PEFT and kohya adapters and GGUF
+//! use. It looks names up in const tables piece by piece, allocates nothing, and says [`Role::Other`] for what is in no table.
+
+mod adapter;
+mod buffer;
+mod gguf;
+mod hugging_face;
+mod segments;
+mod vocabulary;
+
+pub use buffer::is_buffer;
+
+use crate::format::Format;
 
 /// What a tensor is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +60,58 @@ pub enum Role {
     Other,
 }
 
+impl Role {
+    /// Every role, in report order.
+    pub const ALL: &'static [Role] = &[
+        Self::Embedding,
+        Self::PositionEmbedding,
+        Self::Attention,
+        Self::Mlp,
+        Self::Expert,
+        Self::SharedExpert,
+        Self::Router,
+        Self::Norm,
+        Self::LmHead,
+        Self::Recurrent,
+        Self::Vision,
+        Self::Audio,
+        Self::Projector,
+        Self::Mtp,
+        Self::Adapter,
+        Self::Head,
+        Self::Conv,
+        Self::QuantAux,
+        Self::Buffer,
+        Self::Other,
+    ];
+
+    /// The name as reports print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::PositionEmbedding => "position_embedding",
+            Self::Attention => "attention",
+            Self::Mlp => "mlp",
+            Self::Expert => "expert",
+            Self::SharedExpert => "shared_expert",
+            Self::Router => "router",
+            Self::Norm => "norm",
+            Self::LmHead => "lm_head",
+            Self::Recurrent => "recurrent",
+            Self::Vision => "vision",
+            Self::Audio => "audio",
+            Self::Projector => "projector",
+            Self::Mtp => "mtp",
+            Self::Adapter => "adapter",
+            Self::Head => "head",
+            Self::Conv => "conv",
+            Self::QuantAux => "quant_aux",
+            Self::Buffer => "buffer",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Role, layer and expert of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Naming {
@@ -56,3 +122,43 @@ pub struct Naming {
     /// Index of the expert, where experts are stored one by one.
     pub expert: Option<u32>,
 }
+
+impl Naming {
+    /// A role outside any block.
+    pub(crate) const fn of(role: Role) -> Self {
+        Self { role, layer: None, expert: None }
+    }
+
+    /// The same naming with layers from `main_layers` on taken as multi-token prediction.
+    ///
+    /// DeepSeek-V3 and its like store the prediction layer as `model.layers.61` beside `num_hidden_layers: 61`, so the name alone
+    /// does not tell. Only the roles of a text block move: a vision tower may well have more layers than the text model.
+    #[must_use]
+    pub fn with_main_layers(mut self, main_layers: u64) -> Self {
+        use Role::{Attention, Embedding, Expert, Head, LmHead, Mlp, Norm, Other, Recurrent, Router, SharedExpert};
+        let beyond = self.layer.is_some_and(|layer| u64::from(layer) >= main_layers);
+        let of_a_block = matches!(
+            self.role,
+            Attention | Embedding | Expert | Head | LmHead | Mlp | Norm | Other | Recurrent | Router | SharedExpert
+        );
+        if beyond && of_a_block {
+            self.role = Role::Mtp;
+        }
+        self
+    }
+}
+
+/// What a tensor's name tells. Costs some hundred nanoseconds and allocates nothing.
+///
+/// Names of packed weights (`.qweight`, `.weight_packed`, `_blocks`) have the role of the module they stand for; scales, zero points
+/// and index tensors whose name alone gives them away are [`Role::QuantAux`]; those that need a look at their neighbours
+/// (`.scale`, `.bias`es of MLX) are settled by [`super::quantization::interpret`].
+pub fn classify(name: &str, format: Format) -> Naming {
+    match format {
+        Format::Gguf => gguf::classify(name),
+        Format::Safetensors => hugging_face::classify(name),
+    }
+}
+
+#[cfg(test)]
+mod tests;
