@@ -3,12 +3,16 @@
 //! Headers, indexes and configs are always read through [`Source::read_at`], never through a map, so that a file which shrinks
 //! while it is read gives an ordinary error.
 
+#[cfg(unix)]
+mod fault;
 mod file;
+mod mapped;
 mod memory;
 
 use std::path::Path;
 
 pub use file::FileSource;
+pub use mapped::{MappedFile, Window, is_network_file};
 pub use memory::MemorySource;
 
 use crate::error::{Error, ErrorKind, Result};

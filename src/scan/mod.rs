@@ -1,0 +1,21 @@
+//! Reads every byte of every tensor once, at the speed of memory, and fills [`crate::stats`].
+//!
+//! The input is plain: files, and in them tensors as a dtype, a place and a size. Work is split by bytes into units of about a
+//! MiB on leaf boundaries, inside tensors as well as across them, so a model of one tensor uses every core. The figures do not
+//! depend on the number of threads, on the split into parts, or on the processor.
+//!
+//! A file that changes or shrinks while it is scanned loses its figures; the others keep theirs.
+
+mod driver;
+mod input;
+mod kernel;
+mod options;
+mod outcome;
+mod plan;
+mod simd;
+
+pub use driver::scan;
+pub use kernel::{KERNELS, Kernel, has_kernel, leaf};
+pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
+pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
+pub use simd::Simd;
