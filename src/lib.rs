@@ -8,3 +8,5 @@ pub mod source;
 pub mod observe;
 pub mod format;
 pub mod checkpoint;
+pub mod stats;
+pub mod scan;

@@ -1,0 +1,3 @@
+//! Reading every weight.
+
+pub mod kernel;

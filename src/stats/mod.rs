@@ -1,0 +1,3 @@
+//! Statistics of stored values: plain data, no reading.
+
+pub mod leaf;
