@@ -15,7 +15,7 @@ mod plan;
 mod simd;
 
 pub use driver::scan;
-pub use kernel::{KERNELS, Kernel, has_kernel, leaf};
+pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
 pub use simd::Simd;

@@ -3,7 +3,7 @@
 //! [`KERNELS`] is the registry: a dtype without a row (and without a block-quant kernel) is reported as not scanned. To add
 //! one, write its file and its row.
 
-mod block_quant;
+pub mod block_quant;
 mod codes;
 mod small;
 mod wide;
