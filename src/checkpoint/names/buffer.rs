@@ -50,6 +50,6 @@ pub fn is_buffer(name: &str, _dtype: Dtype, shape: &[u64]) -> bool {
 
 fn is_causal_mask(segments: &Segments<'_>, shape: &[u64]) -> bool {
     let in_a_block = segments.all().iter().any(|piece| index(piece).is_some());
-    let named = matches!(segments.all(), [.., "attn" | "attention" | "self_attention", "bias"] | [.., "attn", "attention", "bias"]);
+    let named = matches!(segments.all(), [.., "attn" | "attention" | "self_attention", "bias"]);
     in_a_block && named && matches!(shape, [1, 1, rows, columns] if rows == columns && *rows > 1)
 }

@@ -1,4 +1,20 @@
 //! Architecture facts, from `config.json` or from GGUF keys, in one form.
+//!
+//! A family that is in no row of [`ARCHITECTURES`], a key that is missing and values that contradict each other refuse the cache
+//! ([`KvLayers::Refused`]), naming the key; every other fact is still given.
+
+mod active;
+mod config_json;
+mod families;
+mod gguf_keys;
+mod hybrid;
+mod keys;
+mod layers;
+
+pub use active::{ActiveParams, ParamCounts, active_params};
+pub use config_json::from_config_json;
+pub use families::{ARCHITECTURES, Architecture, GgufLayout, Layout, WindowRule};
+pub use gguf_keys::from_gguf;
 
 /// How one kind of layer caches what it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,6 +32,8 @@ pub enum KvKind {
     Recurrent,
     /// Uses the cache of another layer.
     Shared,
+    /// Keys and values of the encoder's output, kept by each decoder layer: `window` tokens where the encoder's length is fixed.
+    Cross,
     /// Keeps nothing.
     None,
 }
@@ -30,26 +48,64 @@ impl KvKind {
             Self::Mla => "mla",
             Self::Recurrent => "recurrent",
             Self::Shared => "shared",
+            Self::Cross => "cross",
             Self::None => "none",
         }
     }
 }
 
-/// A run of layers that cache alike.
+/// Elements that one recurrent layer keeps for one sequence, whatever its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateSize {
+    /// The tail of the short convolution.
+    pub conv: u64,
+    /// The recurrent state itself.
+    pub recurrent: u64,
+}
+
+/// A run of layers that cache alike. A layer that has both attention and a state (Falcon-H1) stands in two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvLayer {
     /// How they cache.
     pub kind: KvKind,
     /// How many layers.
     pub layers: u64,
-    /// Key/value heads.
+    /// Key/value heads; 0 for kinds without keys and values.
     pub kv_heads: u64,
-    /// Elements of one key head.
+    /// Elements of one key head; of the latent vector with its rotary part in multi-head latent attention.
     pub head_dim_k: u64,
-    /// Elements of one value head.
+    /// Elements of one value head; 0 where the latent vector serves for both.
     pub head_dim_v: u64,
     /// Tokens kept, for windowed kinds.
     pub window: Option<u64>,
+    /// What a recurrent layer keeps.
+    pub state: Option<StateSize>,
+}
+
+impl KvLayer {
+    /// Elements that each further token adds to these layers' cache while it is inside the window; 0 for recurrent, shared and cross layers.
+    pub fn elements_per_token(&self) -> u64 {
+        match self.kind {
+            KvKind::Recurrent | KvKind::Shared | KvKind::Cross | KvKind::None => 0,
+            _ => self.layers.saturating_mul(self.kv_heads).saturating_mul(self.head_dim_k.saturating_add(self.head_dim_v)),
+        }
+    }
+}
+
+/// The dimensions of multi-head latent attention. An engine that caches expanded keys and values instead of the latent vector
+/// keeps `heads x (nope_dim + rope_dim + value_dim)` elements a token and layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MlaDims {
+    /// Width of the latent vector.
+    pub kv_lora_rank: u64,
+    /// Rotary part, shared by all heads.
+    pub rope_dim: u64,
+    /// Non-rotary part of one key head.
+    pub nope_dim: u64,
+    /// Elements of one value head.
+    pub value_dim: u64,
+    /// Query heads.
+    pub heads: u64,
 }
 
 /// What is known of the cache.
@@ -100,6 +156,14 @@ pub struct ModelConfig {
     pub experts: Option<u64>,
     /// Routed experts used per token.
     pub experts_used: Option<u64>,
+    /// Experts that always run.
+    pub shared_experts: Option<u64>,
+    /// Width of one routed expert, where it has a width of its own.
+    pub expert_ffn_size: Option<u64>,
+    /// Multi-token prediction layers stored behind the others, not among `layers`.
+    pub mtp_layers: Option<u64>,
+    /// Dimensions of multi-head latent attention.
+    pub mla: Option<MlaDims>,
     /// Whether the configuration says that the output head shares the input embedding.
     pub tied_embeddings: Option<bool>,
     /// The dtype the configuration claims (`torch_dtype`, `dtype`).
@@ -109,3 +173,6 @@ pub struct ModelConfig {
     /// Remarks about contradictions and defaults; escaped.
     pub notes: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;
