@@ -7,6 +7,7 @@ pub mod dtype;
 pub mod source;
 pub mod observe;
 pub mod format;
-// pub mod checkpoint;
+pub mod checkpoint;
 pub mod stats;
 pub mod scan;
+pub mod report;

@@ -1,5 +1,6 @@
 //! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
 
+mod assemble;
 mod discover;
 mod folder;
 mod index;
@@ -7,6 +8,7 @@ pub mod model_config;
 pub mod names;
 mod open;
 pub mod quantization;
+mod summary;
 mod tied;
 mod weight_sets;
 
@@ -17,6 +19,7 @@ pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role};
 pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
+pub use summary::{Summary, Sums, shown_role};
 pub use tied::TiedEmbeddings;
 
 use crate::error::Error;
@@ -54,7 +57,7 @@ pub struct WeightSet {
 pub struct Component {
     /// `model`, or the folder or kind it is known by: `unet`, `text_encoder`, `mmproj`, `adapter`.
     pub name: String,
-    /// Its alternative copies; exactly one is selected.
+    /// Its alternative copies; one is selected, or none where the component repeats others (a single-file pipeline).
     pub weight_sets: Vec<WeightSet>,
 }
 

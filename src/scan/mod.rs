@@ -12,10 +12,12 @@ mod kernel;
 mod options;
 mod outcome;
 mod plan;
+mod selection;
 mod simd;
 
 pub use driver::scan;
 pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
+pub use selection::Selection;
 pub use simd::Simd;

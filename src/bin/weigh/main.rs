@@ -1,2 +1,25 @@
-//! The command `weigh`.
-fn main() {}
+//! The command `weigh`: parses arguments, runs a command, maps its end to an exit code.
+//!
+//! 0 done; 1 findings, a budget exceeded or `--fit` says no; 2 what was asked could not be done; 130 interrupted.
+
+mod args;
+mod commands;
+mod interrupt;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let end = commands::run(&args);
+    match end {
+        Ok(end) => ExitCode::from(end.code()),
+        Err(error) => {
+            output::complain(&error.to_string());
+            ExitCode::from(2)
+        }
+    }
+}

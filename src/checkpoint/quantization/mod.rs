@@ -23,3 +23,41 @@ pub struct Quantization {
     /// What it was recognised by: tensor names, config keys.
     pub evidence: String,
 }
+
+/// What recognition sees of a tensor.
+#[derive(Debug, Clone)]
+pub struct TensorView<'a> {
+    /// Its name.
+    pub name: std::borrow::Cow<'a, str>,
+    /// Its element type.
+    pub dtype: crate::dtype::Dtype,
+    /// Outermost first.
+    pub shape: &'a [u64],
+    /// Stored elements.
+    pub elements: u64,
+    /// Bytes of its data.
+    pub bytes: u64,
+    /// Whether its name says that it is no weight.
+    pub buffer: bool,
+}
+
+/// What recognition found.
+#[derive(Debug, Clone, Default)]
+pub struct Interpretation {
+    /// The method, where there is one.
+    pub quantization: Option<Quantization>,
+    /// Part and logical parameters of each tensor, in the order of the input.
+    pub parts: Vec<(Part, u64)>,
+    /// Remarks; escaped.
+    pub notes: Vec<String>,
+}
+
+/// Recognises how weights are packed.
+pub fn interpret(
+    tensors: &[TensorView<'_>],
+    _config: Option<&serde_json::Value>,
+    _format: crate::format::Format,
+) -> Interpretation {
+    let parts = tensors.iter().map(|t| if t.buffer { (Part::Buffer, 0) } else { (Part::Weight, t.elements) }).collect();
+    Interpretation { quantization: None, parts, notes: Vec::new() }
+}

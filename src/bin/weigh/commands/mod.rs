@@ -1,0 +1,49 @@
+//! One file per command.
+
+mod merge;
+mod opened;
+mod report;
+mod scan;
+mod show;
+
+use weighbridge::error::Result;
+
+use crate::args::{Args, Command};
+use crate::interrupt;
+use crate::output::Output;
+
+/// How a command ended, when it could do its work at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum End {
+    /// Everything asked for was done.
+    Done,
+    /// Something could not be read; the rest was reported.
+    Incomplete,
+    /// Ctrl-C; what was done so far was reported as partial.
+    Interrupted,
+}
+
+impl End {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Incomplete => 2,
+            Self::Interrupted => interrupt::EXIT_CODE,
+        }
+    }
+}
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// When it could not do its work at all.
+pub(crate) fn run(args: &Args) -> Result<End> {
+    let output = Output::new(&args.common);
+    match &args.command {
+        None => report::run(&args.report, &args.common, &output),
+        Some(Command::Show(show)) => show::run(show, &output),
+        Some(Command::Scan(scan)) => scan::run(scan, &args.common, &output),
+        Some(Command::Merge(merge)) => merge::run(merge, &output),
+    }
+}

@@ -1,0 +1,141 @@
+//! `weigh scan`: reads every weight.
+
+use serde::Serialize;
+use weighbridge::checkpoint::Checkpoint;
+use weighbridge::error::{Error, ErrorKind, Result};
+use weighbridge::report::document::{Document, Head};
+use weighbridge::report::scan::ScanBody;
+use weighbridge::report::sections;
+use weighbridge::report::show::matches_glob;
+use weighbridge::scan::{self, Io, Part, ScanOptions, ScanOutcome, Selection, Simd};
+use weighbridge::stats::ScanPart;
+
+use super::End;
+use super::opened::{complain_of, end_of, open};
+use crate::args::{Common, IoMode, ScanArgs, SimdMode};
+use crate::interrupt;
+use crate::output::{Output, complain};
+use crate::progress::Bar;
+
+/// The body of a scan's document.
+#[derive(Serialize)]
+pub(crate) struct Body {
+    scan: ScanBody,
+}
+
+/// What `--part` writes: the part, and the question it answers, so that `weigh merge` can ask it again.
+#[derive(Serialize, serde::Deserialize)]
+pub(crate) struct PartBody {
+    /// The path that was scanned.
+    pub(crate) scanned: String,
+    /// The filter on names.
+    pub(crate) filter: Option<String>,
+    /// Whether tensors are to be listed.
+    pub(crate) list_tensors: bool,
+    /// Whether only the one file was meant.
+    pub(crate) only_this_file: bool,
+    /// The figures.
+    pub(crate) part: ScanPart,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<End> {
+    let checkpoint = open(&args.path, args.only_this_file)?;
+    let selection = select(&checkpoint, args.filter.as_deref())?;
+    let options = ScanOptions {
+        io: match args.io {
+            IoMode::Auto => Io::Auto,
+            IoMode::Mmap => Io::Mmap,
+            IoMode::Read => Io::Read,
+        },
+        threads: args.threads.map(usize::from),
+        part: args.part.map(|(index, count)| Part { index, count }),
+        simd: match args.simd {
+            SimdMode::Auto => Simd::Auto,
+            SimdMode::Portable => Simd::Portable,
+            SimdMode::Avx2 => Simd::Avx2,
+            SimdMode::Avx512 => Simd::Avx512,
+        },
+    };
+    let outcome = watch(&selection, &options, !common.no_progress)?;
+    let path = args.path.to_string_lossy().into_owned();
+    if let Some(part) = options.part {
+        return write_part(args, path, &selection, &outcome, part, output);
+    }
+    let body = ScanBody::of(&checkpoint, &outcome, &selection.order, args.tensors);
+    let end = ended(&checkpoint, &outcome);
+    let mut sections = sections::errors(&checkpoint);
+    sections.extend(sections::scan(&body));
+    output.write(&Document { head: Head::new("scan", Some(path)), body: Body { scan: body } }, &sections)?;
+    if !output.streams() {
+        complain_of(&checkpoint);
+    }
+    Ok(end)
+}
+
+/// The tensors whose names fit the filter.
+///
+/// # Errors
+/// When none does.
+pub(crate) fn select(checkpoint: &Checkpoint, filter: Option<&str>) -> Result<Selection> {
+    let selection = Selection::of(checkpoint, &|name| filter.is_none_or(|pattern| matches_glob(pattern, name)));
+    if let (Some(pattern), true) = (filter, selection.files.is_empty()) {
+        let message = format!("no tensor name fits the filter `{}`", weighbridge::text::escape(pattern));
+        return Err(Error::new(ErrorKind::Usage, message).help("`weigh show PATH --tensors` lists the names"));
+    }
+    Ok(selection)
+}
+
+/// Scans under a progress bar, with Ctrl-C listened to.
+///
+/// # Errors
+/// When the scan cannot start.
+pub(crate) fn watch(selection: &Selection, options: &ScanOptions, progress: bool) -> Result<ScanOutcome> {
+    interrupt::listen();
+    let bar = Bar::new(selection.bytes, progress);
+    let outcome = scan::scan(&selection.files, options, &bar);
+    bar.finish();
+    outcome
+}
+
+/// How a scan ended.
+pub(crate) fn ended(checkpoint: &Checkpoint, outcome: &ScanOutcome) -> End {
+    let of_scan = if outcome.interrupted {
+        complain("interrupted: the figures are of what was read until then");
+        End::Interrupted
+    } else if outcome.files.iter().any(|f| f.error.is_some()) {
+        End::Incomplete
+    } else {
+        End::Done
+    };
+    of_scan.max(end_of(checkpoint))
+}
+
+fn write_part(
+    args: &ScanArgs,
+    path: String,
+    selection: &Selection,
+    outcome: &ScanOutcome,
+    part: Part,
+    output: &Output,
+) -> Result<End> {
+    let body = PartBody {
+        scanned: path.clone(),
+        filter: args.filter.clone(),
+        list_tensors: args.tensors,
+        only_this_file: args.only_this_file,
+        part: outcome.to_part(&selection.files, part),
+    };
+    output.write_json(&Document { head: Head::new("scan-part", Some(path)), body })?;
+    for error in outcome.files.iter().filter_map(|f| f.error.as_ref()) {
+        complain(&error.to_string());
+    }
+    Ok(if outcome.interrupted {
+        complain("interrupted: this part is not whole and `weigh merge` will refuse it");
+        End::Interrupted
+    } else if outcome.files.iter().any(|f| f.error.is_some()) {
+        End::Incomplete
+    } else {
+        End::Done
+    })
+}

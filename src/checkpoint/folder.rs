@@ -1,0 +1,69 @@
+//! Weights in a folder that are not read: named with their bytes, never loaded.
+
+use super::UnreadFile;
+use super::discover::FoundFile;
+use crate::error::{Error, ErrorKind};
+use crate::format::{Content, FORMATS, sniff};
+use crate::source::FileSource;
+
+/// Whether a file's ending says that one of our readers reads it.
+pub(super) fn is_weight_file(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+    FORMATS.iter().any(|row| row.extensions.contains(&extension.as_str()))
+}
+
+/// Endings of other weight files, and why they are not read.
+const OTHERS: &[(&str, &str)] = &[
+    ("pt", "PyTorch pickle: loading it can run code"),
+    ("pth", "PyTorch pickle: loading it can run code"),
+    ("ckpt", "PyTorch pickle: loading it can run code"),
+    ("pkl", "pickle: loading it can run code"),
+    ("pickle", "pickle: loading it can run code"),
+    ("joblib", "pickle: loading it can run code"),
+    ("h5", "HDF5 (Keras)"),
+    ("keras", "Keras archive"),
+    ("onnx", "ONNX"),
+    ("msgpack", "Flax msgpack"),
+    ("tflite", "TensorFlow Lite"),
+    ("pb", "TensorFlow graph"),
+    ("ot", "tch/rust-bert pickle"),
+    ("npz", "numpy archive"),
+    ("nemo", "NeMo archive"),
+    ("mar", "TorchServe archive"),
+    ("mlmodel", "Core ML"),
+];
+
+/// The weight files among `files` that are not read, in name order. Partial downloads are problems.
+pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> Vec<UnreadFile> {
+    let mut unread = Vec::new();
+    for file in files {
+        let extension = file.name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+        let reason = match extension.as_str() {
+            "incomplete" | "part" | "crdownload" | "aria2" => {
+                problems.push(
+                    Error::new(ErrorKind::Truncated, format!("a partial download ({} bytes so far)", file.bytes))
+                        .with_path(&file.path)
+                        .help("finish the download"),
+                );
+                continue;
+            }
+            // The ending says nothing: tokenizers and training arguments are .bin too.
+            "bin" => pickle_reason(file),
+            _ => OTHERS.iter().find(|(e, _)| *e == extension).map(|(_, reason)| *reason),
+        };
+        if let Some(reason) = reason {
+            unread.push(UnreadFile { name: file.name.clone(), bytes: file.bytes, reason: reason.to_owned() });
+        }
+    }
+    unread
+}
+
+fn pickle_reason(file: &FoundFile) -> Option<&'static str> {
+    let source = FileSource::open(&file.path).ok()?;
+    match sniff(&source).ok()? {
+        Content::Zip | Content::Pickle => Some("PyTorch pickle: loading it can run code"),
+        Content::LfsPointer { .. } => Some("git-lfs pointer: the file itself was not fetched"),
+        Content::OldGgml => Some("ggml from before GGUF"),
+        _ => None,
+    }
+}

@@ -1,0 +1,339 @@
+//! Opens a checkpoint: finds its files, reads their headers, and works out what the model is.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::discover::{self, Found, FoundFile, ShardName};
+use super::index::ShardIndex;
+use super::model_config::{self, ModelConfig};
+use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, assemble, folder, weight_sets};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{self, Format, limits};
+use crate::source::{FileSource, read_small};
+use crate::text::{escape_limited, shown_path};
+use crate::units::grouped;
+
+/// How a path is taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenOptions {
+    /// A shard stands for itself, not for its set.
+    pub only_this_file: bool,
+}
+
+/// What is to be read, before anything of it was read.
+#[derive(Default)]
+struct Plan {
+    root: PathBuf,
+    files: Vec<FoundFile>,
+    /// Names (relative to the root) that an index promises.
+    indexed: HashSet<String>,
+    problems: Vec<Error>,
+    notes: Vec<String>,
+    indexes: Vec<ShardIndex>,
+    unread: Vec<super::UnreadFile>,
+    pipeline: bool,
+}
+
+/// Opens a file, a shard (its whole set), a shard index, a repo folder or a hub cache folder.
+///
+/// Files that cannot be read stand in [`Checkpoint::problems`] beside what could be.
+///
+/// # Errors
+/// When nothing at all can be said: the path does not exist, or the one file asked for is no checkpoint.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint> {
+    let metadata = std::fs::metadata(path).map_err(|e| missing_path(path, &e))?;
+    let plan = if metadata.is_dir() {
+        folder_plan(path)?
+    } else if is_index(path) {
+        index_plan(path)?
+    } else {
+        file_plan(path, options)?
+    };
+    let single = !metadata.is_dir() && plan.files.len() == 1 && plan.indexes.is_empty();
+    read_plan(path, plan, single)
+}
+
+fn missing_path(path: &Path, error: &std::io::Error) -> Error {
+    let error = Error::io(path, "cannot open", error);
+    if error.kind() == ErrorKind::NotFound { error.help("check the path; nothing is fetched from the network") } else { error }
+}
+
+fn is_index(path: &Path) -> bool {
+    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.ends_with(".index.json"))
+}
+
+/// A folder: everything in it.
+fn folder_plan(path: &Path) -> Result<Plan> {
+    let mut plan = Plan::default();
+    plan.root = discover::resolve_folder(path, &mut plan.notes)?;
+    let Found { files, problems, notes } = discover::walk(&plan.root)?;
+    plan.problems.extend(problems);
+    plan.notes.extend(notes);
+    plan.pipeline = files.iter().any(|f| f.name == "model_index.json");
+    for file in &files {
+        if is_index(&file.path) {
+            match ShardIndex::read(&file.path) {
+                Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
+                Ok(_) => {}
+                Err(error) => plan.problems.push(error),
+            }
+        }
+    }
+    let (weights, others): (Vec<FoundFile>, Vec<FoundFile>) = files.into_iter().partition(|f| folder::is_weight_file(&f.name));
+    plan.unread = folder::unread_weights(&others, &mut plan.problems);
+    plan.files = weights;
+    let present: HashSet<String> = plan.files.iter().map(|f| f.name.clone()).collect();
+    for index in &plan.indexes {
+        let (paths, problems) = index.paths();
+        plan.problems.extend(problems);
+        let folder = relative(index.path.parent().unwrap_or(Path::new("")), &plan.root);
+        for (name, file) in paths {
+            let name_in_root = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            if !present.contains(&name_in_root) {
+                plan.problems.push(missing_shard(&file, index, &name));
+            }
+            plan.indexed.insert(name_in_root);
+        }
+    }
+    plan.problems.extend(numbering_gaps(&plan));
+    if plan.files.is_empty() {
+        plan.problems.push(nothing_here(path, &plan));
+    }
+    Ok(plan)
+}
+
+/// A shard index: the files it names, and nothing else.
+fn index_plan(path: &Path) -> Result<Plan> {
+    let index = ShardIndex::read(path)?;
+    let mut plan = Plan { root: path.parent().unwrap_or(Path::new("")).to_path_buf(), ..Plan::default() };
+    let (paths, problems) = index.paths();
+    plan.problems.extend(problems);
+    for (name, file) in paths {
+        match std::fs::metadata(&file) {
+            Ok(metadata) => plan.files.push(FoundFile { path: file, name: name.clone(), bytes: metadata.len() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => plan.problems.push(missing_shard(&file, &index, &name)),
+            Err(e) => plan.problems.push(Error::io(&file, "cannot stat", &e)),
+        }
+        plan.indexed.insert(name);
+    }
+    plan.indexes.push(index);
+    Ok(plan)
+}
+
+/// One file, and the shards of its set unless only the file is asked for.
+fn file_plan(path: &Path, options: &OpenOptions) -> Result<Plan> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let base = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut plan = Plan { root: folder.to_path_buf(), ..Plan::default() };
+    let bytes = std::fs::metadata(path).map_err(|e| Error::io(path, "cannot stat", &e))?.len();
+    let this = FoundFile { path: path.to_path_buf(), name: base.clone(), bytes };
+    let Some(shard) = ShardName::parse(&base).filter(|_| !options.only_this_file) else {
+        plan.files.push(this);
+        return Ok(plan);
+    };
+    let index = folder.join(format!("{}.safetensors.index.json", shard.prefix));
+    if shard.extension == "safetensors" && index.is_file() {
+        let mut from_index = index_plan(&index)?;
+        if from_index.indexed.contains(&base) {
+            from_index.notes.push(format!(
+                "{} is one of {} shards; all of them are read",
+                escape_limited(&base, 80),
+                from_index.indexed.len()
+            ));
+            return Ok(from_index);
+        }
+    }
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "cannot list", &e))?;
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if ShardName::parse(&name).is_some_and(|other| other.same_set(&shard)) {
+            let bytes = std::fs::metadata(entry.path()).map_or(0, |m| m.len());
+            plan.files.push(FoundFile { path: entry.path(), name, bytes });
+        }
+    }
+    plan.files.sort_by(|a, b| a.name.cmp(&b.name));
+    plan.problems.extend(numbering_gaps(&plan));
+    if plan.files.len() > 1 {
+        plan.notes.push(format!("{} is one of {} shards; all of them are read", escape_limited(&base, 80), plan.files.len()));
+    }
+    Ok(plan)
+}
+
+fn missing_shard(file: &Path, index: &ShardIndex, name: &str) -> Error {
+    let tensors = index.files.get(name).copied().unwrap_or(0);
+    Error::new(ErrorKind::NotFound, format!("named by the shard index for {tensors} tensors, but the file is not there"))
+        .with_path(file)
+        .help("fetch this file")
+}
+
+/// Shards that the file names promise and that are not there. Sets that an index describes are checked against it instead.
+fn numbering_gaps(plan: &Plan) -> Vec<Error> {
+    let mut problems = Vec::new();
+    let mut done: HashSet<(String, String)> = HashSet::new();
+    for file in &plan.files {
+        let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
+        let Some(shard) = ShardName::parse(base) else { continue };
+        let key = (folder.to_owned(), format!("{}-{}.{}", shard.prefix, shard.count, shard.extension));
+        if plan.indexed.contains(&file.name) || !done.insert(key) {
+            continue;
+        }
+        let numbers: HashSet<u64> = plan
+            .files
+            .iter()
+            .filter_map(|f| {
+                let (other_folder, other) = f.name.rsplit_once('/').unwrap_or(("", &f.name));
+                ShardName::parse(other).filter(|o| other_folder == folder && o.same_set(&shard)).map(|o| o.number)
+            })
+            .collect();
+        // Numbering starts at 0 in some repos; there the last one may be COUNT - 1 or COUNT.
+        let zero_based = numbers.contains(&0);
+        let wanted = if zero_based {
+            0..numbers.iter().max().map_or(0, |m| m + 1).max(shard.count)
+        } else {
+            1..shard.count.saturating_add(1)
+        };
+        let missing: Vec<String> = wanted.clone().filter(|n| !numbers.contains(n)).take(4).map(|n| n.to_string()).collect();
+        let count = wanted.end.saturating_sub(wanted.start).saturating_sub(numbers.len() as u64);
+        if !missing.is_empty() {
+            let more =
+                if count > missing.len() as u64 { format!(" and {} more", count - missing.len() as u64) } else { String::new() };
+            let message = format!("one of {} shards, of which number {}{more} is not there", shard.count, missing.join(", "));
+            problems.push(
+                Error::new(ErrorKind::NotFound, message)
+                    .with_path(&file.path)
+                    .help("fetch the missing shards, or use --only-this-file"),
+            );
+        }
+    }
+    problems
+}
+
+fn nothing_here(path: &Path, plan: &Plan) -> Error {
+    let bytes: u64 = plan.unread.iter().map(|f| f.bytes).sum();
+    let message = if plan.unread.is_empty() {
+        "holds no .safetensors and no .gguf file".to_owned()
+    } else {
+        format!(
+            "holds no .safetensors and no .gguf file; {} other weight files ({} bytes) are not read",
+            plan.unread.len(),
+            grouped(bytes)
+        )
+    };
+    let help = if plan.unread.is_empty() {
+        "give a checkpoint file or a repo folder"
+    } else {
+        "convert them to safetensors in a place you trust"
+    };
+    Error::new(ErrorKind::WrongContent, message).with_path(path).help(help)
+}
+
+fn relative(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+}
+
+/// Reads the headers and puts everything together.
+fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
+    let mut files = Vec::with_capacity(plan.files.len());
+    for found in &plan.files {
+        let read = FileSource::open(&found.path)
+            .and_then(|source| format::read(&source).map(|container| (source.opened_identity(), container)));
+        match read {
+            Ok((identity, container)) => {
+                files.push(CheckpointFile {
+                    path: found.path.clone(),
+                    name: found.name.clone(),
+                    container,
+                    identity: Some(identity),
+                });
+            }
+            Err(error) if single => return Err(error),
+            Err(error) => plan.problems.push(error),
+        }
+    }
+    let indexed: HashSet<usize> =
+        files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
+    let components = weight_sets::group(&files, &indexed, plan.pipeline);
+    compare_indexes(&plan.indexes, &files, &plan.root, &mut plan.notes);
+    let (model, config) = model_facts(&plan.root, &files, &components, &mut plan.problems);
+    let mut checkpoint = Checkpoint {
+        path: path.to_path_buf(),
+        files,
+        components,
+        model,
+        quantization: None,
+        tied: TiedEmbeddings::NotApplicable,
+        problems: plan.problems,
+        unread: plan.unread,
+        notes: plan.notes,
+        tensors: Vec::new(),
+    };
+    assemble::select_tensors(&mut checkpoint, config.as_ref());
+    checkpoint.tied = TiedEmbeddings::of(&checkpoint);
+    Ok(checkpoint)
+}
+
+/// An index whose figures are not those of the files it names.
+fn compare_indexes(indexes: &[ShardIndex], files: &[CheckpointFile], root: &Path, notes: &mut Vec<String>) {
+    for index in indexes {
+        let folder = relative(index.path.parent().unwrap_or(Path::new("")), root);
+        let named = |f: &&CheckpointFile| {
+            let base = if folder.is_empty() {
+                Some(f.name.as_str())
+            } else {
+                f.name.strip_prefix(&folder).and_then(|n| n.strip_prefix('/'))
+            };
+            base.is_some_and(|base| index.files.contains_key(base))
+        };
+        let of_index: Vec<&CheckpointFile> = files.iter().filter(named).collect();
+        if of_index.len() < index.files.len() {
+            continue;
+        }
+        let tensors: u64 = of_index.iter().map(|f| f.container.tensors.len() as u64).sum();
+        let bytes = of_index.iter().fold(0u64, |sum, f| sum.saturating_add(f.container.tensor_bytes()));
+        let shown = shown_path(&index.path);
+        if tensors != index.tensors {
+            notes.push(format!("{shown} names {} tensors; its files hold {}", grouped(index.tensors), grouped(tensors)));
+        }
+        if let Some(total) = index.total_size.filter(|total| *total != bytes) {
+            notes.push(format!("{shown} says total_size {}; its files hold {} bytes of tensors", grouped(total), grouped(bytes)));
+        }
+    }
+}
+
+/// Architecture facts of the main component: its GGUF keys, or the config.json beside it.
+fn model_facts(
+    root: &Path,
+    files: &[CheckpointFile],
+    components: &[Component],
+    problems: &mut Vec<Error>,
+) -> (ModelConfig, Option<serde_json::Value>) {
+    let main = components.iter().find(|c| c.name != "mmproj" && c.name != "adapter").or(components.first());
+    let first = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).and_then(|s| s.files.first()).map(|&i| &files[i]);
+    if let Some(file) = first.filter(|f| f.container.format == Format::Gguf) {
+        let has_tensor = |name: &str| file.container.tensors.iter().any(|t| file.container.name_bytes(t) == name.as_bytes());
+        let mut model = model_config::from_gguf(&file.container.metadata, &has_tensor);
+        model.origin = Some(file.name.clone());
+        return (model, None);
+    }
+    // A component's own config stands in its folder (diffusers), the model's in the root.
+    let folder = main.filter(|c| c.name != "model" && !c.name.contains("model/")).map(|c| root.join(&c.name));
+    let candidates = folder.into_iter().chain([root.to_path_buf()]).map(|f| f.join("config.json"));
+    for path in candidates.filter(|p| p.is_file()) {
+        match read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)) {
+            Ok(value) => {
+                let mut model = model_config::from_config_json(&value);
+                model.origin = Some(relative(&path, root));
+                return (model, Some(value));
+            }
+            Err(error) => problems.push(error),
+        }
+    }
+    (ModelConfig::default(), None)
+}
+
+fn parse_config(path: &Path, bytes: &[u8]) -> Result<serde_json::Value> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        let reason = escape_limited(&e.to_string(), 120);
+        Error::new(ErrorKind::Malformed, format!("config.json is no JSON: {reason}")).with_path(path)
+    })
+}

@@ -1,0 +1,111 @@
+//! Sums over the selected tensors: in all, per dtype, role, layer and file.
+
+use super::{Checkpoint, Part, Role, Tensor};
+use crate::dtype::Dtype;
+
+/// Sums over a group of tensors. Elements as stored, parameters as logical weights, bytes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    /// How many tensors.
+    pub tensors: u64,
+    /// Elements as the headers declare them.
+    pub stored_elements: u64,
+    /// Logical weights: packed ones unpacked; bookkeeping and buffers left out.
+    pub logical_params: u64,
+    /// Bytes of the tensors' data.
+    pub bytes: u64,
+}
+
+impl Sums {
+    /// Adds one tensor.
+    pub fn add(&mut self, tensor: &Tensor<'_>) {
+        self.tensors += 1;
+        self.stored_elements = self.stored_elements.saturating_add(tensor.info.elements);
+        self.logical_params = self.logical_params.saturating_add(tensor.logical_params);
+        self.bytes = self.bytes.saturating_add(tensor.info.bytes);
+    }
+
+    /// Adds another group.
+    pub fn merge(&mut self, other: &Self) {
+        self.tensors += other.tensors;
+        self.stored_elements = self.stored_elements.saturating_add(other.stored_elements);
+        self.logical_params = self.logical_params.saturating_add(other.logical_params);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// The sums of a checkpoint.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Over all selected tensors.
+    pub total: Sums,
+    /// Per dtype name, most bytes first.
+    pub dtypes: Vec<(String, Sums)>,
+    /// Per role, most bytes first.
+    pub roles: Vec<(Role, Sums)>,
+    /// Per block index; `None` for what stands outside of blocks. In block order.
+    pub layers: Vec<(Option<u32>, Sums)>,
+    /// Buffers that are no weights.
+    pub buffers: Sums,
+    /// Bookkeeping of a quantization.
+    pub auxiliary: Sums,
+    /// Lengths of the selected files.
+    pub file_bytes: u64,
+    /// How many selected files.
+    pub files: u64,
+}
+
+impl Summary {
+    /// Sums up the selected tensors in one pass.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let mut summary = Self::default();
+        let mut dtypes: Vec<(Dtype, String, Sums)> = Vec::new();
+        let mut roles: std::collections::BTreeMap<Role, Sums> = std::collections::BTreeMap::new();
+        let mut layers: std::collections::BTreeMap<Option<u32>, Sums> = std::collections::BTreeMap::new();
+        for tensor in checkpoint.tensors() {
+            summary.total.add(&tensor);
+            let name = tensor.dtype_name();
+            // Unknown dtypes are told apart by spelling: their numbers differ from file to file.
+            match dtypes.iter_mut().find(|(dtype, spelling, _)| *dtype == tensor.info.dtype && spelling == name) {
+                Some((_, _, sums)) => sums.add(&tensor),
+                None => {
+                    let mut sums = Sums::default();
+                    sums.add(&tensor);
+                    dtypes.push((tensor.info.dtype, name.to_owned(), sums));
+                }
+            }
+            roles.entry(shown_role(&tensor)).or_default().add(&tensor);
+            layers.entry(tensor.naming.layer).or_default().add(&tensor);
+            match tensor.part {
+                Part::Weight => {}
+                Part::Buffer => summary.buffers.add(&tensor),
+                Part::Auxiliary => summary.auxiliary.add(&tensor),
+            }
+        }
+        let mut by_name: Vec<(String, Sums)> = Vec::new();
+        for (_, name, sums) in dtypes {
+            match by_name.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, total)) => total.merge(&sums),
+                None => by_name.push((name, sums)),
+            }
+        }
+        by_name.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(&b.0)));
+        summary.dtypes = by_name;
+        summary.roles = roles.into_iter().collect();
+        summary.roles.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(&b.0)));
+        summary.layers = layers.into_iter().collect();
+        let selected = checkpoint.selected_files();
+        summary.files = selected.len() as u64;
+        summary.file_bytes = selected.iter().fold(0, |sum, &i| sum + checkpoint.files[i].container.file_len);
+        summary
+    }
+}
+
+/// The role a tensor is counted under: buffers and quantization bookkeeping apart from the weights they stand beside.
+pub fn shown_role(tensor: &Tensor<'_>) -> Role {
+    match tensor.part {
+        Part::Buffer => Role::Buffer,
+        Part::Auxiliary => Role::QuantAux,
+        Part::Weight => tensor.naming.role,
+    }
+}

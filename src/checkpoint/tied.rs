@@ -1,0 +1,64 @@
+//! Whether the output head shares the input embedding.
+
+use super::{Checkpoint, Part, Role};
+use crate::text::escape_limited;
+
+/// What is known of tying, from headers alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TiedEmbeddings {
+    /// No pair of input embedding and output head to speak of.
+    #[default]
+    NotApplicable,
+    /// One stored tensor serves both: no head is stored.
+    Shared,
+    /// Both are stored, and their shapes or the configuration say that they differ.
+    Separate,
+    /// Both are stored in one shape, and nothing says that they differ: the head may be a copy.
+    PossibleCopy {
+        /// Name of the input embedding.
+        embedding: String,
+        /// Name of the output head.
+        head: String,
+        /// Bytes of the head.
+        bytes: u64,
+        /// Logical parameters of the head.
+        params: u64,
+        /// Whether the configuration says that they are tied.
+        stated: bool,
+    },
+}
+
+impl TiedEmbeddings {
+    /// Looks at the selected tensors and the configuration.
+    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+        let matrix =
+            |role| checkpoint.tensors().filter(move |t| t.naming.role == role && t.part == Part::Weight && t.info.shape.len() == 2);
+        let Some(embedding) = matrix(Role::Embedding).max_by_key(|t| t.info.elements) else { return Self::NotApplicable };
+        let stated = checkpoint.model.tied_embeddings;
+        let Some(head) = matrix(Role::LmHead).max_by_key(|t| t.info.elements) else {
+            let decoder = checkpoint.model.family.is_some() && !matches!(checkpoint.model.kv, super::KvLayers::NoCache(_));
+            return if decoder && stated != Some(false) { Self::Shared } else { Self::NotApplicable };
+        };
+        if stated == Some(false) || head.info.shape != embedding.info.shape {
+            return Self::Separate;
+        }
+        Self::PossibleCopy {
+            embedding: embedding.name().into_owned(),
+            head: head.name().into_owned(),
+            bytes: head.info.bytes,
+            params: head.logical_params,
+            stated: stated == Some(true),
+        }
+    }
+
+    /// The remark a reader of parameter counts needs; `None` where there is nothing to say.
+    pub fn note(&self) -> Option<String> {
+        let Self::PossibleCopy { embedding, head, params, stated, .. } = self else { return None };
+        let (embedding, head) = (escape_limited(embedding, 60), escape_limited(head, 60));
+        let params = crate::units::grouped(*params);
+        let why = if *stated { "the configuration says that they are tied" } else { "they have one shape" };
+        Some(format!(
+            "possible copy: `{head}` may hold the weights of `{embedding}` again ({why}): {params} parameters would count twice"
+        ))
+    }
+}

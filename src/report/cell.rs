@@ -1,0 +1,154 @@
+//! What stands in a table: values, not text, so that each output writes them its own way.
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Our own words.
+    Text(String),
+    /// Text from a file: escaped by every output.
+    Foreign(String),
+    /// Bytes: scaled for people, exact for machines.
+    Bytes(u64),
+    /// A signed change in bytes.
+    Change(i128),
+    /// A count: grouped digits for people.
+    Count(u64),
+    /// A share of a whole, 1.0 = 100 %.
+    Share(f64),
+    /// A number with so many digits after the point.
+    Number(f64, usize),
+    /// A measured value, in as few digits as tell it.
+    Value(f64),
+    /// A bar, 0.0 to 1.0; nothing where there are no pictures.
+    Bar(f64),
+    /// Not known, or not applicable.
+    None,
+}
+
+impl Cell {
+    /// Our own words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A count where there is one.
+    pub fn count(n: Option<u64>) -> Self {
+        n.map_or(Self::None, Self::Count)
+    }
+
+    /// A measured value where there is one.
+    pub fn value(x: Option<f64>) -> Self {
+        x.map_or(Self::None, Self::Value)
+    }
+}
+
+/// How a column is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Names.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its heading.
+    pub title: &'static str,
+    /// How it is set.
+    pub align: Align,
+    /// Whether it may be left out where the page is too narrow; higher ones go first, 0 never.
+    pub expendable: u8,
+}
+
+/// A table with its total last.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Columns.
+    pub columns: Vec<Column>,
+    /// Rows.
+    pub rows: Vec<Vec<Cell>>,
+    /// The total, set apart.
+    pub total: Option<Vec<Cell>>,
+}
+
+impl Table {
+    /// A table with a left column and right ones. A `?` before a title lets the column go on a narrow page, `??` goes first.
+    pub fn new(titles: &[&'static str]) -> Self {
+        let columns = titles
+            .iter()
+            .enumerate()
+            .map(|(i, title)| {
+                let plain = title.trim_start_matches('?');
+                let expendable = u8::try_from(title.len() - plain.len()).unwrap_or(0);
+                let plain = plain.trim_start_matches('<');
+                let left = i == 0 || title.contains('<');
+                Column { title: plain, align: if left { Align::Left } else { Align::Right }, expendable }
+            })
+            .collect();
+        Self { columns, rows: Vec::new(), total: None }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+}
+
+/// Why a line stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// A statement.
+    Plain,
+    /// Something to know.
+    Note,
+    /// Something that is wrong.
+    Warning,
+}
+
+/// A line of words; foreign text in it is escaped already.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Why it stands there.
+    pub tone: Tone,
+    /// The words.
+    pub text: String,
+}
+
+/// A part of a report: a heading, words, a table, words.
+#[derive(Debug, Clone, Default)]
+pub struct Section {
+    /// The heading; empty for none.
+    pub title: String,
+    /// What the heading says further, in the same line.
+    pub aside: String,
+    /// Words before the table.
+    pub lines: Vec<Line>,
+    /// The table.
+    pub table: Option<Table>,
+    /// Words after the table.
+    pub after: Vec<Line>,
+}
+
+impl Section {
+    /// A section with a heading.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+
+    /// Adds a statement before the table.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.lines.push(Line { tone: Tone::Plain, text: text.into() });
+    }
+
+    /// Adds a remark after the table.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.after.push(Line { tone: Tone::Note, text: text.into() });
+    }
+
+    /// Adds a warning after the table.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.after.push(Line { tone: Tone::Warning, text: text.into() });
+    }
+}

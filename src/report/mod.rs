@@ -1,0 +1,29 @@
+//! Reports: serde bodies with the field names of the JSON, the same as sections of words and tables, and a renderer per output.
+//! Nothing is computed here but sums and shares of what the other rooms found.
+
+pub mod cell;
+mod csv;
+pub mod document;
+mod markdown;
+pub mod scan;
+pub mod sections;
+pub mod show;
+pub mod text;
+
+use cell::Section;
+use text::TextStyle;
+
+/// One row of the registry of outputs that are made of sections. JSON is made of the bodies themselves.
+pub struct Renderer {
+    /// As `--format` spells it.
+    pub name: &'static str,
+    /// Sets sections.
+    pub render: fn(&[Section], &TextStyle) -> String,
+}
+
+/// Every output made of sections.
+pub const RENDERERS: &[Renderer] = &[
+    Renderer { name: "text", render: text::render },
+    Renderer { name: "csv", render: |sections, _| csv::render(sections) },
+    Renderer { name: "markdown", render: |sections, _| markdown::render(sections) },
+];

@@ -1,0 +1,23 @@
+//! Bodies as sections of words and tables: what a person reads, in the order in which it matters.
+
+mod scan;
+mod show;
+
+pub use scan::scan;
+pub use show::{Grouping, errors, show};
+
+use super::cell::Cell;
+
+/// Rows listed before the tail is folded into one.
+pub const LISTED: usize = 12;
+
+/// Splits rows (biggest first) into those listed and the folded tail: how many are folded.
+pub(super) fn fold<T>(rows: &[T], listed: usize) -> (&[T], &[T]) {
+    // Folding a single row would save nothing.
+    if rows.len() <= listed + 1 { (rows, &[]) } else { rows.split_at(listed) }
+}
+
+/// The name of a folded tail.
+pub(super) fn others(n: usize) -> Cell {
+    Cell::Text(format!("[{n} others]"))
+}

@@ -1,0 +1,151 @@
+//! `weigh scan` as sections: first what is wrong or remarkable, then the figures.
+
+use super::{LISTED, fold};
+use crate::report::cell::{Cell, Line, Section, Table, Tone};
+use crate::report::scan::{ScanBody, StatsRow, Weight};
+use crate::text::{escape, escape_limited};
+use crate::units::{Bytes, grouped, percent};
+
+/// The sections of a scan.
+pub fn scan(body: &ScanBody) -> Vec<Section> {
+    let mut sections = vec![findings(body), dtypes(body), roles(body)];
+    sections.extend(sparsest(body));
+    sections.extend(tensors(body));
+    sections
+}
+
+fn findings(body: &ScanBody) -> Section {
+    let mut section = Section::new("Scan");
+    let rate = body.bytes_per_second.map_or_else(String::new, |r| format!(" at {}/s", Bytes(r as u64).decimal()));
+    let threads = if body.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", body.threads) };
+    section.aside =
+        format!("{} of weights read in {}{rate}, {threads}, {}", Bytes(body.bytes_read).binary(), seconds(body.seconds), body.io);
+    let t = &body.totals;
+    section.say(format!(
+        "{} NaN, {} Inf, {} zeros in {} values ({} sparse)",
+        grouped(t.nan),
+        grouped(t.pos_inf + t.neg_inf),
+        grouped(t.zeros),
+        grouped(t.elements),
+        percent(t.sparsity.unwrap_or(0.0))
+    ));
+    if body.not_scanned > 0 {
+        section.say(format!("{} tensors were not scanned; the figures leave them out", grouped(body.not_scanned)));
+    }
+    for error in &body.errors {
+        let file = error.file.as_deref().map_or_else(String::new, |f| format!("{}: ", escape(f)));
+        let help = error.help.as_deref().map_or_else(String::new, |h| format!("; {h}"));
+        section.lines.push(Line { tone: Tone::Warning, text: format!("{file}{}{help}", error.message) });
+    }
+    let (listed, rest) = fold(&body.remarks, LISTED);
+    for remark in listed {
+        let tone = if remark.severity == Weight::Warning { Tone::Warning } else { Tone::Note };
+        section.lines.push(Line { tone, text: format!("{}: {}", escape_limited(&remark.tensor, 80), remark.message) });
+    }
+    if !rest.is_empty() {
+        section
+            .lines
+            .push(Line { tone: Tone::Note, text: format!("{} further remarks: see --tensors or --format json", rest.len()) });
+    }
+    for note in &body.notes {
+        section.lines.push(Line { tone: Tone::Note, text: note.clone() });
+    }
+    section
+}
+
+fn seconds(s: f64) -> String {
+    if s < 1.0 { format!("{:.0} ms", s * 1000.0) } else { format!("{s:.1} s") }
+}
+
+const TITLES: [&str; 9] = ["", "values", "zeros", "sparse", "?NaN+Inf", "min", "max", "?mean", "std"];
+
+fn stats_cells(first: Cell, s: &StatsRow) -> Vec<Cell> {
+    vec![
+        first,
+        Cell::Count(s.elements),
+        Cell::Count(s.zeros),
+        s.sparsity.map_or(Cell::None, Cell::Share),
+        Cell::Count(s.non_finite()),
+        Cell::value(s.min),
+        Cell::value(s.max),
+        Cell::value(s.mean),
+        Cell::value(s.std),
+    ]
+}
+
+fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&StatsRow>) -> Table {
+    let mut titles = TITLES;
+    titles[0] = first;
+    let mut table = Table::new(&titles);
+    for (name, stats) in rows {
+        table.row(stats_cells(name, &stats));
+    }
+    table.total = total.map(|t| stats_cells(Cell::text("total"), t));
+    table
+}
+
+fn dtypes(body: &ScanBody) -> Section {
+    let rows = body.dtypes.iter().map(|d| (Cell::Foreign(d.dtype.clone()), d.stats)).collect();
+    let mut section = Section::new("Values by dtype");
+    section.table = Some(stats_table("dtype", rows, Some(&body.totals)));
+    for d in &body.dtypes {
+        if let Some(scales) = d.scales.filter(|s| s.zero > 0 || s.nan + s.inf > 0) {
+            section.note(format!(
+                "{}: of {} block scales {} are zero, {} NaN or infinite",
+                escape(&d.dtype),
+                grouped(scales.blocks),
+                grouped(scales.zero),
+                grouped(scales.nan + scales.inf)
+            ));
+        }
+    }
+    section
+}
+
+fn roles(body: &ScanBody) -> Section {
+    let rows = body.roles.iter().map(|r| (Cell::text(r.role), r.stats)).collect();
+    let mut section = Section::new("Values by role");
+    section.table = Some(stats_table("role", rows, Some(&body.totals)));
+    section
+}
+
+fn sparsest(body: &ScanBody) -> Option<Section> {
+    if body.sparsest.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["tensor", "<dtype", "values", "zeros", "sparse", "??<"]);
+    for row in &body.sparsest {
+        table.row(vec![
+            Cell::Foreign(row.name.clone()),
+            Cell::Foreign(row.dtype.clone()),
+            Cell::Count(row.elements),
+            Cell::Count(row.zeros),
+            Cell::Share(row.sparsity),
+            Cell::Bar(row.sparsity),
+        ]);
+    }
+    Some(Section { table: Some(table), ..Section::new("Sparsest tensors") })
+}
+
+fn tensors(body: &ScanBody) -> Option<Section> {
+    let rows = body.tensors.as_ref()?;
+    let mut titles = TITLES.to_vec();
+    titles[0] = "tensor";
+    titles.insert(1, "?<dtype");
+    let mut table = Table::new(&titles);
+    for row in rows {
+        let name = Cell::Foreign(row.name.clone());
+        let mut cells = match &row.stats {
+            Some(stats) => stats_cells(name, stats),
+            None => {
+                let mut cells = vec![Cell::None; TITLES.len()];
+                cells[0] = name;
+                cells[1] = Cell::Text(format!("not scanned: {}", row.why.unwrap_or("unknown")));
+                cells
+            }
+        };
+        cells.insert(1, Cell::Foreign(row.dtype.clone()));
+        table.row(cells);
+    }
+    Some(Section { table: Some(table), ..Section::new("Values by tensor") })
+}

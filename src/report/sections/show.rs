@@ -1,0 +1,336 @@
+//! `weigh show` as sections.
+
+use super::{LISTED, fold, others};
+use crate::checkpoint::Checkpoint;
+use crate::format::DefectKind;
+use crate::report::cell::{Cell, Section, Table};
+use crate::report::show::{GroupRow, ShowBody};
+use crate::text::{escape, escape_limited};
+use crate::units::{Bytes, Elements, Params, grouped};
+
+/// One way to group tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// By element type.
+    Dtype,
+    /// By role.
+    Role,
+    /// By block.
+    Layer,
+    /// By file.
+    File,
+}
+
+/// The sections of a body. `path` is what was asked for; `by` leaves one grouping.
+pub fn show(path: &str, body: &ShowBody, by: Option<Grouping>) -> Vec<Section> {
+    let wanted = |grouping| by.is_none_or(|by| by == grouping);
+    let mut sections = vec![headline(path, body)];
+    sections.extend(problems(body));
+    if body.totals.tensors > 0 {
+        sections.extend(wanted(Grouping::Dtype).then(|| dtypes(body)));
+        sections.extend(wanted(Grouping::Role).then(|| roles(body)));
+    }
+    sections.extend(layers(body));
+    sections.extend(components(body).filter(|_| by.is_none()));
+    sections.extend(files(body).filter(|_| wanted(Grouping::File)));
+    sections.extend(unread(body));
+    sections.extend(tensors(body));
+    sections.extend(metadata(body));
+    sections.extend(map(body));
+    sections
+}
+
+fn headline(path: &str, body: &ShowBody) -> Section {
+    let t = &body.totals;
+    let mut section = Section::new(escape(path));
+    let files = if t.files == 1 { "1 file".to_owned() } else { format!("{} files", grouped(t.files)) };
+    section.aside = format!("{}, {files}", body.format);
+    let bits = t.bits_per_weight.map_or_else(String::new, |b| format!(", {b:.2} bits per weight"));
+    section.say(format!(
+        "{} parameters in {} tensors: {} of weights, {} on disk{bits}",
+        Params(t.logical_params).short(),
+        grouped(t.tensors),
+        Bytes(t.tensor_bytes).binary(),
+        Bytes(t.file_bytes).binary(),
+    ));
+    section.say(format!(
+        "exactly {} parameters, {} stored elements, {} tensor bytes, {} file bytes",
+        grouped(t.logical_params),
+        grouped(t.stored_elements),
+        grouped(t.tensor_bytes),
+        grouped(t.file_bytes)
+    ));
+    if let Some(model) = model_line(body) {
+        section.say(model);
+    }
+    if let Some(q) = &body.quantization {
+        let bits = q.bits.map_or_else(String::new, |b| format!(", {b}-bit"));
+        let group = q.group_size.map_or_else(String::new, |g| format!(", groups of {g}"));
+        section.say(format!("stored as {}{bits}{group} ({})", escape(&q.method), escape(&q.evidence)));
+    }
+    for note in &body.notes {
+        section.note(note.clone());
+    }
+    section
+}
+
+fn model_line(body: &ShowBody) -> Option<String> {
+    let m = &body.model;
+    let mut parts = vec![escape_limited(m.architecture.as_ref().or(m.family.as_ref())?, 60)];
+    let mut add = |what: &str, n: Option<u64>| parts.extend(n.map(|n| format!("{what} {}", grouped(n))));
+    add("layers", m.layers);
+    add("hidden", m.hidden_size);
+    add("heads", m.heads);
+    add("kv heads", m.kv_heads.filter(|_| m.kv_heads != m.heads));
+    add("head dim", m.head_dim);
+    add("ffn", m.ffn_size);
+    add("vocabulary", m.vocab_size);
+    add("context", m.context_length);
+    if let (Some(experts), Some(used)) = (m.experts.filter(|&e| e > 0), m.experts_used) {
+        parts.push(format!("{used} of {experts} experts"));
+    }
+    if let Some(active) = &m.active_params {
+        parts.push(format!("{} active per token", Params(active.all).short()));
+    }
+    Some(parts.join(", "))
+}
+
+/// What could not be read of a checkpoint, where nothing else of its headers is shown.
+pub fn errors(checkpoint: &Checkpoint) -> Vec<Section> {
+    let mut section = Section::new("Problems");
+    for problem in &checkpoint.problems {
+        section.warn(problem.to_string());
+    }
+    for &file in &checkpoint.selected_files() {
+        let file = &checkpoint.files[file];
+        for defect in file.container.defects.iter().filter(|d| d.kind == DefectKind::Truncated) {
+            section.warn(format!("{}: {}", escape(&file.name), defect.message));
+        }
+    }
+    if section.after.is_empty() { Vec::new() } else { vec![section] }
+}
+
+/// What could not be read, and what is odd: right after the headline, as everything below depends on it.
+fn problems(body: &ShowBody) -> Option<Section> {
+    const SHOWN: usize = 8;
+    if body.errors.is_empty() && body.defects.is_empty() {
+        return None;
+    }
+    let mut section = Section::new("Problems");
+    for error in body.errors.iter().take(SHOWN) {
+        let file = error.file.as_deref().map_or_else(String::new, |f| format!("{}: ", escape(f)));
+        let help = error.help.as_deref().map_or_else(String::new, |h| format!("; {h}"));
+        section.warn(format!("{file}{}{help}", error.message));
+    }
+    for defect in body.defects.iter().take(SHOWN) {
+        section.warn(format!("{}: {}", escape(&defect.file), defect.message));
+    }
+    let more = body.errors.len().saturating_sub(SHOWN) + body.defects.len().saturating_sub(SHOWN);
+    if more > 0 {
+        section.note(format!("{more} further problems: see --format json"));
+    }
+    Some(section)
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn dtypes(body: &ShowBody) -> Section {
+    let total = &body.totals;
+    let mut table = Table::new(&["dtype", "tensors", "elements", "bytes", "?share", "??<"]);
+    let (listed, rest) = fold(&body.dtypes, LISTED);
+    let mut row = |name: Cell, tensors: u64, elements: u64, bytes: u64| {
+        let part = share(bytes, total.tensor_bytes);
+        table.row(vec![name, Cell::Count(tensors), Cell::Count(elements), Cell::Bytes(bytes), Cell::Share(part), Cell::Bar(part)]);
+    };
+    for d in listed {
+        row(Cell::Foreign(d.dtype.clone()), d.tensors, d.stored_elements, d.bytes);
+    }
+    if !rest.is_empty() {
+        let sum = |f: fn(&crate::report::show::DtypeRow) -> u64| rest.iter().map(f).sum();
+        row(others(rest.len()), sum(|d| d.tensors), sum(|d| d.stored_elements), sum(|d| d.bytes));
+    }
+    table.total = Some(vec![
+        Cell::text("total"),
+        Cell::Count(total.tensors),
+        Cell::Count(total.stored_elements),
+        Cell::Bytes(total.tensor_bytes),
+        Cell::Share(1.0),
+        Cell::text(""),
+    ]);
+    Section { table: Some(table), ..Section::new("By dtype") }
+}
+
+fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody, listed: usize) -> Table {
+    let total = &body.totals;
+    let mut table = Table::new(&[first, "tensors", "parameters", "bytes", "?share", "??<"]);
+    let (shown, rest) = fold(rows, listed);
+    let mut row = |name: Cell, tensors: u64, params: u64, bytes: u64| {
+        let part = share(bytes, total.tensor_bytes);
+        table.row(vec![name, Cell::Count(tensors), Cell::Count(params), Cell::Bytes(bytes), Cell::Share(part), Cell::Bar(part)]);
+    };
+    for r in shown {
+        row(Cell::Text(r.role.clone()), r.tensors, r.logical_params, r.bytes);
+    }
+    if !rest.is_empty() {
+        let sum = |f: fn(&GroupRow) -> u64| rest.iter().map(f).sum();
+        row(others(rest.len()), sum(|r| r.tensors), sum(|r| r.logical_params), sum(|r| r.bytes));
+    }
+    table.total = Some(vec![
+        Cell::text("total"),
+        Cell::Count(total.tensors),
+        Cell::Count(total.logical_params),
+        Cell::Bytes(total.tensor_bytes),
+        Cell::Share(1.0),
+        Cell::text(""),
+    ]);
+    table
+}
+
+fn roles(body: &ShowBody) -> Section {
+    Section { table: Some(group_table("role", &body.roles, body, LISTED)), ..Section::new("By role") }
+}
+
+fn layers(body: &ShowBody) -> Option<Section> {
+    let rows = body.layers.as_ref()?;
+    Some(Section { table: Some(group_table("layer", rows, body, usize::MAX - 1)), ..Section::new("By layer") })
+}
+
+/// Only where there is something to choose: several components, or copies.
+fn components(body: &ShowBody) -> Option<Section> {
+    let sets: usize = body.components.iter().map(|c| c.weight_sets.len()).sum();
+    if sets < 2 {
+        return None;
+    }
+    let mut table = Table::new(&["component", "<weight set", "files", "bytes", "?<"]);
+    for component in &body.components {
+        for set in &component.weight_sets {
+            table.row(vec![
+                Cell::Foreign(component.name.clone()),
+                Cell::Foreign(set.name.clone()),
+                Cell::Count(set.files.len() as u64),
+                Cell::Bytes(set.tensor_bytes),
+                Cell::text(if set.selected { "in the totals" } else { "a further copy" }),
+            ]);
+        }
+    }
+    Some(Section { table: Some(table), ..Section::new("Components") })
+}
+
+fn files(body: &ShowBody) -> Option<Section> {
+    let mut rows: Vec<_> = body.files.iter().collect();
+    rows.sort_by(|a, b| b.file_bytes.cmp(&a.file_bytes).then_with(|| a.path.cmp(&b.path)));
+    let mut table = Table::new(&["file", "tensors", "weights", "?header", "??padding", "?other", "file"]);
+    let (listed, rest) = fold(&rows, LISTED);
+    let cells = |name: Cell, files: &[&crate::report::show::FileRow]| {
+        let sum = |f: &dyn Fn(&crate::report::show::FileRow) -> u64| files.iter().map(|r| f(r)).sum::<u64>();
+        vec![
+            name,
+            Cell::Count(sum(&|r| r.tensors)),
+            Cell::Bytes(sum(&|r| r.regions.tensors)),
+            Cell::Bytes(sum(&|r| r.regions.magic + r.regions.header + r.regions.metadata)),
+            Cell::Bytes(sum(&|r| r.regions.padding)),
+            Cell::Bytes(sum(&|r| r.regions.gap + r.regions.overlap + r.regions.trailing)),
+            Cell::Bytes(sum(&|r| r.file_bytes)),
+        ]
+    };
+    for file in listed {
+        table.row(cells(Cell::Foreign(file.path.clone()), &[*file]));
+    }
+    if !rest.is_empty() {
+        table.row(cells(others(rest.len()), rest));
+    }
+    table.total = Some(cells(Cell::text("total"), &rows));
+    let mut section = Section { table: Some(table), ..Section::new("Files") };
+    for file in &body.files {
+        if let (Some(false), Some(reason)) = (file.reference_reader.loads, &file.reference_reader.reason) {
+            section.note(format!("the safetensors library refuses {}: {reason}", escape(&file.path)));
+        } else if let (Some(true), Some(reason)) = (file.reference_reader.loads, &file.reference_reader.reason) {
+            section.note(format!("the safetensors library loads {}, but {reason}", escape(&file.path)));
+        }
+    }
+    // One healthy file is said already in the first lines.
+    (!rows.is_empty() && (rows.len() > 1 || !section.after.is_empty())).then_some(section)
+}
+
+fn unread(body: &ShowBody) -> Option<Section> {
+    if body.unread.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["not read", "bytes", "<reason"]);
+    let (listed, rest) = fold(&body.unread, LISTED);
+    for file in listed {
+        table.row(vec![Cell::Foreign(file.file.clone()), Cell::Bytes(file.bytes), Cell::Text(file.reason.clone())]);
+    }
+    if !rest.is_empty() {
+        table.row(vec![others(rest.len()), Cell::Bytes(rest.iter().map(|f| f.bytes).sum()), Cell::text("")]);
+    }
+    table.total = Some(vec![Cell::text("total"), Cell::Bytes(body.unread.iter().map(|f| f.bytes).sum()), Cell::text("")]);
+    Some(Section { table: Some(table), ..Section::new("Other weight files") })
+}
+
+fn shape_text(shape: &[u64]) -> String {
+    let dims: Vec<String> = shape.iter().map(u64::to_string).collect();
+    format!("[{}]", dims.join(", "))
+}
+
+fn tensors(body: &ShowBody) -> Option<Section> {
+    let rows = body.tensors.as_ref()?;
+    let mut table = Table::new(&["tensor", "<dtype", "<shape", "bytes", "?<role", "??offset", "??<file"]);
+    for t in rows {
+        table.row(vec![
+            Cell::Foreign(t.name.clone()),
+            Cell::Foreign(t.dtype.clone()),
+            Cell::Text(shape_text(&t.shape)),
+            Cell::Bytes(t.bytes),
+            Cell::text(t.role),
+            Cell::Count(t.offset),
+            Cell::Foreign(t.file.clone()),
+        ]);
+    }
+    let (elements, bytes) = rows.iter().fold((0, 0), |(e, b), t| (e + t.stored_elements, b + t.bytes));
+    table.total = Some(vec![
+        Cell::Text(format!("{} tensors", grouped(rows.len() as u64))),
+        Cell::text(""),
+        Cell::Text(format!("{} elements", Elements(elements).short())),
+        Cell::Bytes(bytes),
+        Cell::text(""),
+        Cell::text(""),
+        Cell::text(""),
+    ]);
+    Some(Section { table: Some(table), ..Section::new("Tensors") })
+}
+
+fn metadata(body: &ShowBody) -> Option<Section> {
+    let rows = body.metadata.as_ref()?;
+    let mut table = Table::new(&["key", "<value", "?<file"]);
+    for row in rows {
+        let value = match &row.value {
+            serde_json::Value::String(text) => Cell::Foreign(escape_limited(text, 60)),
+            serde_json::Value::Object(o) if o.contains_key("array_of") => {
+                let n = o.get("length").and_then(serde_json::Value::as_u64).unwrap_or(0);
+                Cell::Text(format!("[{} x {}]", grouped(n), o["array_of"].as_str().unwrap_or("?")))
+            }
+            other => Cell::Foreign(escape_limited(&other.to_string(), 60)),
+        };
+        table.row(vec![Cell::Foreign(row.key.clone()), value, Cell::Foreign(row.file.clone())]);
+    }
+    Some(Section { table: Some(table), ..Section::new("Metadata") })
+}
+
+fn map(body: &ShowBody) -> Option<Section> {
+    let rows = body.map.as_ref()?;
+    let mut table = Table::new(&["bytes", "<label", "<tensor", "from", "to", "?<file"]);
+    for row in rows {
+        table.row(vec![
+            Cell::Text(grouped(row.end - row.start)),
+            Cell::text(row.label),
+            row.tensor.clone().map_or(Cell::text(""), Cell::Foreign),
+            Cell::Count(row.start),
+            Cell::Count(row.end),
+            Cell::Foreign(row.file.clone()),
+        ]);
+    }
+    Some(Section { table: Some(table), ..Section::new("Byte map") })
+}

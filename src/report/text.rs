@@ -1,0 +1,265 @@
+//! Sections for a terminal: aligned tables that fit the width, bars for shares, colour only where asked for.
+
+use super::cell::{Align, Cell, Column, Line, Section, Table, Tone};
+use crate::text::{escape, escape_limited};
+use crate::units::{Bytes, grouped, grouped_signed, percent};
+
+/// How a text report is set.
+#[derive(Debug, Clone, Copy)]
+pub struct TextStyle {
+    /// Columns of the page.
+    pub width: usize,
+    /// Whether colours may be used.
+    pub color: bool,
+    /// Exact bytes instead of scaled ones.
+    pub exact: bool,
+}
+
+impl Default for TextStyle {
+    fn default() -> Self {
+        Self { width: 80, color: false, exact: false }
+    }
+}
+
+/// Widest page that tables are spread over; beyond it lines get hard to follow.
+const WIDEST: usize = 160;
+/// Cells of a bar.
+const BAR: usize = 16;
+const GAP: &str = "  ";
+
+/// Sets the sections one after another.
+pub fn render(sections: &[Section], style: &TextStyle) -> String {
+    let mut out = String::new();
+    for section in sections {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        heading(&mut out, section, style);
+        for line in &section.lines {
+            words(&mut out, line, style);
+        }
+        if let Some(table) = &section.table {
+            set_table(&mut out, table, style);
+        }
+        for line in &section.after {
+            words(&mut out, line, style);
+        }
+    }
+    out
+}
+
+fn paint(text: &str, code: &str, style: &TextStyle) -> String {
+    if style.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+fn heading(out: &mut String, section: &Section, style: &TextStyle) {
+    if section.title.is_empty() {
+        return;
+    }
+    out.push_str(&paint(&section.title, "1", style));
+    if !section.aside.is_empty() {
+        out.push_str(GAP);
+        out.push_str(&section.aside);
+    }
+    out.push('\n');
+}
+
+/// A line of words, broken at the width, with a hanging indent.
+fn words(out: &mut String, line: &Line, style: &TextStyle) {
+    let (mark, code) = match line.tone {
+        Tone::Plain => ("", ""),
+        Tone::Note => ("note: ", "36"),
+        Tone::Warning => ("warning: ", "33"),
+    };
+    let width = style.width.clamp(40, WIDEST) - 2;
+    let mut column = mark.chars().count();
+    out.push_str(GAP);
+    out.push_str(&if mark.is_empty() { String::new() } else { paint(mark, code, style) });
+    let mut first = true;
+    for word in line.text.split(' ') {
+        let len = word.chars().count();
+        if !first && column + 1 + len > width {
+            out.push_str("\n    ");
+            column = 2;
+        } else if !first {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += len;
+        first = false;
+    }
+    out.push('\n');
+}
+
+fn set_table(out: &mut String, table: &Table, style: &TextStyle) {
+    let (keep, widths) = fit(table, style);
+    let rule_before_total = table.total.is_some() && table.rows.len() > 1;
+    let titles: Vec<String> = table.columns.iter().map(|c| c.title.to_owned()).collect();
+    if titles.iter().skip(1).any(|t| !t.is_empty()) {
+        let line = set_row(&titles, &table.columns, &keep, &widths);
+        out.push_str(&paint(&line, "2", style));
+        out.push('\n');
+    }
+    for row in &table.rows {
+        out.push_str(&set_row(&shown_row(row, style), &table.columns, &keep, &widths));
+        out.push('\n');
+    }
+    if let (true, Some(total)) = (rule_before_total, &table.total) {
+        let line = set_row(&shown_row(total, style), &table.columns, &keep, &widths);
+        out.push_str(&paint(&line, "1", style));
+        out.push('\n');
+    }
+}
+
+/// Chooses the columns that fit and their widths; a first column that is still too wide is cut.
+fn fit(table: &Table, style: &TextStyle) -> (Vec<bool>, Vec<usize>) {
+    let mut widths: Vec<usize> = table.columns.iter().map(|c| c.title.chars().count()).collect();
+    for row in table.rows.iter().chain(&table.total) {
+        for (width, text) in widths.iter_mut().zip(shown_row(row, style)) {
+            *width = (*width).max(text.chars().count());
+        }
+    }
+    let page = style.width.clamp(40, WIDEST);
+    let mut keep = vec![true; widths.len()];
+    let used = |keep: &[bool], widths: &[usize]| -> usize {
+        widths.iter().zip(keep).filter(|(_, k)| **k).map(|(w, _)| w + GAP.len()).sum()
+    };
+    let worst = table.columns.iter().map(|c| c.expendable).max().unwrap_or(0);
+    for rank in (1..=worst).rev() {
+        for i in (0..keep.len()).rev() {
+            if table.columns[i].expendable == rank && used(&keep, &widths) > page {
+                keep[i] = false;
+            }
+        }
+    }
+    let over = used(&keep, &widths).saturating_sub(page);
+    if over > 0 {
+        widths[0] = widths[0].saturating_sub(over).max(12);
+    }
+    (keep, widths)
+}
+
+fn set_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (((cell, column), keep), &width) in cells.iter().zip(columns).zip(keep).zip(widths) {
+        if !keep {
+            continue;
+        }
+        line.push_str(GAP);
+        let cell = shorten(cell, width);
+        let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
+        match column.align {
+            Align::Left => {
+                line.push_str(&cell);
+                line.push_str(&pad);
+            }
+            Align::Right => {
+                line.push_str(&pad);
+                line.push_str(&cell);
+            }
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+/// Cuts the middle out of a name: beginnings and endings tell more.
+fn shorten(text: &str, width: usize) -> String {
+    let len = text.chars().count();
+    if len <= width {
+        return text.to_owned();
+    }
+    let keep = width.saturating_sub(1);
+    let tail = keep / 2;
+    let head: String = text.chars().take(keep - tail).collect();
+    let end: String = text.chars().skip(len - tail).collect();
+    format!("{head}…{end}")
+}
+
+fn shown_row(row: &[Cell], style: &TextStyle) -> Vec<String> {
+    row.iter().map(|cell| shown(cell, style)).collect()
+}
+
+fn shown(cell: &Cell, style: &TextStyle) -> String {
+    match cell {
+        Cell::Text(text) => escape(text),
+        Cell::Foreign(text) => escape_limited(text, 100),
+        Cell::Bytes(n) if style.exact => Bytes(*n).exact(),
+        Cell::Bytes(n) => Bytes(*n).binary(),
+        Cell::Change(n) => format!("{} B", grouped_signed(*n)),
+        Cell::Count(n) => grouped(*n),
+        Cell::Share(x) => percent(*x),
+        Cell::Number(x, digits) => format!("{x:.digits$}"),
+        Cell::Value(x) => value(*x),
+        Cell::Bar(x) => bar(*x),
+        Cell::None => "-".to_owned(),
+    }
+}
+
+/// A measured value: five significant digits, exponents only where zeros would hide it.
+pub fn value(x: f64) -> String {
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = x.abs();
+    if !(1e-4..1e6).contains(&magnitude) {
+        return format!("{x:.3e}");
+    }
+    if x.fract() == 0.0 {
+        return format!("{x:.0}");
+    }
+    let digits = (4.0 - magnitude.log10().floor()).clamp(0.0, 8.0) as usize;
+    let text = format!("{x:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A bar in eighths of a cell; anything above zero shows.
+fn bar(share: f64) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let mut eighths = (share * (BAR * 8) as f64).round() as usize;
+    if share > 0.0 {
+        eighths = eighths.max(1);
+    }
+    let mut out = "█".repeat(eighths / 8);
+    if eighths % 8 > 0 {
+        out.push(EIGHTHS[eighths % 8]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_its_page_and_loses_what_may_go_first() {
+        let mut table = Table::new(&["name", "bytes", "?share", "??<bar"]);
+        table.row(vec![Cell::text("a".repeat(30)), Cell::Bytes(1024), Cell::Share(0.5), Cell::Bar(0.5)]);
+        table.row(vec![Cell::Foreign("b\u{1b}[31m".into()), Cell::Bytes(1024), Cell::Share(0.5), Cell::Bar(0.5)]);
+        table.total = Some(vec![Cell::text("total"), Cell::Bytes(2048), Cell::Share(1.0), Cell::None]);
+        let section = Section { table: Some(table), ..Section::new("T") };
+        for width in [40, 60, 80, 200] {
+            let text = render(std::slice::from_ref(&section), &TextStyle { width, ..TextStyle::default() });
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}:\n{text}");
+            assert!(text.contains("total") && text.contains("\\u{1b}") && !text.contains('\u{1b}'));
+            assert_eq!(text.contains("50.0 %"), width >= 60, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_told_in_few_digits() {
+        for (x, text) in
+            [(0.0, "0"), (1.5, "1.5"), (-0.123456, "-0.12346"), (1e-9, "1.000e-9"), (65504.0, "65504"), (1234567.0, "1.235e6")]
+        {
+            assert_eq!(value(x), text);
+        }
+    }
+
+    #[test]
+    fn bars_show_what_is_not_zero() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(0.0001), "▏");
+        assert_eq!(bar(1.0).chars().count(), BAR);
+    }
+}
