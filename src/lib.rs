@@ -8,3 +8,4 @@ pub mod source;
 pub mod observe;
 pub mod format;
 pub mod checkpoint;
+pub mod project;
