@@ -221,6 +221,3 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
     };
     MemoryReport { inputs, engines, kv_layers, training: Vec::new(), load: None, fit: fits, notes }
 }
-
-#[cfg(test)]
-mod tests;

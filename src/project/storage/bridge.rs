@@ -178,13 +178,28 @@ fn stacked(input: &ProjectInput<'_>, unmatched: &[&OutTensor<'_>], used: &mut [b
     }
 }
 
+/// What quantizers put after a weight's name, or after its module's, for the packed weight.
+const PACKED: &[&str] = &["qweight", "weight_packed", "weight_q", "_weight_qdata", "W_q"];
+
+/// The tensor that holds the same weight: of the same name, or the packed one of its module.
+fn counterpart(names: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
+    if let Some(&i) = names.get(name) {
+        return Some(i);
+    }
+    let module = name.strip_suffix(".weight");
+    let packed = PACKED
+        .iter()
+        .flat_map(|suffix| [Some(format!("{name}.{suffix}")), module.map(|m| format!("{m}.{suffix}"))].into_iter().flatten());
+    packed.into_iter().find_map(|name| names.get(name.as_str()).copied())
+}
+
 /// From one checkpoint to another, tensors matched by name: `a` is the first term, the terms sum to the file bytes of `b`.
 pub fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>) -> Vec<BridgeTerm> {
     let names: BTreeMap<&str, usize> = b.tensors.iter().enumerate().map(|(i, t)| (t.name.as_ref(), i)).collect();
     let mut matched = vec![false; b.tensors.len()];
     let mut steps = Steps::default();
     for from in &a.tensors {
-        let Some(&i) = names.get(from.name.as_ref()).filter(|&&i| !matched[i]) else {
+        let Some(i) = counterpart(&names, &from.name).filter(|&i| !matched[i]) else {
             steps.add(Group::of(from), Step::Removed, -i128::from(from.bytes), 0);
             continue;
         };

@@ -5,8 +5,10 @@ use crate::project::storage::safetensors_file::{digits, json_text};
 /// Who writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// `json.dumps(index, indent=2, sort_keys=True) + "\n"` (huggingface_hub 2.4.0, transformers 5.23).
-    HuggingFace,
+    /// `json.dumps(index, indent=2, sort_keys=True)` (huggingface_hub 2.4.0).
+    Hub,
+    /// The same and a newline (transformers 5.23).
+    Transformers,
     /// `json.dump(index, indent=4)` (mlx-lm 0.32.2).
     Mlx,
 }
@@ -32,8 +34,8 @@ pub(super) fn bytes<'t>(
         metadata += 2 * indent + 20 + digits(parameters) + 2; // "total_parameters": N, and the comma between the two
     }
     // { newline; "metadata": {...}, ; "weight_map": {...} ; }
-    let frame = 2 + (indent + 13) + metadata + (indent + 3) + (indent + 15) + map + (indent + 2) + 1;
-    frame + u64::from(style == Style::HuggingFace)
+    let frame = 2 + (indent + 14) + metadata + (indent + 3) + (indent + 16) + map + (indent + 2) + 1;
+    frame + u64::from(style == Style::Transformers)
 }
 
 /// Bytes of a text inside JSON quotes as Python writes it: not ASCII as `\uXXXX`.

@@ -227,8 +227,12 @@ fn safetensors_row(rule: &ShardRule, tensors: &[ShardTensor<'_>], limit: u64, pa
         let files: Vec<usize> = shards.iter().map(|s| s.name.len()).collect();
         let names = groups.iter().zip(&files).flat_map(|(group, &file)| group.iter().map(move |&at| (at, file)));
         let names = names.map(|(at, file)| (tensors[order[at]].name, file as u64));
-        let indent = if rule.kind == Kind::Mlx { index::Style::Mlx } else { index::Style::HuggingFace };
-        index::bytes(names, total, with_parameters.then_some(parameters), indent)
+        let style = match rule.kind {
+            Kind::Mlx => index::Style::Mlx,
+            _ if with_parameters => index::Style::Transformers,
+            _ => index::Style::Hub,
+        };
+        index::bytes(names, total, with_parameters.then_some(parameters), style)
     } else {
         0
     };
@@ -263,6 +267,3 @@ pub(crate) fn transformers_files(tensors: &[OutTensor<'_>], metadata: Option<&[(
     }
     FileSize { files: groups.len() as u64, likely: total.saturating_add(header), header, padding: 0, range: None }
 }
-
-#[cfg(test)]
-mod tests;
