@@ -10,4 +10,5 @@ pub mod format;
 pub mod checkpoint;
 pub mod stats;
 pub mod scan;
+pub mod project;
 pub mod report;

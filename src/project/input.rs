@@ -1,0 +1,203 @@
+//! The view that projections read: tensors with what they mean, and the few header facts that file sizes depend on.
+
+use std::borrow::Cow;
+
+use crate::checkpoint::{Checkpoint, ModelConfig, Part, Quantization, Role};
+use crate::dtype::Dtype;
+use crate::format::{Container, Format, Metadata, MetadataValue, Shape};
+
+/// One tensor of the checkpoint that is projected.
+#[derive(Debug, Clone)]
+pub struct ProjectTensor<'a> {
+    /// Its name; bytes that are no UTF-8 become U+FFFD.
+    pub name: Cow<'a, str>,
+    /// Length of the name in the file, in bytes.
+    pub name_bytes: u64,
+    /// What it is for.
+    pub role: Role,
+    /// Index of the block it stands in.
+    pub layer: Option<u32>,
+    /// Element type as stored.
+    pub dtype: Dtype,
+    /// Dimensions, outermost first.
+    pub shape: Shape,
+    /// Stored elements.
+    pub elements: u64,
+    /// Logical parameters: packed weights unpacked; 0 for bookkeeping and buffers.
+    pub logical_params: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Weight, bookkeeping of a quantization, or buffer.
+    pub part: Part,
+}
+
+impl<'a> ProjectTensor<'a> {
+    /// A weight of a known dtype with its elements and bytes worked out from the shape; for callers without a checkpoint.
+    /// Elements saturate; bytes are 0 where the elements do not fill whole blocks.
+    pub fn weight(name: impl Into<Cow<'a, str>>, role: Role, layer: Option<u32>, dtype: Dtype, shape: &[u64]) -> Self {
+        let name = name.into();
+        let elements = shape.iter().fold(1u64, |n, &d| n.saturating_mul(d));
+        let bytes = dtype.bytes_of(crate::units::Elements(elements)).map_or(0, |b| b.0);
+        Self {
+            name_bytes: name.len() as u64,
+            name,
+            role,
+            layer,
+            dtype,
+            shape: Shape::from_slice(shape),
+            elements,
+            logical_params: elements,
+            bytes,
+            part: Part::Weight,
+        }
+    }
+
+    /// Elements of one row: the contiguous dimension; 1 for a scalar.
+    pub fn row_len(&self) -> u64 {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Dimensions without outer ones, at least 1: what ggml counts as the dimensions of a tensor.
+    pub fn effective_dims(&self) -> usize {
+        let ones = self.shape.iter().take_while(|&&d| d == 1).count();
+        (self.shape.len() - ones).max(1)
+    }
+}
+
+/// What a GGUF header says that the quantizer's decisions and file sizes depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GgufSource {
+    /// Bytes of all keys and values, `split.*` keys left out.
+    pub kv_bytes: u64,
+    /// `general.alignment`, 32 where it is absent.
+    pub alignment: u64,
+    /// Whether `general.file_type` is there.
+    pub has_file_type: bool,
+    /// Whether `general.quantization_version` is there.
+    pub has_quantization_version: bool,
+    /// `general.architecture`.
+    pub architecture: String,
+    /// `{arch}.block_count`, multi-token prediction layers included.
+    pub block_count: u64,
+    /// `{arch}.attention.head_count` of layer 0.
+    pub head_count: u64,
+    /// `{arch}.attention.head_count_kv` of layer 0; that of `head_count` where it is absent.
+    pub head_count_kv: u64,
+    /// `{arch}.expert_count`, 0 where it is absent.
+    pub expert_count: u64,
+}
+
+impl GgufSource {
+    /// Reads the facts from a file's keys. `kv_bytes` is the length of the key section as it stands in the file.
+    pub fn new(metadata: &Metadata, kv_bytes: u64, alignment: u64) -> Self {
+        let architecture = metadata.text("general.architecture").unwrap_or_default().to_owned();
+        let first = |key: &str| {
+            let key = format!("{architecture}.{key}");
+            metadata.count(&key).or_else(|| metadata.numbers(&key)?.first().map(|&n| n as u64))
+        };
+        // The types the splitter gives these keys: u16, u16, i32. A key costs 8 + its length + 4 + its value.
+        let split = [("split.no", 2), ("split.count", 2), ("split.tensors.count", 4)];
+        let split_bytes: u64 =
+            split.iter().filter(|(key, _)| metadata.get(key).is_some()).map(|(key, n)| 8 + key.len() as u64 + 4 + n).sum();
+        let head_count = first("attention.head_count").unwrap_or(0);
+        Self {
+            kv_bytes: kv_bytes.saturating_sub(split_bytes),
+            alignment: alignment.max(1),
+            has_file_type: metadata.get("general.file_type").is_some(),
+            has_quantization_version: metadata.get("general.quantization_version").is_some(),
+            block_count: first("block_count").unwrap_or(0),
+            head_count,
+            head_count_kv: first("attention.head_count_kv").unwrap_or(head_count),
+            expert_count: first("expert_count").unwrap_or(0),
+            architecture,
+        }
+    }
+}
+
+/// Everything a projection reads.
+#[derive(Debug, Clone)]
+pub struct ProjectInput<'a> {
+    /// The one format of the files; `None` when they are of several.
+    pub format: Option<Format>,
+    /// Tensors of the selected weight sets, in file and header order.
+    pub tensors: Vec<ProjectTensor<'a>>,
+    /// Bytes of the selected files.
+    pub file_bytes: u64,
+    /// Bytes of their headers: everything before the data, padding between header and data left out.
+    pub header_bytes: u64,
+    /// Number of selected files.
+    pub files: u64,
+    /// Architecture facts.
+    pub model: &'a ModelConfig,
+    /// How packed weights are stored, where they are.
+    pub quantization: Option<&'a Quantization>,
+    /// `__metadata__` of the first safetensors file, in its order; `None` for GGUF, and where it is too long to be kept whole.
+    pub safetensors_metadata: Option<Vec<(String, String)>>,
+    /// Facts of the first GGUF header.
+    pub gguf: Option<GgufSource>,
+}
+
+impl<'a> ProjectInput<'a> {
+    /// The view of a checkpoint's selected weight sets.
+    pub fn from_checkpoint(checkpoint: &'a Checkpoint) -> Self {
+        let tensors: Vec<ProjectTensor<'a>> = checkpoint
+            .tensors()
+            .map(|t| ProjectTensor {
+                name_bytes: t.container.name_bytes(t.info).len() as u64,
+                name: t.name(),
+                role: t.naming.role,
+                layer: t.naming.layer,
+                dtype: t.info.dtype,
+                shape: t.info.shape.clone(),
+                elements: t.info.elements,
+                logical_params: t.logical_params,
+                bytes: t.info.bytes,
+                part: t.part,
+            })
+            .collect();
+        let files: Vec<&'a Container> = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i].container).collect();
+        let sum = |f: fn(&Container) -> u64| files.iter().fold(0u64, |n, c| n.saturating_add(f(c)));
+        let format = checkpoint.format();
+        let first = files.first().copied();
+        Self {
+            format,
+            tensors,
+            // What the headers promise: a truncated file is projected as if it were whole.
+            file_bytes: sum(|c| c.file_len.saturating_add(c.missing_bytes)),
+            header_bytes: sum(|c| c.layout.magic.saturating_add(c.layout.metadata).saturating_add(c.layout.header)),
+            files: files.len() as u64,
+            model: &checkpoint.model,
+            quantization: checkpoint.quantization.as_ref(),
+            safetensors_metadata: first.filter(|c| c.format == Format::Safetensors).and_then(safetensors_metadata),
+            gguf: first
+                .filter(|c| c.format == Format::Gguf)
+                .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment)),
+        }
+    }
+
+    /// Bytes of the tensors.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.tensors.iter().fold(0, |n, t| n.saturating_add(t.bytes))
+    }
+
+    /// Logical parameters of the tensors.
+    pub fn logical_params(&self) -> u64 {
+        self.tensors.iter().fold(0, |n, t| n.saturating_add(t.logical_params))
+    }
+
+    /// Whether weights are packed: bookkeeping tensors of a quantization are there, or one was recognised.
+    pub fn is_packed(&self) -> bool {
+        self.format != Some(Format::Gguf) && (self.quantization.is_some() || self.tensors.iter().any(|t| t.part == Part::Auxiliary))
+    }
+}
+
+fn safetensors_metadata(container: &Container) -> Option<Vec<(String, String)>> {
+    let entries = container.metadata.entries();
+    entries
+        .iter()
+        .map(|(key, value)| match value {
+            MetadataValue::Text { text, bytes } if text.len() as u64 == *bytes => Some((key.clone(), text.clone())),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,115 @@
+//! Engines and their conventions, a file each.
+
+mod llama_cpp;
+mod transformers;
+mod vllm;
+
+use super::request::Settings;
+use super::{EngineRow, Place, Term};
+use crate::checkpoint::{KvLayer, KvLayers};
+use crate::project::input::ProjectInput;
+use crate::project::storage::Basis;
+
+/// A KV cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvFigure {
+    /// Bytes.
+    pub bytes: u64,
+    /// How far it can be trusted.
+    pub basis: Basis,
+    /// The formula with this model's figures.
+    pub formula: String,
+}
+
+/// An engine's conventions.
+pub trait Engine: Sync {
+    /// Its name, as asked for.
+    fn name(&self) -> &'static str;
+    /// The version its conventions were read from.
+    fn version(&self) -> &'static str;
+    /// The weights as it holds them.
+    fn weights(&self, input: &ProjectInput<'_>) -> Term;
+    /// The KV cache of known layers.
+    ///
+    /// # Errors
+    /// The reason why the engine would refuse, or why it is not known.
+    fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String>;
+    /// What else it holds.
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term>;
+    /// What `--ctx` means for it.
+    fn ctx_means(&self) -> &'static str;
+}
+
+/// Every engine. To add one: a file here and a line.
+pub const ENGINES: &[&dyn Engine] = &[&llama_cpp::LlamaCpp, &vllm::Vllm, &transformers::Transformers];
+
+/// The engine of a name.
+pub fn find(name: &str) -> Option<&'static dyn Engine> {
+    ENGINES.iter().copied().find(|e| e.name().eq_ignore_ascii_case(name.trim()))
+}
+
+/// The KV cache of a model; `Err` with the reason where it is refused.
+pub(super) fn kv(engine: &dyn Engine, kv: &KvLayers, settings: &Settings) -> Result<KvFigure, String> {
+    match kv {
+        KvLayers::Known(layers) => {
+            for t in [settings.kv_k, settings.kv_v] {
+                if !t.is_of(engine.name()) {
+                    return Err(format!("{} has no cache type {}", engine.name(), t.name()));
+                }
+            }
+            engine.kv(layers, settings)
+        }
+        KvLayers::NoCache(why) => {
+            Ok(KvFigure { bytes: 0, basis: Basis::Exact, formula: format!("none: {}", crate::text::escape(why)) })
+        }
+        KvLayers::Refused(why) => Err(crate::text::escape(why)),
+    }
+}
+
+pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
+    let kv_term = match kv(engine, &input.model.kv, settings) {
+        Ok(figure) => Term::known("kv_cache", figure.bytes, figure.basis, figure.formula),
+        Err(reason) => Term::refused("kv_cache", reason),
+    };
+    let mut terms = vec![engine.weights(input), kv_term];
+    terms.extend(engine.others(input, settings));
+    let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
+    let mut notes = vec![engine.ctx_means().to_owned()];
+    if !left_out.is_empty() {
+        notes.push(format!("the totals leave out: {}", left_out.join(", ")));
+    }
+    let device = Place::new(Some("device 0".to_owned()), terms);
+    let host = Place::new(None, Vec::new());
+    let (low, high) = (device.low.saturating_add(host.low), device.high.zip(host.high).map(|(a, b)| a.saturating_add(b)));
+    EngineRow { engine: engine.name(), version: engine.version(), devices: vec![device], host, low, high, notes }
+}
+
+/// Stored bytes of the weights as an engine of safetensors files loads them.
+fn stored_weights(input: &ProjectInput<'_>, engine: &str) -> Term {
+    use crate::format::Format;
+    if input.format == Some(Format::Gguf) {
+        return Term::refused("weights", format!("what {engine} makes of a GGUF in memory is not modelled"));
+    }
+    let head = input.tensors.iter().any(|t| t.role == crate::checkpoint::Role::LmHead && t.shape.len() > 1);
+    let tied_twice = head && input.model.tied_embeddings == Some(true);
+    let basis = if input.is_packed() || tied_twice { Basis::Estimate } else { Basis::Exact };
+    let why = match (input.is_packed(), tied_twice) {
+        (true, _) => ", if the packed form is what runs",
+        (_, true) => ", less one embedding where the tied head that is stored is dropped",
+        _ => "",
+    };
+    Term::known("weights", input.tensor_bytes(), basis, format!("stored tensor bytes{why}"))
+}
+
+/// `layers x what`, for formula texts.
+fn layers_text(layer: &KvLayer) -> String {
+    let heads = format!("{} x ({} + {})", layer.kv_heads, layer.head_dim_k, layer.head_dim_v);
+    format!("{} {} layers x {heads}", layer.layers, layer.kind.name())
+}
+
+/// The runtime of a GPU process: formulas D, observed overheads (context, allocator, graphs): 0.5 to 1.5 GiB per device.
+fn gpu_runtime() -> Term {
+    const GIB: u64 = 1 << 30;
+    let text = "0.5 to 1.5 GiB per device: context, allocator and graphs as seen in public logs".to_owned();
+    Term::range("runtime", GIB / 2, GIB + GIB / 2, text)
+}

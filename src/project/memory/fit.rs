@@ -1,0 +1,147 @@
+//! Whether it fits a budget, and how far the context could grow.
+
+use serde::Serialize;
+
+use super::engine::{self, Engine};
+use super::request::{KvType, Settings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::project::input::ProjectInput;
+use crate::units::{Bytes, parse_bytes};
+
+/// Memory to fit into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// As asked for.
+    pub text: String,
+    /// Bytes of one device.
+    pub bytes: u64,
+    /// Number of devices.
+    pub devices: u64,
+}
+
+impl Budget {
+    /// Reads `24GiB` and `2x24GiB`. `this` is not read here: what this machine has is measured by the caller.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when the text is no budget.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let (devices, size) = match text.split_once(['x', 'X']) {
+            Some((n, size)) => (n.trim().parse::<u64>().ok().filter(|&n| n > 0), size),
+            None => (Some(1), text),
+        };
+        let devices = devices.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{}` is no budget", crate::text::escape(text))).help("write 24GiB or 2x24GiB")
+        })?;
+        Ok(Self { text: text.to_owned(), bytes: parse_bytes(size.trim())?.0, devices })
+    }
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Even the high figure fits.
+    Fits,
+    /// The budget lies between low and high.
+    Tight,
+    /// Not even the low figure fits.
+    No,
+}
+
+/// One engine against one budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FitRow {
+    /// The engine.
+    pub engine: &'static str,
+    /// As asked for.
+    pub budget: String,
+    /// Number of devices.
+    pub devices: u64,
+    /// The answer; `None` where the KV cache is not known and the weights alone fit.
+    pub verdict: Option<Verdict>,
+    /// Sum of the known terms.
+    pub needs_low: u64,
+    /// With the allowance for what is not estimated.
+    pub needs_high: Option<u64>,
+    /// Largest context whose high figure fits, in steps of 256 tokens; `None` where none fits or it is not known.
+    pub max_ctx: Option<u64>,
+    /// Largest number of sequences: not answered in this form.
+    pub max_seqs: Option<u64>,
+    /// Not answered in this form.
+    pub first_scheme_that_fits: Option<String>,
+    /// What would save most.
+    pub biggest_lever: Option<String>,
+    /// What a reader of the figures should know; escaped.
+    pub notes: Vec<String>,
+}
+
+/// Set aside for what is not estimated yet, on every device: the upper end of formulas D's 0.5 to 1.5 GiB.
+const ALLOWANCE: u64 = 3 << 29;
+
+/// Contexts are searched up to here where the model's own maximum is not known.
+const SEARCHED: u64 = 1 << 20;
+
+pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, budget: &Budget) -> FitRow {
+    let total = budget.bytes.saturating_mul(budget.devices);
+    let figures = engine::row(engine, input, settings);
+    let terms = || figures.devices.iter().chain([&figures.host]).flat_map(|p| &p.terms);
+    let known = |name: &str| terms().any(|t| t.name == name && t.low.is_some());
+    let low = figures.low;
+    let allowance = ALLOWANCE.saturating_mul(budget.devices);
+    let complete = known("weights") && known("kv_cache");
+    // The highs of what has one, and the allowance instead of what has none (a stated range for the runtime lies within it).
+    let fixed: u64 = terms().filter(|t| t.name == "weights").filter_map(|t| t.high).sum();
+    let high_with = |kv: u64| fixed.saturating_add(kv).saturating_add(allowance);
+    let kv_now = terms().find(|t| t.name == "kv_cache").and_then(|t| t.high);
+    let needs_high = kv_now.filter(|_| complete).map(high_with).map(|h| h.max(low));
+    let verdict = match needs_high {
+        _ if low > total => Some(Verdict::No),
+        Some(high) if high <= total => Some(Verdict::Fits),
+        Some(_) => Some(Verdict::Tight),
+        None => None,
+    };
+    let kv_at = |ctx: u64| engine::kv(engine, &input.model.kv, &Settings { ctx, ..*settings }).ok().map(|f| f.bytes);
+    let longest = input.model.context_length.unwrap_or(SEARCHED);
+    let fits = |ctx: u64| kv_at(ctx).is_some_and(|kv| high_with(kv) <= total);
+    let max_ctx = if complete { largest(longest, fits) } else { None };
+    let biggest_lever = kv_now.and_then(|now| lever(engine, input, settings, now));
+    let mut notes = vec![format!("the high figure sets {} aside for what is not estimated yet", Bytes(allowance).binary())];
+    if budget.devices > 1 {
+        notes.push("as if everything were spread evenly over the devices".to_owned());
+    }
+    FitRow {
+        engine: engine.name(),
+        budget: budget.text.clone(),
+        devices: budget.devices,
+        verdict,
+        needs_low: low,
+        needs_high,
+        max_ctx,
+        max_seqs: None,
+        first_scheme_that_fits: None,
+        biggest_lever,
+        notes,
+    }
+}
+
+/// The largest multiple of 256 up to `longest` that fits (or `longest` itself); the cache grows with the context.
+fn largest(longest: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if fits(longest) {
+        return Some(longest);
+    }
+    let (mut good, mut bad) = (0u64, longest.div_ceil(256));
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if fits(middle * 256) { good = middle } else { bad = middle }
+    }
+    (good > 0).then_some(good * 256)
+}
+
+/// A cache in fewer bits, where it is not one already.
+fn lever(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, now: u64) -> Option<String> {
+    let smaller = KvType::parse(if engine.name() == "llama.cpp" { "q8_0" } else { "fp8" }).ok()?;
+    let kv = engine::kv(engine, &input.model.kv, &Settings { kv_k: smaller, kv_v: smaller, ..*settings }).ok()?;
+    let saved = now.checked_sub(kv.bytes).filter(|&s| s > 0)?;
+    Some(format!("KV {} saves {}", smaller.name(), Bytes(saved).binary()))
+}

@@ -1,0 +1,223 @@
+//! Memory at inference, in a first form: weights and KV cache by each engine's own conventions, every term with its basis and
+//! formula. What is not known is a term without figures, and the totals say what they leave out.
+
+pub mod engine;
+pub mod fit;
+pub mod request;
+
+pub use engine::{ENGINES, Engine};
+pub use fit::{Budget, FitRow, Verdict};
+pub use request::{KvType, MemoryRequest};
+
+use serde::Serialize;
+
+use crate::checkpoint::{KvKind, KvLayers};
+use crate::project::input::ProjectInput;
+use crate::project::storage::Basis;
+use crate::text::escape;
+
+/// One part of the memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Term {
+    /// `weights`, `kv_cache`, `compute_buffer`, `output_buffer`, `runtime`.
+    pub name: &'static str,
+    /// Least bytes; `None` where it is refused.
+    pub low: Option<u64>,
+    /// Most bytes; `None` where it is refused.
+    pub high: Option<u64>,
+    /// How far it can be trusted.
+    pub basis: Basis,
+    /// The formula with this model's figures, or the reason of the refusal.
+    pub formula: String,
+}
+
+impl Term {
+    pub(crate) fn known(name: &'static str, bytes: u64, basis: Basis, formula: String) -> Self {
+        Self { name, low: Some(bytes), high: Some(bytes), basis, formula }
+    }
+
+    pub(crate) fn range(name: &'static str, low: u64, high: u64, formula: String) -> Self {
+        Self { name, low: Some(low), high: Some(high), basis: Basis::Range, formula }
+    }
+
+    pub(crate) fn refused(name: &'static str, reason: impl Into<String>) -> Self {
+        Self { name, low: None, high: None, basis: Basis::Refused, formula: reason.into() }
+    }
+}
+
+/// Terms of one place: a device or the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// `device 0`; `None` for the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its terms.
+    pub terms: Vec<Term>,
+    /// Sum of the known lows.
+    pub low: u64,
+    /// Sum of the highs; `None` when a term is refused.
+    pub high: Option<u64>,
+}
+
+impl Place {
+    pub(crate) fn new(name: Option<String>, terms: Vec<Term>) -> Self {
+        let low = terms.iter().filter_map(|t| t.low).fold(0u64, u64::saturating_add);
+        let high = terms.iter().map(|t| t.high).try_fold(0u64, |sum, high| Some(sum.saturating_add(high?)));
+        Self { name, terms, low, high }
+    }
+}
+
+/// One engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineRow {
+    /// Its name.
+    pub engine: &'static str,
+    /// The version its conventions were read from.
+    pub version: &'static str,
+    /// Device memory.
+    pub devices: Vec<Place>,
+    /// Host memory.
+    pub host: Place,
+    /// Sum of the known lows.
+    pub low: u64,
+    /// Sum of the highs; `None` when a term is refused.
+    pub high: Option<u64>,
+    /// What a reader of the figures should know; escaped.
+    pub notes: Vec<String>,
+}
+
+/// A run of layers that cache alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KvLayerRow {
+    /// `full`, `sliding`, ...
+    pub kind: &'static str,
+    /// How many layers.
+    pub layers: u64,
+    /// Key/value heads.
+    pub kv_heads: u64,
+    /// Elements of one key head.
+    pub head_dim_k: u64,
+    /// Elements of one value head.
+    pub head_dim_v: u64,
+    /// Tokens kept, for windowed kinds.
+    pub window: Option<u64>,
+}
+
+/// What was asked, with the defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inputs {
+    /// Tokens: llama.cpp's total over all sequences, per sequence for the others.
+    pub ctx: u64,
+    /// The longest context the model was made for.
+    pub model_ctx: Option<u64>,
+    /// Sequences at once; `None` where the engine's default was left to it.
+    pub seqs: Option<u64>,
+    /// Type of the cached keys.
+    pub kv_type_k: &'static str,
+    /// Type of the cached values.
+    pub kv_type_v: &'static str,
+    /// Logical batch in tokens.
+    pub batch: u64,
+    /// Physical batch in tokens.
+    pub ubatch: u64,
+    /// Whether flash attention is on.
+    pub flash_attention: bool,
+    /// Tensor, pipeline, expert and data parallel sizes: one device in this form.
+    pub tp: u64,
+    /// See `tp`.
+    pub pp: u64,
+    /// See `tp`.
+    pub ep: u64,
+    /// See `tp`.
+    pub dp: u64,
+}
+
+/// The answers, in the field names of the JSON report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MemoryReport {
+    /// What was asked.
+    pub inputs: Inputs,
+    /// One row per engine.
+    pub engines: Vec<EngineRow>,
+    /// What is cached per layer; empty when it is not known or nothing is.
+    pub kv_layers: Vec<KvLayerRow>,
+    /// Training recipes: none in this form.
+    pub training: Vec<EngineRow>,
+    /// Load time: depends on the machine, so it is measured elsewhere.
+    pub load: Option<Load>,
+    /// One row per engine and budget.
+    pub fit: Vec<FitRow>,
+    /// What a reader of the figures should know; escaped.
+    pub notes: Vec<String>,
+}
+
+/// Reading the weights from a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Load {
+    /// Bytes to read.
+    pub bytes: u64,
+    /// Of these, in the page cache now.
+    pub cached_bytes: Option<u64>,
+    /// Fastest.
+    pub seconds_low: Option<f64>,
+    /// Slowest.
+    pub seconds_high: Option<f64>,
+}
+
+/// Projects memory. Never fails: what cannot be projected is a term or a note that says why.
+pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport {
+    let settings = request.settled(input);
+    let mut notes = Vec::new();
+    if request.ctx.is_none() {
+        notes.push(format!("no context was asked for: {} tokens are assumed", settings.ctx));
+    }
+    if let Some(longest) = input.model.context_length.filter(|&n| settings.ctx > n) {
+        notes.push(format!("{} tokens are more than the {longest} that the model was made for", settings.ctx));
+    }
+    let mut engines = Vec::new();
+    let mut fits = Vec::new();
+    for name in &request.engines {
+        let Some(engine) = engine::find(name) else {
+            notes.push(format!("unknown engine `{}`", escape(name)));
+            continue;
+        };
+        engines.push(engine::row(engine, input, &settings));
+        fits.extend(request.fit.iter().map(|budget| fit::row(engine, input, &settings, budget)));
+    }
+    let kv_layers = match &input.model.kv {
+        KvLayers::Known(layers) => layers
+            .iter()
+            .map(|l| KvLayerRow {
+                kind: l.kind.name(),
+                layers: l.layers,
+                kv_heads: l.kv_heads,
+                head_dim_k: l.head_dim_k,
+                head_dim_v: l.head_dim_v,
+                window: l.window.filter(|_| matches!(l.kind, KvKind::Sliding | KvKind::Chunked)),
+            })
+            .collect(),
+        KvLayers::NoCache(why) => {
+            notes.push(format!("no KV cache: {}", escape(why)));
+            Vec::new()
+        }
+        KvLayers::Refused(why) => {
+            notes.push(format!("KV cache not projected: {}", escape(why)));
+            Vec::new()
+        }
+    };
+    let inputs = Inputs {
+        ctx: settings.ctx,
+        model_ctx: input.model.context_length,
+        seqs: request.seqs,
+        kv_type_k: settings.kv_k.name(),
+        kv_type_v: settings.kv_v.name(),
+        batch: settings.batch,
+        ubatch: settings.ubatch,
+        flash_attention: settings.flash_attention,
+        tp: 1,
+        pp: 1,
+        ep: 1,
+        dp: 1,
+    };
+    MemoryReport { inputs, engines, kv_layers, training: Vec::new(), load: None, fit: fits, notes }
+}

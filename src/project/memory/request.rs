@@ -1,0 +1,200 @@
+//! What a memory projection is asked for.
+
+use super::fit::Budget;
+use crate::dtype::Dtype;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
+use crate::project::input::ProjectInput;
+
+/// Type of the cached keys or values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvType {
+    name: &'static str,
+    elements: u64,
+    bytes: u64,
+    engines: &'static [&'static str],
+}
+
+const ALL: &[&str] = &["llama.cpp", "vllm", "transformers"];
+const LLAMA: &[&str] = &["llama.cpp"];
+
+/// Source: `--cache-type-k` of llama.cpp commit 0c1e570, `--kv-cache-dtype` of vLLM; transformers caches in the model's dtype.
+const KV_TYPES: &[KvType] = &[
+    KvType { name: "f32", elements: 1, bytes: 4, engines: &["llama.cpp", "transformers"] },
+    KvType { name: "f16", elements: 1, bytes: 2, engines: ALL },
+    KvType { name: "bf16", elements: 1, bytes: 2, engines: ALL },
+    KvType { name: "fp8", elements: 1, bytes: 1, engines: &["vllm"] },
+    block("q8_0", Dtype::Q8_0),
+    block("q5_1", Dtype::Q5_1),
+    block("q5_0", Dtype::Q5_0),
+    block("q4_1", Dtype::Q4_1),
+    block("q4_0", Dtype::Q4_0),
+    block("iq4_nl", Dtype::IQ4_NL),
+];
+
+const fn block(name: &'static str, dtype: Dtype) -> KvType {
+    // `Dtype::info` is no const fn; the rows are checked against it in a test.
+    let bytes = match dtype {
+        Dtype::Q8_0 => 34,
+        Dtype::Q5_1 => 24,
+        Dtype::Q5_0 => 22,
+        Dtype::Q4_1 => 20,
+        _ => 18,
+    };
+    KvType { name, elements: 32, bytes, engines: LLAMA }
+}
+
+impl KvType {
+    /// Reads `f16`, `q8_0`, ...
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for an unknown type.
+    pub fn parse(text: &str) -> Result<Self> {
+        let name = text.trim().to_lowercase();
+        let found = KV_TYPES.iter().copied().find(|t| t.name == name || (name == "fp8_e4m3" && t.name == "fp8"));
+        found.ok_or_else(|| {
+            let names: Vec<&str> = KV_TYPES.iter().map(|t| t.name).collect();
+            Error::new(ErrorKind::Usage, format!("unknown cache type `{}`", crate::text::escape(text)))
+                .help(format!("known: {}", names.join(", ")))
+        })
+    }
+
+    /// Reads `K` or `K/V`.
+    ///
+    /// # Errors
+    /// As [`KvType::parse`].
+    pub fn parse_pair(text: &str) -> Result<(Self, Self)> {
+        match text.split_once('/') {
+            Some((k, v)) => Ok((Self::parse(k)?, Self::parse(v)?)),
+            None => Self::parse(text).map(|t| (t, t)),
+        }
+    }
+
+    /// As it is spelled.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Whether values come in blocks with a scale.
+    pub fn is_quantized(self) -> bool {
+        self.elements > 1
+    }
+
+    /// Elements of a block.
+    pub fn block(self) -> u64 {
+        self.elements
+    }
+
+    /// Whether an engine has it.
+    pub fn is_of(self, engine: &str) -> bool {
+        self.engines.contains(&engine)
+    }
+
+    /// Bytes of `n` values; `None` when they do not fill whole blocks or do not fit 64 bits.
+    pub fn bytes(self, n: u64) -> Option<u64> {
+        if n % self.elements != 0 {
+            return None;
+        }
+        (n / self.elements).checked_mul(self.bytes)
+    }
+}
+
+/// What is asked for; `None` takes the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryRequest {
+    /// Engines by name.
+    pub engines: Vec<String>,
+    /// Context in tokens: total for llama.cpp, per sequence for the others.
+    pub ctx: Option<u64>,
+    /// Sequences at once: 1; 4 for llama.cpp's server.
+    pub seqs: Option<u64>,
+    /// Types of the cached keys and values: f16 in llama.cpp, 16 bits elsewhere.
+    pub kv_type: Option<(KvType, KvType)>,
+    /// Logical batch: 2048 tokens.
+    pub batch: Option<u64>,
+    /// Physical batch: 512 tokens.
+    pub ubatch: Option<u64>,
+    /// Flash attention: on.
+    pub flash_attention: Option<bool>,
+    /// llama.cpp: one cache shared by all sequences.
+    pub kv_unified: bool,
+    /// llama.cpp: windowed layers keep every token.
+    pub swa_full: bool,
+    /// llama.cpp: as its server, not its completion program.
+    pub server: bool,
+    /// Budgets to compare with.
+    pub fit: Vec<Budget>,
+}
+
+impl MemoryRequest {
+    /// The engines that read a format.
+    pub fn default_engines(format: Option<Format>) -> Vec<String> {
+        let names: &[&str] = match format {
+            Some(Format::Gguf) => &["llama.cpp"],
+            _ => &["vllm", "transformers"],
+        };
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    pub(super) fn settled(&self, input: &ProjectInput<'_>) -> Settings {
+        // A modest context that every current model has; the model's own maximum where it is smaller.
+        let modest = input.model.context_length.map_or(MODEST_CTX, |n| n.min(MODEST_CTX));
+        let (kv_k, kv_v) = self.kv_type.unwrap_or((KV_TYPES[1], KV_TYPES[1]));
+        // llama-server with automatic slots takes 4 and one shared cache.
+        let auto_slots = self.server && self.seqs.is_none();
+        Settings {
+            ctx: self.ctx.unwrap_or(modest),
+            seqs: self.seqs.unwrap_or(if auto_slots { 4 } else { 1 }).max(1),
+            others_seqs: self.seqs.unwrap_or(1).max(1),
+            kv_k,
+            kv_v,
+            batch: self.batch.unwrap_or(2048).max(1),
+            ubatch: self.ubatch.unwrap_or(512).max(1),
+            flash_attention: self.flash_attention.unwrap_or(true),
+            kv_unified: self.kv_unified || auto_slots,
+            swa_full: self.swa_full,
+        }
+    }
+}
+
+const MODEST_CTX: u64 = 4096;
+
+/// Everything settled.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Context in tokens; see [`MemoryRequest::ctx`].
+    pub ctx: u64,
+    /// Sequences in llama.cpp.
+    pub seqs: u64,
+    /// Sequences in the other engines.
+    pub others_seqs: u64,
+    /// Type of cached keys.
+    pub kv_k: KvType,
+    /// Type of cached values.
+    pub kv_v: KvType,
+    /// Logical batch.
+    pub batch: u64,
+    /// Physical batch.
+    pub ubatch: u64,
+    /// Flash attention.
+    pub flash_attention: bool,
+    /// One cache for all sequences.
+    pub kv_unified: bool,
+    /// Windowed layers keep every token.
+    pub swa_full: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_agree_with_the_dtype_table() {
+        for t in KV_TYPES {
+            if let Some(dtype) = Dtype::ALL.iter().find(|d| d.name().is_some_and(|n| n.eq_ignore_ascii_case(t.name))) {
+                let info = dtype.info().unwrap();
+                assert_eq!((info.elements_per_block, info.bytes_per_block), (t.elements, t.bytes), "{}", t.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What a checkpoint would weigh quantized, pruned or sharded, and what memory it takes: arithmetic on names, shapes and
+//! statistics that never touches the weights.
+//!
+//! [`project`] answers the storage questions, [`memory`](fn@memory) the memory ones; both read a plain view of the tensors
+//! ([`ProjectInput`]) and return structs that serialise with the field names of the JSON report.
+
+pub mod input;
+pub mod memory;
+pub mod storage;
+
+pub use input::{GgufSource, ProjectInput, ProjectTensor};
+pub use memory::{MemoryReport, MemoryRequest, memory};
+pub use storage::{Basis, Projection, Request, Target, project};

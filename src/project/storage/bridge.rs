@@ -1,0 +1,222 @@
+//! Where the bytes went: signed terms from the actual bytes to the projected ones, or from one checkpoint to another.
+//!
+//! The terms sum exactly to the target. What is kept is a term of 0 whose label states its bytes: it is why int8 is not half.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::plan::{Change, FileSize, OutTensor};
+use crate::checkpoint::{Part, Role};
+use crate::dtype::Dtype;
+use crate::project::input::{ProjectInput, ProjectTensor};
+use crate::units::Bytes;
+
+/// One step of the bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BridgeTerm {
+    /// What it is.
+    pub label: String,
+    /// Bytes that it adds (negative: saves). The first term is the actual size.
+    pub bytes: i128,
+}
+
+/// What tensors are grouped by, in the order of the terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Linears,
+    Experts,
+    Embeddings,
+    LmHead,
+    NormsAndBiases,
+    Others,
+    Buffers,
+    Auxiliary,
+}
+
+impl Group {
+    fn of(tensor: &ProjectTensor<'_>) -> Self {
+        match (tensor.part, tensor.role) {
+            (Part::Auxiliary, _) => Self::Auxiliary,
+            (Part::Buffer, _) => Self::Buffers,
+            (_, Role::Embedding | Role::PositionEmbedding) => Self::Embeddings,
+            (_, Role::LmHead) if tensor.shape.len() > 1 => Self::LmHead,
+            _ if tensor.shape.len() < 2 || tensor.role == Role::Norm => Self::NormsAndBiases,
+            (_, Role::Expert) => Self::Experts,
+            (_, Role::Attention | Role::Mlp | Role::SharedExpert | Role::Router | Role::Head | Role::Recurrent) => Self::Linears,
+            _ => Self::Others,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Linears => "linears",
+            Self::Experts => "experts",
+            Self::Embeddings => "embeddings",
+            Self::LmHead => "lm_head",
+            Self::NormsAndBiases => "norms and biases",
+            Self::Others => "other weights",
+            Self::Buffers => "buffers",
+            Self::Auxiliary => "scales and zero points",
+        }
+    }
+}
+
+/// What happened to a group, in the order of the terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Retyped(Dtype, Dtype),
+    Fallback(Dtype, Dtype),
+    Kept,
+    Added(Dtype),
+    Removed,
+}
+
+#[derive(Default)]
+struct Steps {
+    terms: BTreeMap<(Group, Step), (i128, u64)>,
+}
+
+impl Steps {
+    fn add(&mut self, group: Group, step: Step, delta: i128, held: u64) {
+        let term = self.terms.entry((group, step)).or_default();
+        term.0 += delta;
+        term.1 = term.1.saturating_add(held);
+    }
+
+    fn into_terms(self, actual: u64) -> Vec<BridgeTerm> {
+        let mut out = vec![BridgeTerm { label: "actual".to_owned(), bytes: i128::from(actual) }];
+        let name = |d: Dtype| d.name().unwrap_or("unknown");
+        out.extend(self.terms.into_iter().map(|((group, step), (bytes, held))| {
+            let what = group.name();
+            let label = match step {
+                Step::Retyped(from, to) => format!("{what} {} to {}", name(from), name(to)),
+                Step::Fallback(wanted, got) => {
+                    format!("{what}: rows do not fill blocks of {}, stored as {}", name(wanted), name(got))
+                }
+                Step::Kept => format!("{what} kept ({})", Bytes(held).exact()),
+                Step::Added(dtype) => format!("{what} added in {}", name(dtype)),
+                Step::Removed => format!("{what} left out"),
+            };
+            BridgeTerm { label, bytes }
+        }));
+        out
+    }
+}
+
+fn push(terms: &mut Vec<BridgeTerm>, label: &str, bytes: i128) {
+    if bytes != 0 {
+        terms.push(BridgeTerm { label: label.to_owned(), bytes });
+    }
+}
+
+/// Closes the sum: whatever is left is named, never hidden.
+fn close(mut terms: Vec<BridgeTerm>, projected: u64) -> Vec<BridgeTerm> {
+    let sum: i128 = terms.iter().map(|t| t.bytes).sum();
+    push(&mut terms, "unaccounted", i128::from(projected) - sum);
+    terms
+}
+
+/// From the files as they are to the projected ones.
+pub fn to_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>], file: &FileSize) -> Vec<BridgeTerm> {
+    let mut steps = Steps::default();
+    let mut used = vec![false; input.tensors.len()];
+    let mut unmatched: Vec<&OutTensor<'_>> = Vec::new();
+    for out in tensors {
+        let Some((i, source)) = out.source.and_then(|i| input.tensors.get(i as usize).map(|t| (i as usize, t))) else {
+            if out.change == Change::Added {
+                steps.add(Group::Auxiliary, Step::Added(out.dtype), i128::from(out.bytes), 0);
+            } else {
+                unmatched.push(out);
+            }
+            continue;
+        };
+        used[i] = true;
+        let group = Group::of(source);
+        let delta = i128::from(out.bytes) - i128::from(source.bytes);
+        match out.change {
+            Change::Fallback { wanted } => {
+                // The rule's own step first, as if the rows did fill its blocks; what the fallback costs comes on top.
+                let ideal = wanted.info().map_or(out.bytes, |row| {
+                    let bytes = u128::from(source.elements) * u128::from(row.bytes_per_block) / u128::from(row.elements_per_block);
+                    u64::try_from(bytes).unwrap_or(u64::MAX)
+                });
+                steps.add(group, Step::Retyped(source.dtype, wanted), i128::from(ideal) - i128::from(source.bytes), 0);
+                steps.add(group, Step::Fallback(wanted, out.dtype), i128::from(out.bytes) - i128::from(ideal), 0);
+            }
+            _ if out.dtype == source.dtype => steps.add(group, Step::Kept, delta, out.bytes),
+            _ => steps.add(group, Step::Retyped(source.dtype, out.dtype), delta, 0),
+        }
+    }
+    stacked(input, &unmatched, &mut used, &mut steps);
+    for (tensor, _) in input.tensors.iter().zip(&used).filter(|(_, used)| !**used) {
+        steps.add(Group::of(tensor), Step::Removed, -i128::from(tensor.bytes), 0);
+    }
+    let mut terms = steps.into_terms(input.file_bytes);
+    let before = input.file_bytes.saturating_sub(input.tensor_bytes());
+    let padding_before = before.saturating_sub(input.header_bytes);
+    push(&mut terms, "header", i128::from(file.header) - i128::from(before - padding_before));
+    push(&mut terms, "padding", i128::from(file.padding) - i128::from(padding_before));
+    close(terms, file.likely)
+}
+
+/// Tensors made of several (stacked experts) against the experts they are made of.
+fn stacked(input: &ProjectInput<'_>, unmatched: &[&OutTensor<'_>], used: &mut [bool], steps: &mut Steps) {
+    let Some(out) = unmatched.first() else { return };
+    let after: u64 = unmatched.iter().fold(0, |n, t| n.saturating_add(t.bytes));
+    let mut before = 0u64;
+    let mut from: Option<Dtype> = None;
+    for (tensor, used) in input.tensors.iter().zip(used.iter_mut()).filter(|(t, used)| !**used && t.role == Role::Expert) {
+        *used = true;
+        before = before.saturating_add(tensor.bytes);
+        from.get_or_insert(tensor.dtype);
+    }
+    let delta = i128::from(after) - i128::from(before);
+    match from {
+        Some(from) => steps.add(Group::Experts, Step::Retyped(from, out.dtype), delta, 0),
+        None => steps.add(Group::Others, Step::Added(out.dtype), delta, 0),
+    }
+}
+
+/// What quantizers put after a weight's name, or after its module's, for the packed weight.
+const PACKED: &[&str] = &["qweight", "weight_packed", "weight_q", "_weight_qdata", "W_q"];
+
+/// The tensor that holds the same weight: of the same name, or the packed one of its module.
+fn counterpart(names: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
+    if let Some(&i) = names.get(name) {
+        return Some(i);
+    }
+    let module = name.strip_suffix(".weight");
+    let packed = PACKED
+        .iter()
+        .flat_map(|suffix| [Some(format!("{name}.{suffix}")), module.map(|m| format!("{m}.{suffix}"))].into_iter().flatten());
+    packed.into_iter().find_map(|name| names.get(name.as_str()).copied())
+}
+
+/// From one checkpoint to another, tensors matched by name: `a` is the first term, the terms sum to the file bytes of `b`.
+pub fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>) -> Vec<BridgeTerm> {
+    let names: BTreeMap<&str, usize> = b.tensors.iter().enumerate().map(|(i, t)| (t.name.as_ref(), i)).collect();
+    let mut matched = vec![false; b.tensors.len()];
+    let mut steps = Steps::default();
+    for from in &a.tensors {
+        let Some(i) = counterpart(&names, &from.name).filter(|&i| !matched[i]) else {
+            steps.add(Group::of(from), Step::Removed, -i128::from(from.bytes), 0);
+            continue;
+        };
+        matched[i] = true;
+        let to = &b.tensors[i];
+        let delta = i128::from(to.bytes) - i128::from(from.bytes);
+        let step = if to.dtype == from.dtype { Step::Kept } else { Step::Retyped(from.dtype, to.dtype) };
+        steps.add(Group::of(from), step, delta, to.bytes);
+    }
+    for (to, _) in b.tensors.iter().zip(&matched).filter(|(_, matched)| !**matched) {
+        steps.add(Group::of(to), Step::Added(to.dtype), i128::from(to.bytes), 0);
+    }
+    let mut terms = steps.into_terms(a.file_bytes);
+    let overhead = |x: &ProjectInput<'_>| x.file_bytes.saturating_sub(x.tensor_bytes());
+    let padding = |x: &ProjectInput<'_>| overhead(x).saturating_sub(x.header_bytes);
+    let header = |x: &ProjectInput<'_>| overhead(x) - padding(x);
+    push(&mut terms, "header", i128::from(header(b)) - i128::from(header(a)));
+    push(&mut terms, "padding", i128::from(padding(b)) - i128::from(padding(a)));
+    close(terms, b.file_bytes)
+}

@@ -1,0 +1,72 @@
+//! Storage: the checkpoint quantized, pruned, sharded, and the bridge that says where the bytes went.
+
+pub mod bridge;
+pub mod data;
+pub mod gguf;
+pub mod plan;
+pub mod prune;
+pub mod row;
+pub mod safetensors_file;
+pub mod scheme;
+pub mod shard;
+
+pub use plan::Basis;
+pub use row::{Actual, QuantizedRow, TypeRow};
+pub use scheme::Target;
+
+use serde::Serialize;
+
+use crate::dtype::Dtype;
+use crate::project::input::ProjectInput;
+
+/// What a projection is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Schemes, in the order of the rows.
+    pub targets: Vec<Target>,
+    /// How the quantizers are run.
+    pub options: Options,
+    /// Pruned forms.
+    pub prune: Vec<prune::PruneSpec>,
+    /// Exact zeros of each tensor, aligned with [`ProjectInput::tensors`]; `None` for a tensor that was not scanned.
+    pub zeros: Option<Vec<Option<u64>>>,
+    /// Shard plans.
+    pub shards: Vec<shard::ShardSpec>,
+}
+
+/// Options of the quantizers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// An importance matrix is given to `llama-quantize`.
+    pub imatrix: bool,
+    /// `llama-quantize --pure`: no mixture.
+    pub pure_mixture: bool,
+    /// `llama-quantize --output-tensor-type`.
+    pub output_type: Option<Dtype>,
+    /// `llama-quantize --token-embedding-type`.
+    pub embedding_type: Option<Dtype>,
+}
+
+/// The answers, in the field names of the JSON report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Projection {
+    /// What is there now.
+    pub actual: Actual,
+    /// One row per target.
+    pub quantized: Vec<QuantizedRow>,
+    /// One row per pruning asked for.
+    pub pruned: Vec<prune::PrunedRow>,
+    /// One row per shard plan.
+    pub sharded: Vec<shard::ShardedRow>,
+}
+
+/// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
+pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
+    let context = scheme::Context::new(input, request.options);
+    Projection {
+        actual: Actual::of(input),
+        quantized: request.targets.iter().map(|target| scheme::row(&context, target)).collect(),
+        pruned: request.prune.iter().map(|spec| prune::row(input, spec, request.zeros.as_deref())).collect(),
+        sharded: request.shards.iter().map(|spec| shard::row(input, spec)).collect(),
+    }
+}

@@ -1,0 +1,70 @@
+//! Casts: every floating-point weight in another plain type, everything else as it is.
+//!
+//! Source: `model.to(dtype)` followed by `save_pretrained` (transformers 5.23, safetensors 0.8.0): floating-point parameters and
+//! buffers are cast, F64 too, integer ones kept; one file up to 50 GB (10^9), then shards.
+
+use super::{Context, Rule, Scheme};
+use crate::checkpoint::Part;
+use crate::dtype::Dtype;
+use crate::format::Format;
+use crate::project::storage::plan::{Basis, OutTensor, Plan, PlanResult, Refusal, too_large};
+use crate::project::storage::shard::transformers_files;
+
+const TOOL: &str = "transformers 5.23, safetensors 0.8.0";
+
+/// Rows of the registry.
+pub(super) const SCHEMES: &[Scheme] = &[
+    Scheme { name: "f32", aliases: &["fp32", "float32"], container: Format::Safetensors, tool: TOOL, rule: &Cast(Dtype::F32) },
+    Scheme { name: "f16", aliases: &["fp16", "float16"], container: Format::Safetensors, tool: TOOL, rule: &Cast(Dtype::F16) },
+    Scheme { name: "bf16", aliases: &["bfloat16"], container: Format::Safetensors, tool: TOOL, rule: &Cast(Dtype::BF16) },
+];
+
+struct Cast(Dtype);
+
+/// Refuses sources that a safetensors scheme cannot start from.
+pub(super) fn require_float_safetensors<'a>(context: &Context<'_, 'a>) -> Result<(), Refusal<'a>> {
+    let input = context.input;
+    if input.format == Some(Format::Gguf) {
+        return Err(Refusal::new(
+            "from GGUF to safetensors is not projected: no tool of the field writes it without changing names",
+        ));
+    }
+    if input.is_packed() {
+        let method = input.quantization.map_or("a quantizer", |q| q.method.as_str());
+        return Err(Refusal::new(format!(
+            "the source is already quantized ({}): project from its float original",
+            crate::text::escape(method)
+        )));
+    }
+    if let Some(t) = input.tensors.iter().find(|t| t.dtype.name().is_none()) {
+        return Err(Refusal::new(format!("`{}` is of an unknown dtype", crate::text::escape(&t.name))));
+    }
+    Ok(())
+}
+
+impl Rule for Cast {
+    fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
+        require_float_safetensors(context)?;
+        let mut notes = Vec::new();
+        let mut tensors = Vec::with_capacity(context.input.tensors.len());
+        let mut odd = 0u64;
+        for (i, t) in context.input.tensors.iter().enumerate() {
+            // 8-bit floats, complex numbers and integers stored as weights are no plain weights of a float checkpoint.
+            let plain = matches!(t.dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16);
+            odd += u64::from(!plain && t.part == Part::Weight);
+            let out = if plain { OutTensor::retyped(i, t, self.0) } else { Some(OutTensor::kept(i, t)) };
+            tensors.push(out.ok_or_else(|| too_large(&t.name))?);
+        }
+        let mut basis = Basis::Exact;
+        if odd > 0 {
+            basis = Basis::Estimate;
+            notes.push(format!("{odd} weights that are no F64, F32, F16 or BF16 are kept as they are"));
+        }
+        let metadata = context.input.safetensors_metadata.as_deref();
+        let file = transformers_files(&tensors, metadata);
+        if file.files > 1 {
+            notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
+        }
+        Ok(Plan { tensors, basis, file: Some(file), notes })
+    }
+}

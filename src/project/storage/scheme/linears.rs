@@ -1,0 +1,78 @@
+//! Which tensors a quantizer of `nn.Linear` modules takes, from role, name and shape.
+
+use crate::checkpoint::{Part, Role};
+use crate::project::input::{ProjectInput, ProjectTensor};
+
+/// What stands between the figures and "exact".
+#[derive(Debug, Clone, Default)]
+pub(super) struct Doubts {
+    pub(super) experts: u64,
+    pub(super) unclear: u64,
+    pub(super) unclear_example: Option<String>,
+}
+
+impl Doubts {
+    /// Notes, empty when every tensor is understood.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.experts > 0 {
+            notes.push(format!(
+                "{} expert and router tensors are kept: transformers 5 holds them in fused modules that this tool leaves alone; \
+                 quantizers that unpack them give other figures",
+                self.experts
+            ));
+        }
+        if let Some(example) = &self.unclear_example {
+            notes.push(format!(
+                "{} matrices are of a role that this rule was not checked for, for example `{example}`; taken as linears",
+                self.unclear
+            ));
+        }
+        notes
+    }
+}
+
+/// Whether a tensor is the weight of an `nn.Linear`, and what is doubtful about that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Linear {
+    Yes,
+    No,
+    /// A routed expert or a router: a fused parameter, not a module, in transformers 5.
+    Expert,
+    /// A matrix whose module is not known.
+    Unclear,
+}
+
+/// Families whose projections are `Conv1D` modules ([in, out]), not `nn.Linear` (transformers 5.23, `pytorch_utils.Conv1D`).
+const CONV1D_FAMILIES: &[&str] = &["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
+
+/// Source: transformers 5.23: quantizers replace `nn.Linear` only, so embeddings, norms, biases, convolutions and `Conv1D` stay;
+/// the output head is on the ignore list.
+pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> Linear {
+    if tensor.part != Part::Weight || !tensor.dtype.is_float() || tensor.shape.len() < 2 {
+        return Linear::No;
+    }
+    match tensor.role {
+        Role::Expert | Role::Router => return Linear::Expert,
+        Role::Embedding | Role::PositionEmbedding | Role::Norm | Role::LmHead | Role::Conv | Role::Buffer | Role::QuantAux => {
+            return Linear::No;
+        }
+        _ => {}
+    }
+    if tensor.shape.len() != 2 || !tensor.name.ends_with(".weight") {
+        return Linear::No;
+    }
+    let family = input.model.family.as_deref().unwrap_or_default();
+    if tensor.name.ends_with(".c_attn.weight") || tensor.name.ends_with(".c_proj.weight") || tensor.name.ends_with(".c_fc.weight") {
+        if CONV1D_FAMILIES.contains(&family) {
+            return Linear::No;
+        }
+        if family.is_empty() {
+            return Linear::Unclear;
+        }
+    }
+    match tensor.role {
+        Role::Attention | Role::Mlp | Role::SharedExpert => Linear::Yes,
+        _ => Linear::Unclear,
+    }
+}

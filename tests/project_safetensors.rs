@@ -1,0 +1,274 @@
+//! Safetensors schemes and shard plans against checkpoints that other tools wrote.
+
+use serde_json::Value;
+use weighbridge::checkpoint::{ModelConfig, Part, Role};
+use weighbridge::dtype::Dtype;
+use weighbridge::format::Format;
+use weighbridge::project::storage::shard::ShardSpec;
+use weighbridge::project::storage::{Request, bridge};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
+use weighbridge::units::parse_bytes;
+
+fn record() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hf-project/hf.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn role(name: &str) -> Role {
+    let has = |part: &str| name.contains(part);
+    match () {
+        () if has("embed") => Role::Embedding,
+        () if has("lm_head") => Role::LmHead,
+        () if has("norm") => Role::Norm,
+        () if has("self_attn") => Role::Attention,
+        () if has("mlp") => Role::Mlp,
+        () => Role::Other,
+    }
+}
+
+fn layer(name: &str) -> Option<u32> {
+    name.strip_prefix("model.layers.")?.split_once('.')?.0.parse().ok()
+}
+
+fn config(base: &Value) -> ModelConfig {
+    ModelConfig {
+        family: base["family"].as_str().map(str::to_owned),
+        tied_embeddings: base["tied"].as_bool(),
+        ..ModelConfig::default()
+    }
+}
+
+fn input<'a>(base: &Value, config: &'a ModelConfig, order: Option<&Value>) -> ProjectInput<'a> {
+    let mut tensors: Vec<ProjectTensor<'a>> = Vec::new();
+    for row in base["tensors"].as_array().unwrap() {
+        let name = row[0].as_str().unwrap();
+        let shape: Vec<u64> = row[2].as_array().unwrap().iter().map(|d| d.as_u64().unwrap()).collect();
+        let dtype = Dtype::from_safetensors(row[1].as_str().unwrap()).unwrap();
+        tensors.push(ProjectTensor::weight(name.to_owned(), role(name), layer(name), dtype, &shape));
+    }
+    if let Some(order) = order {
+        let at = |t: &ProjectTensor<'_>| order.as_array().unwrap().iter().position(|n| n.as_str() == Some(t.name.as_ref()));
+        tensors.sort_by_key(at);
+    }
+    let file_bytes = base["file_bytes"].as_u64().unwrap();
+    ProjectInput {
+        format: Some(Format::Safetensors),
+        header_bytes: file_bytes - tensors.iter().map(|t| t.bytes).sum::<u64>(),
+        tensors,
+        file_bytes,
+        files: 1,
+        model: config,
+        quantization: None,
+        safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
+        gguf: None,
+    }
+}
+
+#[test]
+fn schemes_equal_what_their_tools_wrote() {
+    let record = record();
+    let rows = record["schemes"].as_array().unwrap();
+    for row in rows {
+        let base = &record["bases"][row["base"].as_str().unwrap()];
+        let config = config(base);
+        let input = input(base, &config, None);
+        let request = Request { targets: vec![Target::parse(row["scheme"].as_str().unwrap())], ..Request::default() };
+        let got = &project(&input, &request).quantized[0];
+        let what = format!("{} {}", row["base"], row["scheme"]);
+        assert_eq!(got.basis, Basis::Exact, "{what}: {:?}", got.notes);
+        assert_eq!(got.tensor_bytes, row["tensor_bytes"].as_u64(), "{what}");
+        assert_eq!(got.file_bytes, row["file_bytes"].as_u64(), "{what}");
+        assert_eq!(got.files, row["files"].as_u64(), "{what}");
+        let types: Vec<_> = got.types.iter().map(|(name, t)| (*name, t.tensors, t.bytes)).collect();
+        let stated = row["types"].as_object().unwrap();
+        assert_eq!(types.len(), stated.len(), "{what}");
+        for (name, tensors, bytes) in types {
+            assert_eq!((Some(tensors), Some(bytes)), (stated[name][0].as_u64(), stated[name][1].as_u64()), "{what} {name}");
+        }
+        let sum: i128 = got.bridge.iter().map(|t| t.bytes).sum();
+        assert_eq!(Some(sum), got.file_bytes.map(i128::from), "{what}");
+        assert!(got.bridge.iter().all(|t| t.label != "unaccounted"), "{what}: {:?}", got.bridge);
+    }
+    println!("{} schemes equal", rows.len());
+    assert!(rows.len() >= 8);
+}
+
+#[test]
+fn a_cast_to_the_stored_type_gives_the_actual_size() {
+    let record = record();
+    for (name, base) in record["bases"].as_object().unwrap() {
+        let config = config(base);
+        let input = input(base, &config, None);
+        let stored = input.tensors[0].dtype.name().unwrap().to_lowercase();
+        let request = Request { targets: Target::parse_list(&format!("{stored},f32,f16"), input.format), ..Request::default() };
+        let got = project(&input, &request);
+        assert_eq!(got.quantized[0].file_bytes, base["file_bytes"].as_u64(), "{name}");
+        assert_eq!(got.quantized[0].ratio, Some(1.0));
+        assert_eq!(got.quantized[1].tensor_bytes, Some(got.actual.tensor_bytes * 2), "{name}");
+    }
+}
+
+#[test]
+fn shard_plans_equal_real_saves() {
+    let record = record();
+    let mut files = 0;
+    for row in record["real"].as_array().unwrap() {
+        let name = row["base"].as_str().unwrap();
+        let base = &record["bases"][name];
+        let config = config(base);
+        let hub = row["how"] == "huggingface_hub";
+        let mut input = input(base, &config, Some(&record["state_dict_order"][name]));
+        if hub && base["tied"] == true {
+            // Of tied names huggingface_hub keeps the alphabetically first, where the state dict has it.
+            let embedding = input.tensors.iter_mut().find(|t| t.role == Role::Embedding).unwrap();
+            embedding.name = "lm_head.weight".into();
+            embedding.name_bytes = embedding.name.len() as u64;
+            let order = record["state_dict_order"][name].as_array().unwrap();
+            input.tensors.sort_by_key(|t| order.iter().position(|n| n.as_str() == Some(t.name.as_ref())));
+        }
+        let rule = if hub { "huggingface" } else { "transformers" };
+        let spec = ShardSpec::parse(&format!("{rule}:{}", row["limit"].as_str().unwrap())).unwrap();
+        let got = &project(&input, &Request { shards: vec![spec], ..Request::default() }).sharded[0];
+        let what = format!("{name} {} {rule}", row["limit"]);
+        let stated = row["files"].as_array().unwrap();
+        assert_eq!(got.shards.len(), stated.len(), "{what}");
+        for (shard, file) in got.shards.iter().zip(stated) {
+            assert_eq!(shard.name, file[0].as_str().unwrap(), "{what}");
+            assert_eq!(shard.tensors, file[2].as_u64().unwrap(), "{what} {}", shard.name);
+            assert_eq!(shard.tensor_bytes, file[3].as_u64().unwrap(), "{what} {}", shard.name);
+            // Tied names stand in __metadata__ of the file that huggingface_hub writes.
+            if !(hub && base["tied"] == true) {
+                assert_eq!(shard.file_bytes, file[1].as_u64().unwrap(), "{what} {}", shard.name);
+                files += 1;
+            }
+        }
+        if !(hub && base["tied"] == true) {
+            assert_eq!(got.index_bytes, row["index_bytes"].as_u64().unwrap_or(0), "{what}");
+        }
+    }
+    println!("{files} shard files equal to the byte");
+}
+
+#[test]
+fn greedy_splits_equal_the_tools() {
+    let record = record();
+    let config = ModelConfig::default();
+    for (rule, key) in [("huggingface", "huggingface"), ("mlx", "mlx")] {
+        let rows = record[key].as_array().unwrap();
+        for row in rows {
+            let sizes: Vec<u64> = row["sizes"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+            let tensors: Vec<ProjectTensor<'_>> = sizes
+                .iter()
+                .enumerate()
+                .map(|(i, &n)| ProjectTensor::weight(format!("t{i}"), Role::Other, None, Dtype::U8, &[n]))
+                .collect();
+            let input = ProjectInput {
+                format: Some(Format::Safetensors),
+                tensors,
+                file_bytes: 0,
+                header_bytes: 0,
+                files: 1,
+                model: &config,
+                quantization: None,
+                safetensors_metadata: None,
+                gguf: None,
+            };
+            let spec = ShardSpec { rule, limit: row["limit"].as_u64() };
+            let got = &project(&input, &Request { shards: vec![spec], ..Request::default() }).sharded[0];
+            let stated: Vec<(u64, u64)> = row["shards"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|s| {
+                    let members = s.as_array().unwrap();
+                    (members.len() as u64, members.iter().map(|i| sizes[i.as_u64().unwrap() as usize]).sum())
+                })
+                .collect();
+            let got: Vec<(u64, u64)> = got.shards.iter().map(|s| (s.tensors, s.tensor_bytes)).collect();
+            assert_eq!(got, stated, "{rule} {}", row["label"]);
+        }
+        println!("{rule}: {} splits equal", rows.len());
+    }
+}
+
+/// Header of a small safetensors file, read in the plainest way.
+fn read(file: &str) -> (Vec<(String, Dtype, Vec<u64>)>, Vec<(String, String)>, u64, u64) {
+    let path = format!("{}/fixtures/fracast/{file}", env!("CARGO_MANIFEST_DIR"));
+    let bytes = std::fs::read(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length as usize]).unwrap();
+    let mut metadata = Vec::new();
+    let mut tensors = Vec::new();
+    for (name, row) in header.as_object().unwrap() {
+        if name == "__metadata__" {
+            metadata = row.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
+            continue;
+        }
+        let shape = row["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap()).collect();
+        tensors.push((name.clone(), Dtype::from_safetensors(row["dtype"].as_str().unwrap()).unwrap(), shape));
+    }
+    (tensors, metadata, 8 + length, bytes.len() as u64)
+}
+
+#[test]
+fn the_fracast_pair_is_bridged_byte_by_byte() {
+    let config = ModelConfig::default();
+    let load = |file: &str| {
+        let (tensors, metadata, header_bytes, file_bytes) = read(file);
+        let tensors = tensors
+            .into_iter()
+            .map(|(name, dtype, shape): (String, Dtype, Vec<u64>)| {
+                let aux = name.ends_with("scale") || name.ends_with("scales");
+                let role = if shape.len() > 1 { Role::Mlp } else { Role::Norm };
+                let mut t = ProjectTensor::weight(name, role, None, dtype, &shape);
+                if aux {
+                    t.part = Part::Auxiliary;
+                    t.logical_params = 0;
+                }
+                t
+            })
+            .collect();
+        ProjectInput {
+            format: Some(Format::Safetensors),
+            tensors,
+            file_bytes,
+            header_bytes,
+            files: 1,
+            model: &config,
+            quantization: None,
+            safetensors_metadata: Some(metadata),
+            gguf: None,
+        }
+    };
+    let (float, int8) = (load("model.safetensors"), load("model.int8.safetensors"));
+    assert_eq!((float.tensor_bytes(), float.file_bytes), (340_004, 344_412));
+    assert_eq!((int8.tensor_bytes(), int8.file_bytes), (106_828, 113_228));
+    let terms = bridge::between(&float, &int8);
+    let lines: Vec<(i128, &str)> = terms.iter().map(|t| (t.bytes, t.label.as_str())).collect();
+    assert_eq!(
+        lines,
+        [
+            (344_412, "actual"),
+            (-239_424, "linears F32 to I8"),
+            (0, "linears kept (12,288 B)"),
+            (-192, "norms and biases F32 to I8"),
+            (0, "norms and biases kept (8,228 B)"),
+            (6_440, "scales and zero points added in F32"),
+            (1_992, "header"),
+        ]
+    );
+    assert_eq!(terms.iter().map(|t| t.bytes).sum::<i128>(), 113_228);
+    assert!(terms.iter().all(|t| t.label != "unaccounted"));
+    let header = terms.iter().find(|t| t.label == "header").unwrap();
+    assert_eq!(header.bytes, (113_228 - 106_828) - (344_412 - 340_004));
+    // What the weights lost: three of four bytes each.
+    let retyped: i128 = terms.iter().filter(|t| t.label.ends_with("F32 to I8")).map(|t| t.bytes).sum();
+    let i8_weights: u64 = int8.tensors.iter().filter(|t| t.dtype == Dtype::I8).map(|t| t.elements).sum();
+    assert_eq!(retyped, -3 * i128::from(i8_weights));
+    let request = Request { targets: vec![Target::parse("f32")], ..Request::default() };
+    // The file's own header is made again to the byte; a quantized source is refused, not guessed at.
+    assert_eq!(project(&float, &request).quantized[0].file_bytes, Some(344_412));
+    let refused = &project(&int8, &request).quantized[0];
+    assert_eq!((refused.basis, refused.tensor_bytes), (Basis::Refused, None));
+    assert!(refused.notes[0].contains("already quantized"), "{:?}", refused.notes);
+}
