@@ -5,7 +5,8 @@ use super::{Checkpoint, Part, SelectedTensor};
 use crate::checkpoint::quantization::{self, TensorView};
 
 /// Fills in the selected tensors and the quantization of the main component.
-pub(super) fn select_tensors(checkpoint: &mut Checkpoint, config: Option<&serde_json::Value>) {
+pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
+    let config = checkpoint.config.as_ref();
     let mut tensors = Vec::new();
     let mut quantization = None;
     let mut notes = Vec::new();

@@ -73,7 +73,7 @@ pub struct UnreadFile {
 }
 
 /// A checkpoint: the selected weight set of every component, with what is known of the model.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Checkpoint {
     /// As asked for.
     pub path: PathBuf,
@@ -95,6 +95,8 @@ pub struct Checkpoint {
     pub notes: Vec<String>,
     /// Selected tensors with what they mean, in file and header order.
     pub(crate) tensors: Vec<SelectedTensor>,
+    /// The config.json of the main component, where there is one.
+    pub(crate) config: Option<serde_json::Value>,
 }
 
 /// A selected tensor: where it stands and what it means.
@@ -174,6 +176,20 @@ impl Checkpoint {
         let mut formats = self.selected_files().into_iter().map(|i| self.files[i].container.format);
         let first = formats.next()?;
         formats.all(|f| f == first).then_some(first)
+    }
+
+    /// This checkpoint with one component alone, and another of its weight sets selected.
+    #[must_use]
+    pub fn with_weight_set(&self, component: usize, weight_set: usize) -> Self {
+        let mut other = self.clone();
+        for (c, candidate) in other.components.iter_mut().enumerate() {
+            for (s, set) in candidate.weight_sets.iter_mut().enumerate() {
+                set.selected = (c, s) == (component, weight_set);
+            }
+        }
+        assemble::select_tensors(&mut other);
+        other.tied = TiedEmbeddings::of(&other);
+        other
     }
 
     /// Bytes of the selected tensors.

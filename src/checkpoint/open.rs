@@ -266,8 +266,9 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
         unread: plan.unread,
         notes: plan.notes,
         tensors: Vec::new(),
+        config,
     };
-    assemble::select_tensors(&mut checkpoint, config.as_ref());
+    assemble::select_tensors(&mut checkpoint);
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
     Ok(checkpoint)
 }

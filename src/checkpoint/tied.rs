@@ -1,6 +1,7 @@
 //! Whether the output head shares the input embedding.
 
 use super::{Checkpoint, Part, Role};
+use crate::format::Format;
 use crate::text::escape_limited;
 
 /// What is known of tying, from headers alone.
@@ -34,7 +35,8 @@ impl TiedEmbeddings {
         let matrix =
             |role| checkpoint.tensors().filter(move |t| t.naming.role == role && t.part == Part::Weight && t.info.shape.len() == 2);
         let Some(embedding) = matrix(Role::Embedding).max_by_key(|t| t.info.elements) else { return Self::NotApplicable };
-        let stated = checkpoint.model.tied_embeddings;
+        // GGUF has no key for it: whether a head is stored is all that its facts are made of, and converters store copies.
+        let stated = checkpoint.model.tied_embeddings.filter(|_| checkpoint.format() != Some(Format::Gguf));
         let Some(head) = matrix(Role::LmHead).max_by_key(|t| t.info.elements) else {
             let decoder = checkpoint.model.family.is_some() && !matches!(checkpoint.model.kv, super::KvLayers::NoCache(_));
             return if decoder && stated != Some(false) { Self::Shared } else { Self::NotApplicable };

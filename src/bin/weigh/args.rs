@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     /// Put parts of a scan together
     Merge(MergeArgs),
+    /// What it would weigh quantized, pruned or sharded
+    Project(ProjectArgs),
+    /// What it takes to run
+    Memory(MemoryArgs),
 }
 
 /// The whole report.
@@ -179,6 +183,111 @@ pub(crate) struct MergeArgs {
     /// Files written by `weigh scan --part`
     #[arg(value_name = "PART", required = true)]
     pub(crate) parts: Vec<PathBuf>,
+}
+
+/// `weigh project`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  weigh project ./repo --to int8,fp8,q8_0\n  weigh project model.gguf --to all\n  \
+                        weigh project model.safetensors --prune 0.5,2:4 --shard huggingface:5GB\n  \
+                        weigh project --data 1000000x10000 --sparsity 0.9 --dtype F32")]
+pub(crate) struct ProjectArgs {
+    /// What to project; without one, a training set (--data)
+    #[arg(value_name = "PATH", required_unless_present = "data")]
+    pub(crate) path: Option<PathBuf>,
+    /// Schemes, or `all`: int8, fp8, bf16, q8_0, q4_k_m, gguf:f16, ...
+    #[arg(long, value_name = "SCHEME,...")]
+    pub(crate) to: Option<String>,
+    /// llama-quantize is given an importance matrix
+    #[arg(long)]
+    pub(crate) imatrix: bool,
+    /// llama-quantize --pure: one type for all
+    #[arg(long)]
+    pub(crate) pure: bool,
+    /// llama-quantize --output-tensor-type
+    #[arg(long, value_name = "T")]
+    pub(crate) output_type: Option<String>,
+    /// llama-quantize --token-embedding-type
+    #[arg(long, value_name = "T")]
+    pub(crate) embedding_type: Option<String>,
+    /// Shares of zeros (0.5, 50%), 2:4, or measured (reads the weights)
+    #[arg(long, value_name = "SPEC,...")]
+    pub(crate) prune: Option<String>,
+    /// Splits: huggingface, transformers, mlx, gguf-split, each with a size if wanted
+    #[arg(long, value_name = "RULE:SIZE,...")]
+    pub(crate) shard: Option<String>,
+    /// A training set of so many rows and columns
+    #[arg(long, value_name = "ROWSxCOLUMNS", conflicts_with = "path", requires = "sparsity")]
+    pub(crate) data: Option<String>,
+    /// Share of zeros in the training set
+    #[arg(long, value_name = "S", requires = "data")]
+    pub(crate) sparsity: Option<f64>,
+    /// Element type of the training set
+    #[arg(long, value_name = "T", default_value = "F32", requires = "data")]
+    pub(crate) dtype: String,
+    /// A shard stands for itself, not for its set
+    #[arg(long)]
+    pub(crate) only_this_file: bool,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// On
+    On,
+    /// Off
+    Off,
+}
+
+/// `weigh memory`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  weigh memory model.gguf --ctx 32k --kv-type q8_0\n  weigh memory ./repo --engine vllm --seqs 16\n  \
+                        weigh memory model.gguf --fit 8GiB,2x24GiB,this\n\n\
+                        --ctx is llama.cpp's total over all sequences (its -c), and per sequence for vLLM and transformers."
+)]
+pub(crate) struct MemoryArgs {
+    /// What to run
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Engines: llama.cpp, vllm, transformers
+    #[arg(long, value_name = "NAME,...")]
+    pub(crate) engine: Option<String>,
+    /// Context in tokens; 8k is 8192
+    #[arg(long, value_name = "N")]
+    pub(crate) ctx: Option<String>,
+    /// Sequences at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seqs: Option<u64>,
+    /// Type of the KV cache: f16, q8_0, fp8, or one for keys and one for values
+    #[arg(long, value_name = "K[/V]")]
+    pub(crate) kv_type: Option<String>,
+    /// Logical batch in tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch: Option<u64>,
+    /// Physical batch in tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) ubatch: Option<u64>,
+    /// Flash attention
+    #[arg(long, value_enum, value_name = "ON|OFF")]
+    pub(crate) flash_attention: Option<OnOff>,
+    /// llama.cpp: one cache shared by all sequences
+    #[arg(long)]
+    pub(crate) kv_unified: bool,
+    /// llama.cpp: windowed layers keep every token
+    #[arg(long)]
+    pub(crate) swa_full: bool,
+    /// llama.cpp: as its server, not its completion program
+    #[arg(long)]
+    pub(crate) server: bool,
+    /// Does it fit: 24GiB, 2x24GiB, this (machine); exit 1 on no
+    #[arg(long, value_name = "BUDGET,...")]
+    pub(crate) fit: Option<String>,
+    /// Show every formula with this model's figures
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// A shard stands for itself, not for its set
+    #[arg(long)]
+    pub(crate) only_this_file: bool,
 }
 
 /// Output format.

@@ -1,6 +1,7 @@
 //! Storage: the checkpoint quantized, pruned, sharded, and the bridge that says where the bytes went.
 
 pub mod bridge;
+pub mod copies;
 pub mod data;
 pub mod gguf;
 pub mod plan;

@@ -1,8 +1,12 @@
 //! Bodies as sections of words and tables: what a person reads, in the order in which it matters.
 
+mod memory;
+mod project;
 mod scan;
 mod show;
 
+pub use memory::memory;
+pub use project::{copies, data, likely_bridge, project};
 pub use scan::scan;
 pub use show::{Grouping, errors, show};
 

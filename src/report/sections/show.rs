@@ -89,7 +89,7 @@ fn model_line(body: &ShowBody) -> Option<String> {
     if let (Some(experts), Some(used)) = (m.experts.filter(|&e| e > 0), m.experts_used) {
         parts.push(format!("{used} of {experts} experts"));
     }
-    if let Some(active) = &m.active_params {
+    if let Some(active) = m.active_params.as_ref().filter(|_| m.experts.is_some_and(|e| e > 0)) {
         parts.push(format!("{} active per token", Params(active.all).short()));
     }
     Some(parts.join(", "))

@@ -1,7 +1,9 @@
 //! One file per command.
 
+mod memory;
 mod merge;
 mod opened;
+mod project;
 mod report;
 mod scan;
 mod show;
@@ -17,6 +19,8 @@ use crate::output::Output;
 pub(crate) enum End {
     /// Everything asked for was done.
     Done,
+    /// A budget is exceeded: `--fit` says no.
+    Findings,
     /// Something could not be read; the rest was reported.
     Incomplete,
     /// Ctrl-C; what was done so far was reported as partial.
@@ -28,6 +32,7 @@ impl End {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::Findings => 1,
             Self::Incomplete => 2,
             Self::Interrupted => interrupt::EXIT_CODE,
         }
@@ -45,5 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<End> {
         Some(Command::Show(show)) => show::run(show, &output),
         Some(Command::Scan(scan)) => scan::run(scan, &args.common, &output),
         Some(Command::Merge(merge)) => merge::run(merge, &output),
+        Some(Command::Project(project)) => project::run(project, &args.common, &output),
+        Some(Command::Memory(memory)) => memory::run(memory, &output),
     }
 }

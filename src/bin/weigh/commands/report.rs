@@ -1,15 +1,24 @@
 //! `weigh PATH`: the whole report. Headers and projections appear at once, the scan after them.
 
 use serde::Serialize;
+use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::Result;
+use weighbridge::format::Format;
+use weighbridge::project::memory::MemoryReport;
+use weighbridge::project::storage::copies::copies;
+use weighbridge::project::storage::prune::PruneSpec;
+use weighbridge::project::storage::shard::ShardSpec;
+use weighbridge::project::{MemoryRequest, ProjectInput, Request, memory, project};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
 use weighbridge::report::sections;
 use weighbridge::report::show::{ShowBody, ShowOptions};
-use weighbridge::scan::{Io, ScanOptions};
+use weighbridge::scan::{Io, ScanOptions, Selection};
 
 use super::End;
+use super::memory::with_engines;
 use super::opened::{complain_of, end_of, open, opinions};
+use super::project::{Body as ProjectBody, targets, zeros};
 use super::scan::{ended, select, watch};
 use crate::args::{Common, ReportArgs};
 use crate::output::Output;
@@ -18,37 +27,76 @@ use crate::output::Output;
 struct Body {
     show: ShowBody,
     scan: Option<ScanBody>,
+    project: ProjectBody,
+    memory: MemoryReport,
 }
 
 /// Runs it.
 pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result<End> {
     let Some(path) = &args.path else { return Ok(End::Done) };
     let checkpoint = open(path, args.only_this_file)?;
-    let show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
-    let shown = path.to_string_lossy().into_owned();
-    let mut first = sections::show(&shown, &show, None);
     let selection = select(&checkpoint, None)?;
     let scans = !args.no_scan && !selection.files.is_empty();
+
+    let show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
+    let input = ProjectInput::from_checkpoint(&checkpoint);
+    let mut request = request(&checkpoint);
+    let mut projected = ProjectBody { projection: project(&input, &request), copies: copies(&checkpoint) };
+    let memory = memory(&input, &with_engines(MemoryRequest::default(), &checkpoint));
+
+    let shown = path.to_string_lossy().into_owned();
+    let mut page = sections::show(&shown, &show, None);
+    if show.totals.tensors > 0 {
+        // The pruned forms follow the scan, which measures the zeros.
+        let sizes = weighbridge::project::Projection { pruned: Vec::new(), ..projected.projection.clone() };
+        page.extend(sections::project(&sizes, false));
+        page.extend(sections::likely_bridge(&sizes).filter(|_| projected.copies.is_empty()));
+        page.extend(sections::copies(&projected.copies));
+        page.extend(sections::memory(&memory, false));
+    }
     if output.streams() {
-        output.stream(&first, scans)?;
+        output.stream(&page, scans)?;
     }
     let mut end = end_of(&checkpoint);
     let mut scan = None;
+    let mut after = Vec::new();
     if scans {
-        let options = ScanOptions { io: Io::Auto, ..ScanOptions::default() };
-        let outcome = watch(&selection, &options, !common.no_progress)?;
-        end = end.max(ended(&checkpoint, &outcome));
-        let body = ScanBody::of(&checkpoint, &outcome, &selection.order, false);
-        let sections = sections::scan(&body);
-        if output.streams() {
-            output.stream(&sections, false)?;
-        }
-        first.extend(sections);
+        let (body, of_scan) = run_scan(&checkpoint, &selection, &mut request, common)?;
+        end = end.max(of_scan);
+        projected.projection.pruned = project(&input, &Request { targets: Vec::new(), shards: Vec::new(), ..request }).pruned;
+        after.extend(sections::scan(&body));
         scan = Some(body);
     }
-    if !output.streams() {
-        output.write(&Document { head: Head::new("report", Some(shown)), body: Body { show, scan } }, &first)?;
+    if show.totals.tensors > 0 && !matches!(checkpoint.format(), Some(Format::Gguf)) {
+        let pruned =
+            weighbridge::project::Projection { quantized: Vec::new(), sharded: Vec::new(), ..projected.projection.clone() };
+        after.extend(sections::project(&pruned, false));
+    }
+    if output.streams() {
+        output.stream(&after, false)?;
+    } else {
+        page.extend(after);
+        let body = Body { show, scan, project: projected, memory };
+        output.write(&Document { head: Head::new("report", Some(shown)), body }, &page)?;
         complain_of(&checkpoint);
     }
     Ok(end)
+}
+
+/// What the whole report projects.
+fn request(checkpoint: &Checkpoint) -> Request {
+    let split = if checkpoint.format() == Some(Format::Gguf) { "gguf-split:5GB" } else { "huggingface:5GB" };
+    let shards = if checkpoint.tensor_bytes() > 5_000_000_000 { vec![split] } else { Vec::new() };
+    Request {
+        targets: targets(checkpoint, None, true),
+        prune: vec![PruneSpec::Measured, PruneSpec::Share(0.5), PruneSpec::TwoOfFour],
+        shards: shards.into_iter().filter_map(|s| ShardSpec::parse(s).ok()).collect(),
+        ..Request::default()
+    }
+}
+
+fn run_scan(checkpoint: &Checkpoint, selection: &Selection, request: &mut Request, common: &Common) -> Result<(ScanBody, End)> {
+    let outcome = watch(selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
+    request.zeros = Some(zeros(checkpoint, selection, &outcome));
+    Ok((ScanBody::of(checkpoint, &outcome, &selection.order, false), ended(checkpoint, &outcome)))
 }

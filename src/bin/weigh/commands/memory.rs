@@ -1,0 +1,79 @@
+//! `weigh memory`: what it takes to run.
+
+use weighbridge::checkpoint::Checkpoint;
+use weighbridge::error::{Error, ErrorKind, Result};
+use weighbridge::project::memory::{Budget, ENGINES, KvType, Verdict};
+use weighbridge::project::{MemoryRequest, ProjectInput, memory};
+use weighbridge::report::document::{Document, Head};
+use weighbridge::report::sections;
+use weighbridge::text::escape;
+use weighbridge::units::parse_tokens;
+
+use super::End;
+use super::opened::{complain_of, end_of, open};
+use crate::args::{MemoryArgs, OnOff};
+use crate::machine;
+use crate::output::Output;
+
+/// Runs it.
+pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
+    let request = request(args)?;
+    let checkpoint = open(&args.path, args.only_this_file)?;
+    let request = with_engines(request, &checkpoint);
+    let report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
+    let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
+    let mut sections = sections::errors(&checkpoint);
+    sections.extend(sections::memory(&report, args.explain));
+    output
+        .write(&Document { head: Head::new("memory", Some(args.path.to_string_lossy().into_owned())), body: report }, &sections)?;
+    if !output.streams() {
+        complain_of(&checkpoint);
+    }
+    Ok(end)
+}
+
+/// The engines that read the checkpoint's format, where none was asked for.
+pub(crate) fn with_engines(mut request: MemoryRequest, checkpoint: &Checkpoint) -> MemoryRequest {
+    if request.engines.is_empty() {
+        request.engines = MemoryRequest::default_engines(checkpoint.format());
+    }
+    request
+}
+
+fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
+    let engines: Vec<String> =
+        args.engine.as_deref().unwrap_or_default().split(',').map(|e| e.trim().to_lowercase()).filter(|e| !e.is_empty()).collect();
+    let known: Vec<&str> = ENGINES.iter().map(|e| e.name()).collect();
+    if let Some(unknown) = engines.iter().find(|e| !known.contains(&e.as_str())) {
+        return Err(Error::new(ErrorKind::Usage, format!("unknown engine `{}`", escape(unknown)))
+            .help(format!("known: {}", known.join(", "))));
+    }
+    Ok(MemoryRequest {
+        engines,
+        ctx: args.ctx.as_deref().map(parse_tokens).transpose()?,
+        seqs: args.seqs,
+        kv_type: args.kv_type.as_deref().map(KvType::parse_pair).transpose()?,
+        batch: args.batch,
+        ubatch: args.ubatch,
+        flash_attention: args.flash_attention.map(|f| f == OnOff::On),
+        kv_unified: args.kv_unified,
+        swa_full: args.swa_full,
+        server: args.server,
+        fit: args
+            .fit
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .filter(|b| !b.trim().is_empty())
+            .map(budget)
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn budget(text: &str) -> Result<Budget> {
+    if text.trim().eq_ignore_ascii_case("this") {
+        return Ok(Budget { text: "this".to_owned(), bytes: machine::memory()?, devices: 1 });
+    }
+    Budget::parse(text)
+}

@@ -1,0 +1,132 @@
+//! `weigh project`: what it would weigh.
+
+use serde::Serialize;
+use weighbridge::checkpoint::Checkpoint;
+use weighbridge::dtype::Dtype;
+use weighbridge::error::{Error, ErrorKind, Result};
+use weighbridge::format::Format;
+use weighbridge::project::storage::copies::{CopyRow, copies};
+use weighbridge::project::storage::data::{DataRow, project_data};
+use weighbridge::project::storage::prune::PruneSpec;
+use weighbridge::project::storage::shard::ShardSpec;
+use weighbridge::project::storage::{Options, Projection};
+use weighbridge::project::{Basis, ProjectInput, Request, Target, project};
+use weighbridge::report::document::{Document, Head};
+use weighbridge::report::sections;
+use weighbridge::scan::{Io, ScanOptions, ScanOutcome, Selection};
+use weighbridge::text::escape;
+
+use super::End;
+use super::opened::{complain_of, end_of, open};
+use super::scan::{ended, select, watch};
+use crate::args::{Common, ProjectArgs};
+use crate::output::Output;
+
+/// Schemes shown when none is asked for, by the source's format: sizes people choose between.
+const FROM_SAFETENSORS: &str = "f32,f16,bf16,fp8,int8,gguf:q8_0,gguf:q4_0";
+const FROM_GGUF: &str = "f16,q8_0,q6_k,q5_k_m,q4_k_m,q4_0,q2_k";
+
+#[derive(Serialize)]
+pub(crate) struct Body {
+    #[serde(flatten)]
+    pub(crate) projection: Projection,
+    pub(crate) copies: Vec<CopyRow>,
+}
+
+#[derive(Serialize)]
+struct DataBody {
+    data: DataRow,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Result<End> {
+    let Some(path) = &args.path else { return run_data(args, output) };
+    let checkpoint = open(path, args.only_this_file)?;
+    let mut request = Request {
+        targets: targets(&checkpoint, args.to.as_deref(), args.prune.is_none() && args.shard.is_none()),
+        options: Options {
+            imatrix: args.imatrix,
+            pure_mixture: args.pure,
+            output_type: args.output_type.as_deref().map(ggml_type).transpose()?,
+            embedding_type: args.embedding_type.as_deref().map(ggml_type).transpose()?,
+        },
+        prune: list(args.prune.as_deref(), PruneSpec::parse)?,
+        zeros: None,
+        shards: list(args.shard.as_deref(), ShardSpec::parse)?,
+    };
+    let mut end = end_of(&checkpoint);
+    if request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {
+        let selection = select(&checkpoint, None)?;
+        let outcome = watch(&selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
+        end = end.max(ended(&checkpoint, &outcome));
+        request.zeros = Some(zeros(&checkpoint, &selection, &outcome));
+    }
+    let projection = project(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    if !projection.quantized.is_empty() && projection.quantized.iter().all(|row| row.basis == Basis::Refused) {
+        end = end.max(End::Incomplete);
+    }
+    let body = Body { copies: copies(&checkpoint), projection };
+    let mut sections = sections::errors(&checkpoint);
+    sections.extend(sections::project(&body.projection, true));
+    sections.extend(sections::copies(&body.copies));
+    output.write(&Document { head: Head::new("project", Some(path.to_string_lossy().into_owned())), body }, &sections)?;
+    if !output.streams() {
+        complain_of(&checkpoint);
+    }
+    Ok(end)
+}
+
+/// The targets asked for; a choice of common ones where nothing at all was asked.
+pub(crate) fn targets(checkpoint: &Checkpoint, to: Option<&str>, default: bool) -> Vec<Target> {
+    let format = checkpoint.format();
+    let common = if format == Some(Format::Gguf) { FROM_GGUF } else { FROM_SAFETENSORS };
+    match to {
+        Some(text) => Target::parse_list(text, format),
+        None if default => Target::parse_list(common, format),
+        None => Vec::new(),
+    }
+}
+
+/// Zeros per selected tensor, for the tensors whose stored elements are the weights themselves.
+pub(crate) fn zeros(checkpoint: &Checkpoint, selection: &Selection, outcome: &ScanOutcome) -> Vec<Option<u64>> {
+    let mut zeros = vec![None; checkpoint.tensors().len()];
+    for (file, order) in outcome.files.iter().zip(&selection.order) {
+        for (tensor, &index) in file.tensors.iter().zip(order) {
+            zeros[index] = tensor.stats.map(|s| s.zeros);
+        }
+    }
+    zeros
+}
+
+fn list<T>(text: Option<&str>, parse: fn(&str) -> Result<T>) -> Result<Vec<T>> {
+    text.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty()).map(parse).collect()
+}
+
+fn ggml_type(text: &str) -> Result<Dtype> {
+    let found = Dtype::ALL
+        .iter()
+        .copied()
+        .find(|d| d.info().is_some_and(|row| row.ggml_id.is_some() && row.name.eq_ignore_ascii_case(text.trim())));
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("`{}` is no ggml type", escape(text))).help("write q8_0, q6_k, f16, ...")
+    })
+}
+
+fn run_data(args: &ProjectArgs, output: &Output) -> Result<End> {
+    let refuse = |text: &str| {
+        Error::new(ErrorKind::Usage, format!("`{}` is no size of a training set", escape(text)))
+            .help("write ROWSxCOLUMNS, as 1000000x10000")
+    };
+    let text = args.data.as_deref().unwrap_or_default();
+    let (rows, columns) = text.split_once(['x', 'X']).ok_or_else(|| refuse(text))?;
+    let number = |s: &str| s.trim().replace('_', "").parse::<u64>().map_err(|_| refuse(text));
+    let name = args.dtype.to_ascii_uppercase();
+    let dtype = Dtype::ALL.iter().copied().find(|d| d.name() == Some(name.as_str()));
+    let dtype = dtype.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("`{}` is no element type", escape(&args.dtype))).help("write F32, BF16, I8, ...")
+    })?;
+    let data = project_data(number(rows)?, number(columns)?, args.sparsity.unwrap_or(0.0), dtype)?;
+    let sections = sections::data(&data);
+    output.write(&Document { head: Head::new("project", None), body: DataBody { data } }, &sections)?;
+    Ok(End::Done)
+}

@@ -1,0 +1,59 @@
+//! The other weight sets of a component beside the selected one: the same model in another form, and where its bytes differ.
+
+use serde::Serialize;
+
+use super::bridge::{self, BridgeTerm};
+use crate::checkpoint::Checkpoint;
+use crate::project::input::ProjectInput;
+
+/// A weight set that is not selected, compared with the one that is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CopyRow {
+    /// The component both belong to.
+    pub component: String,
+    /// The selected weight set.
+    pub from: String,
+    /// This one.
+    pub weight_set: String,
+    /// Bytes of its tensors.
+    pub tensor_bytes: u64,
+    /// Bytes of its files.
+    pub file_bytes: u64,
+    /// Its tensor bytes / the selected one's.
+    pub ratio: Option<f64>,
+    /// From the selected one's file bytes to its own.
+    pub bridge: Vec<BridgeTerm>,
+}
+
+/// Weight sets compared in one report; further ones are listed by `show`.
+const COMPARED: usize = 4;
+
+/// Compares each component's selected weight set with its others, within one format.
+pub fn copies(checkpoint: &Checkpoint) -> Vec<CopyRow> {
+    let mut rows = Vec::new();
+    for (c, component) in checkpoint.components.iter().enumerate() {
+        let Some(s) = component.weight_sets.iter().position(|set| set.selected) else { continue };
+        if component.weight_sets.len() < 2 {
+            continue;
+        }
+        let selected = checkpoint.with_weight_set(c, s);
+        let a = ProjectInput::from_checkpoint(&selected);
+        for (o, set) in component.weight_sets.iter().enumerate().filter(|(o, _)| *o != s).take(COMPARED) {
+            let other = checkpoint.with_weight_set(c, o);
+            let b = ProjectInput::from_checkpoint(&other);
+            if a.format != b.format {
+                continue;
+            }
+            rows.push(CopyRow {
+                component: component.name.clone(),
+                from: component.weight_sets[s].name.clone(),
+                weight_set: set.name.clone(),
+                tensor_bytes: b.tensor_bytes(),
+                file_bytes: b.file_bytes,
+                ratio: (a.tensor_bytes() > 0).then(|| b.tensor_bytes() as f64 / a.tensor_bytes() as f64),
+                bridge: bridge::between(&a, &b),
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,113 @@
+//! `weigh memory` as sections: terms per engine, what they leave out, and whether it fits.
+
+use crate::project::Basis;
+use crate::project::memory::{EngineRow, MemoryReport, Term, Verdict};
+use crate::report::cell::{Cell, Section, Table};
+use crate::units::{Bytes, grouped};
+
+/// The sections of a memory report.
+pub fn memory(report: &MemoryReport, explain: bool) -> Vec<Section> {
+    let mut sections = vec![engines(report)];
+    if explain {
+        sections.extend(report.engines.iter().map(formulas));
+    }
+    sections.extend(fit(report));
+    sections
+}
+
+fn engines(report: &MemoryReport) -> Section {
+    let mut section = Section::new("Memory to run");
+    let i = &report.inputs;
+    let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
+    let most = i.model_ctx.map_or_else(String::new, |n| format!(" (the model was made for up to {})", grouped(n)));
+    section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
+    let mut table = Table::new(&["engine", "weights", "KV cache", "other known", "sum", "?<left out"]);
+    for engine in &report.engines {
+        let terms: Vec<&Term> = engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms).collect();
+        let of = |name: &str| terms.iter().find(|t| t.name == name).map_or(Cell::None, |t| range(t.low, t.high));
+        let rest: Vec<&&Term> = terms.iter().filter(|t| !matches!(t.name, "weights" | "kv_cache") && t.low.is_some()).collect();
+        let low = rest.iter().filter_map(|t| t.low).sum::<u64>();
+        let high = rest.iter().filter_map(|t| t.high).sum::<u64>();
+        let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
+        let sum = match engine.high {
+            Some(high) => range(Some(engine.low), Some(high)),
+            None => Cell::Text(format!("over {}", Bytes(engine.low).binary())),
+        };
+        table.row(vec![
+            Cell::text(engine.engine),
+            of("weights"),
+            of("kv_cache"),
+            if rest.is_empty() { Cell::None } else { range(Some(low), Some(high)) },
+            sum,
+            Cell::Text(left_out.join(", ").replace('_', " ")),
+        ]);
+    }
+    section.table = Some(table);
+    for engine in &report.engines {
+        for term in engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms) {
+            if term.name == "kv_cache" && term.basis == Basis::Refused {
+                section.note(format!("{}: KV cache not estimated: {}", engine.engine, term.formula));
+            }
+        }
+        for note in &engine.notes {
+            section.note(format!("{}: {note}", engine.engine));
+        }
+    }
+    report.notes.iter().for_each(|n| section.note(n.clone()));
+    section
+}
+
+fn range(low: Option<u64>, high: Option<u64>) -> Cell {
+    match (low, high) {
+        (Some(low), Some(high)) if low == high => Cell::Bytes(low),
+        (Some(low), Some(high)) => Cell::Text(format!("{} to {}", Bytes(low).binary(), Bytes(high).binary())),
+        (Some(low), None) => Cell::Text(format!("over {}", Bytes(low).binary())),
+        _ => Cell::None,
+    }
+}
+
+fn formulas(engine: &EngineRow) -> Section {
+    let mut section = Section::new(format!("{} ({})", engine.engine, engine.version));
+    for term in engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms) {
+        let size = match (term.low, term.high) {
+            (Some(low), Some(high)) if low == high => format!("{} B", grouped(low)),
+            (Some(low), Some(high)) => format!("{} to {} B", grouped(low), grouped(high)),
+            _ => "not known".to_owned(),
+        };
+        section.say(format!("{}: {size} = {}", term.name.replace('_', " "), term.formula));
+    }
+    section
+}
+
+fn fit(report: &MemoryReport) -> Option<Section> {
+    if report.fit.is_empty() {
+        return None;
+    }
+    let mut section = Section::new("Does it fit");
+    let mut table = Table::new(&["budget", "<engine", "<verdict", "needs", "longest context", "?<biggest lever"]);
+    for row in &report.fit {
+        let verdict = match row.verdict {
+            Some(Verdict::Fits) => "fits",
+            Some(Verdict::Tight) => "tight",
+            Some(Verdict::No) => "no",
+            None => "not known",
+        };
+        table.row(vec![
+            Cell::Text(row.budget.clone()),
+            Cell::text(row.engine),
+            Cell::text(verdict),
+            range(Some(row.needs_low), row.needs_high),
+            Cell::count(row.max_ctx),
+            row.biggest_lever.clone().map_or(Cell::None, Cell::Text),
+        ]);
+    }
+    section.table = Some(table);
+    let mut said: Vec<&String> = Vec::new();
+    for note in report.fit.iter().flat_map(|r| &r.notes) {
+        if !said.contains(&note) {
+            said.push(note);
+            section.note(note.clone());
+        }
+    }
+    Some(section)
+}

@@ -1,0 +1,225 @@
+//! `weigh project` as sections: a table to choose from, where the bytes go, pruned forms, shards.
+
+use super::{fold, others};
+use crate::project::Basis;
+use crate::project::storage::Projection;
+use crate::project::storage::bridge::BridgeTerm;
+use crate::project::storage::copies::CopyRow;
+use crate::project::storage::data::DataRow;
+use crate::project::storage::prune::PrunedRow;
+use crate::project::storage::row::QuantizedRow;
+use crate::project::storage::shard::ShardedRow;
+use crate::report::cell::{Cell, Section, Table};
+use crate::text::{escape, escape_limited};
+use crate::units::{Bytes, grouped, percent};
+
+/// Schemes in one table; beyond it (`--to all`) every row is shown too, but bridges are not.
+const BRIDGES: usize = 3;
+
+/// The sizes under every scheme, and for few schemes the bridge of each.
+pub fn project(projection: &Projection, explain: bool) -> Vec<Section> {
+    let mut sections = Vec::new();
+    if !projection.quantized.is_empty() {
+        sections.push(quantized(projection));
+        let known: Vec<&QuantizedRow> = projection.quantized.iter().filter(|r| !r.bridge.is_empty()).collect();
+        if explain && known.len() <= BRIDGES {
+            sections.extend(known.iter().map(|row| scheme_bridge(row)));
+        }
+    }
+    sections.extend(pruned(&projection.pruned));
+    sections.extend(projection.sharded.iter().map(sharded));
+    sections
+}
+
+/// The bridge of one row, for the whole report: the row that a reader most likely asks about.
+pub fn likely_bridge(projection: &Projection) -> Option<Section> {
+    let asked = ["ct-w8a8", "q8_0"];
+    let row = asked.iter().find_map(|name| projection.quantized.iter().find(|r| r.scheme == *name && !r.bridge.is_empty()));
+    row.map(scheme_bridge)
+}
+
+fn quantized(projection: &Projection) -> Section {
+    let mut table = Table::new(&["scheme", "?<in", "weights", "file", "of now", "bits/weight", "<basis"]);
+    let actual = &projection.actual;
+    table.row(vec![
+        Cell::text("(now)"),
+        Cell::text(""),
+        Cell::Bytes(actual.tensor_bytes),
+        Cell::Bytes(actual.file_bytes),
+        Cell::Share(1.0),
+        actual.bits_per_weight.map_or(Cell::None, |b| Cell::Number(b, 2)),
+        Cell::text(""),
+    ]);
+    for row in &projection.quantized {
+        table.row(vec![
+            Cell::Text(row.scheme.clone()),
+            Cell::text(row.container.unwrap_or("")),
+            row.tensor_bytes.map_or(Cell::None, Cell::Bytes),
+            row.file_bytes.map_or(Cell::None, Cell::Bytes),
+            row.ratio.map_or(Cell::None, Cell::Share),
+            row.bits_per_weight.map_or(Cell::None, |b| Cell::Number(b, 2)),
+            Cell::text(match row.basis {
+                Basis::Exact => "exact",
+                Basis::Estimate => "estimate",
+                Basis::Range => "range",
+                Basis::Refused => "refused",
+            }),
+        ]);
+    }
+    let mut section = Section { table: Some(table), ..Section::new("Projected") };
+    // One reason may hold for many schemes: it is said once, with their names.
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for row in &projection.quantized {
+        for note in &row.notes {
+            match said.iter_mut().find(|(text, _)| text == note) {
+                Some((_, schemes)) => schemes.push(&row.scheme),
+                None => said.push((note.clone(), vec![&row.scheme])),
+            }
+        }
+    }
+    for (text, schemes) in said {
+        let names = if schemes.len() > 4 {
+            format!("{} and {} more", schemes[..3].join(", "), schemes.len() - 3)
+        } else {
+            schemes.join(", ")
+        };
+        section.note(format!("{}: {text}", escape(&names)));
+    }
+    section
+}
+
+fn scheme_bridge(row: &QuantizedRow) -> Section {
+    let ratio = row.ratio.map_or_else(String::new, |r| format!(", {} of the weights now", percent(r)));
+    let size = row.file_bytes.map_or_else(String::new, |n| Bytes(n).binary());
+    bridge(format!("Why {} is {size}{ratio}", row.scheme), &row.bridge, row.file_bytes)
+}
+
+/// The other copies in the repo, each with its bridge.
+pub fn copies(rows: &[CopyRow]) -> Vec<Section> {
+    rows.iter()
+        .map(|row| {
+            let ratio = row
+                .ratio
+                .map_or_else(String::new, |r| format!(" is {} of the weights of {}", percent(r), escape_limited(&row.from, 40)));
+            bridge(format!("Why {}{ratio}", escape_limited(&row.weight_set, 40)), &row.bridge, Some(row.file_bytes))
+        })
+        .collect()
+}
+
+fn bridge(title: String, terms: &[BridgeTerm], end: Option<u64>) -> Section {
+    let mut table = Table::new(&["", "bytes"]);
+    for (i, term) in terms.iter().enumerate() {
+        let bytes = if i == 0 {
+            u64::try_from(term.bytes).map_or(Cell::Change(term.bytes), |n| Cell::Text(format!("{} B", grouped(n))))
+        } else {
+            Cell::Change(term.bytes)
+        };
+        table.row(vec![Cell::Text(term.label.clone()), bytes]);
+    }
+    table.total = end.map(|end| vec![Cell::text("file bytes then"), Cell::Text(format!("{} B", grouped(end)))]);
+    Section { table: Some(table), ..Section::new(title) }
+}
+
+/// All prunings side by side: a row per form.
+fn pruned(rows: &[PrunedRow]) -> Option<Section> {
+    let first = rows.first()?;
+    let mut titles = vec!["form"];
+    let names: Vec<String> = rows
+        .iter()
+        .map(|r| match r.target_sparsity {
+            Some(share) if r.spec != "2:4" => format!("{} zeros", percent(share)),
+            _ => r.spec.clone(),
+        })
+        .collect();
+    titles.extend(std::iter::repeat_n("", rows.len()));
+    titles.push("?<loadable by");
+    let mut table = Table::new(&titles);
+    let mut head = vec![Cell::text("")];
+    head.extend(names.iter().map(|n| Cell::Text(n.clone())));
+    head.push(Cell::text(""));
+    table.row(head);
+    for (i, form) in first.forms.iter().enumerate() {
+        let mut cells = vec![Cell::text(form.form)];
+        cells.extend(rows.iter().map(|r| r.forms.get(i).and_then(|f| f.bytes).map_or(Cell::None, Cell::Bytes)));
+        cells.push(Cell::text(form.loadable_by));
+        table.row(cells);
+    }
+    let mut section = Section { table: Some(table), ..Section::new("Pruned") };
+    if let Some(share) = rows.iter().find_map(|r| r.measured_sparsity) {
+        section.aside = format!("{} of the floating-point weights are zero now", percent(share));
+    }
+    let mut said: Vec<&String> = Vec::new();
+    for note in rows.iter().flat_map(|r| &r.notes) {
+        if !said.contains(&note) {
+            said.push(note);
+            section.note(note.clone());
+        }
+    }
+    Some(section)
+}
+
+fn sharded(row: &ShardedRow) -> Section {
+    const LISTED: usize = 8;
+    let limit = row.limit.map_or_else(String::new, |l| format!(" of at most {}", Bytes(l).decimal()));
+    let mut section = Section::new(format!("Sharded by {}", row.rule));
+    section.aside = format!("{} files{limit}, in {} order", row.shards.len(), row.order);
+    let mut table = Table::new(&["shard", "tensors", "weights", "file"]);
+    let (listed, rest) = fold(&row.shards, LISTED);
+    for shard in listed {
+        table.row(vec![
+            Cell::Foreign(shard.name.clone()),
+            Cell::Count(shard.tensors),
+            Cell::Bytes(shard.tensor_bytes),
+            Cell::Bytes(shard.file_bytes),
+        ]);
+    }
+    if !rest.is_empty() {
+        let sum = |f: fn(&crate::project::storage::shard::Shard) -> u64| rest.iter().map(f).sum();
+        table.row(vec![
+            others(rest.len()),
+            Cell::Count(sum(|s| s.tensors)),
+            Cell::Bytes(sum(|s| s.tensor_bytes)),
+            Cell::Bytes(sum(|s| s.file_bytes)),
+        ]);
+    }
+    if row.index_bytes > 0 {
+        table.row(vec![Cell::text("shard index"), Cell::None, Cell::None, Cell::Bytes(row.index_bytes)]);
+    }
+    if !row.shards.is_empty() {
+        let all = |f: fn(&crate::project::storage::shard::Shard) -> u64| row.shards.iter().map(f).sum::<u64>();
+        table.total = Some(vec![
+            Cell::text("total"),
+            Cell::Count(all(|s| s.tensors)),
+            Cell::Bytes(all(|s| s.tensor_bytes)),
+            Cell::Bytes(all(|s| s.file_bytes) + row.index_bytes),
+        ]);
+        section.table = Some(table);
+    }
+    row.notes.iter().for_each(|n| section.note(n.clone()));
+    section
+}
+
+/// The storage of a training set.
+pub fn data(row: &DataRow) -> Vec<Section> {
+    let mut section = Section::new("Training data");
+    section.aside =
+        format!("{} rows x {} columns of {}, {} zeros", grouped(row.rows), grouped(row.columns), row.dtype, percent(row.sparsity));
+    let mut table = Table::new(&["form", "bytes", "exactly", "of dense", "??<"]);
+    let dense = row.forms.iter().find(|f| f.form == "dense").and_then(|f| f.bytes).unwrap_or(0);
+    for form in &row.forms {
+        let share = form.bytes.filter(|_| dense > 0).map(|b| b as f64 / dense as f64);
+        table.row(vec![
+            Cell::text(form.form),
+            form.bytes.map_or(Cell::None, |b| Cell::Text(Bytes(b).decimal())),
+            Cell::count(form.bytes),
+            share.map_or(Cell::None, Cell::Share),
+            share.map_or(Cell::None, Cell::Bar),
+        ]);
+    }
+    section.table = Some(table);
+    section.note(format!(
+        "counting the values that are not zero as one byte each would give {}: it forgets the size of a value and the indices",
+        Bytes(row.naive).decimal()
+    ));
+    vec![section]
+}
