@@ -148,8 +148,8 @@ fn method_of(section: &Map<String, Value>) -> Option<Cow<'_, str>> {
     if let Some(stated) = section.get("quant_method").or_else(|| section.get("quantization_method")).and_then(Value::as_str) {
         return Some(Cow::Borrowed(stated));
     }
-    if let Some(algorithm) = section.get("quant_algo").and_then(Value::as_str) {
-        let _ = algorithm;
+    // hf_quant_config.json of ModelOpt.
+    if section.contains_key("quant_algo") {
         return Some(Cow::Borrowed("modelopt"));
     }
     if section.contains_key("config_groups") {

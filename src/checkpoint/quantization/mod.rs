@@ -23,7 +23,7 @@ mod torchao;
 
 use serde_json::Value;
 
-use crate::checkpoint::names;
+use crate::checkpoint::names::{self, Role};
 use crate::dtype::Dtype;
 use crate::format::{Format, Shape};
 use claim::{Claim, Method};
@@ -39,6 +39,19 @@ pub enum Part {
     Auxiliary,
     /// A buffer that is no weight (`position_ids`, `inv_freq`): bytes and elements, no parameters.
     Buffer,
+}
+
+impl Part {
+    /// The role of a tensor of this part whose name says `named`: bookkeeping and buffers have roles of their own, and a weight whose
+    /// name only looks like bookkeeping (in a model without any) is not recognised.
+    pub fn role(self, named: Role) -> Role {
+        match (self, named) {
+            (Self::Auxiliary, _) => Role::QuantAux,
+            (Self::Buffer, _) => Role::Buffer,
+            (Self::Weight, Role::QuantAux | Role::Buffer) => Role::Other,
+            (Self::Weight, named) => named,
+        }
+    }
 }
 
 /// A recognised way of packing.
