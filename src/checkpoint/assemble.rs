@@ -1,58 +1,90 @@
 //! Gives every selected tensor its meaning: role, weight or bookkeeping, logical parameters.
 
-use super::names::{classify, is_buffer};
-use super::{Checkpoint, Part, SelectedTensor};
-use crate::checkpoint::quantization::{self, TensorView};
+use std::borrow::Cow;
+
+use super::names::{Naming, classify, is_buffer};
+use super::quantization::{self, Interpretation, TensorView};
+use super::{Checkpoint, SelectedTensor, WeightSet};
+use crate::format::Format;
+use crate::source::{FileSource, read_exact_at};
+
+/// Longest tensor whose bytes are read to settle what packed weights hold (shapes and quantization states are some 100 bytes).
+const SMALL: u64 = 64 * 1024;
+
+/// Where a tensor stands, and what its name tells.
+struct Place<'a> {
+    file: usize,
+    index: usize,
+    name: Cow<'a, str>,
+    naming: Naming,
+    buffer: bool,
+}
 
 /// Fills in the selected tensors and the quantization of the main component.
 pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
-    let config = checkpoint.config.as_ref();
     let mut tensors = Vec::new();
     let mut quantization = None;
     let mut notes = Vec::new();
     for component in &checkpoint.components {
         let Some(set) = component.weight_sets.iter().find(|set| set.selected) else { continue };
-        let mut places = Vec::new();
-        let mut views = Vec::new();
-        for &file in &set.files {
-            let container = &checkpoint.files[file].container;
-            for (index, info) in container.tensors.iter().enumerate() {
-                let name = container.name(info);
-                let mut naming = classify(&name, container.format);
-                if let Some(layers) = checkpoint.model.layers {
-                    naming = naming.with_main_layers(layers);
-                }
-                let buffer = is_buffer(&name, info.dtype, &info.shape);
-                places.push((file, index, naming));
-                views.push(TensorView {
-                    name,
-                    dtype: info.dtype,
-                    shape: &info.shape,
-                    elements: info.elements,
-                    bytes: info.bytes,
-                    buffer,
-                });
-            }
-        }
-        let format = set.files.first().map(|&f| checkpoint.files[f].container.format);
-        let Some(format) = format else { continue };
-        let interpretation = quantization::interpret(&views, config, format);
-        for ((file, index, naming), (part, logical_params)) in places.into_iter().zip(interpretation.parts) {
+        let Some(format) = set.files.first().map(|&f| checkpoint.files[f].container.format) else { continue };
+        let places = places(checkpoint, set);
+        let interpretation = interpret(checkpoint, &places, format);
+        for (place, meaning) in places.iter().zip(&interpretation.parts) {
             tensors.push(SelectedTensor {
-                file: u32::try_from(file).unwrap_or(u32::MAX),
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                naming,
-                part,
-                logical_params: if part == Part::Weight { logical_params } else { 0 },
+                file: u32::try_from(place.file).unwrap_or(u32::MAX),
+                index: u32::try_from(place.index).unwrap_or(u32::MAX),
+                naming: place.naming,
+                part: meaning.part,
+                logical_params: meaning.logical_params,
             });
         }
         notes.extend(interpretation.notes);
-        if quantization.is_none() {
-            quantization = interpretation.quantization;
-        }
+        quantization = quantization.or(interpretation.quantization);
     }
     tensors.sort_by_key(|t| (t.file, t.index));
     checkpoint.tensors = tensors;
     checkpoint.quantization = quantization;
     checkpoint.notes.extend(notes);
+}
+
+fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {
+    let mut places = Vec::new();
+    for &file in &set.files {
+        let container = &checkpoint.files[file].container;
+        for (index, info) in container.tensors.iter().enumerate() {
+            let name = container.name(info);
+            let mut naming = classify(&name, container.format);
+            if let Some(layers) = checkpoint.model.layers {
+                naming = naming.with_main_layers(layers);
+            }
+            let buffer = is_buffer(&name, info.dtype, &info.shape);
+            places.push(Place { file, index, name, naming, buffer });
+        }
+    }
+    places
+}
+
+fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> Interpretation {
+    let info = |place: &Place<'_>| &checkpoint.files[place.file].container.tensors[place.index];
+    let views: Vec<TensorView<'_>> = places
+        .iter()
+        .map(|place| {
+            let info = info(place);
+            let (dtype, elements, bytes) = (info.dtype, info.elements, info.bytes);
+            TensorView { name: &place.name, dtype, shape: &info.shape, elements, bytes, buffer: place.buffer }
+        })
+        .collect();
+    let read_small = |i: usize| -> Option<Vec<u8>> {
+        let place = places.get(i)?;
+        let info = info(place);
+        if info.bytes > SMALL {
+            return None;
+        }
+        let source = FileSource::open(&checkpoint.files[place.file].path).ok()?;
+        let mut bytes = vec![0; usize::try_from(info.bytes).ok()?];
+        read_exact_at(&source, info.offset, &mut bytes).ok()?;
+        Some(bytes)
+    };
+    quantization::interpret_with(&views, checkpoint.config.as_ref(), format, Some(&read_small))
 }

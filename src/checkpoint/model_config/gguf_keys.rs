@@ -285,7 +285,7 @@ impl Pattern {
     fn kind(&self, layer: u64) -> Option<(KvKind, u64)> {
         match self {
             Self::None => None,
-            Self::Every { n, full_first: true, kind, window } => (layer % n != 0).then_some((*kind, *window)),
+            Self::Every { n, full_first: true, kind, window } => (!layer.is_multiple_of(*n)).then_some((*kind, *window)),
             Self::Every { n, full_first: false, kind, window } => (layer % n < n - 1).then_some((*kind, *window)),
             Self::Listed { flags, kind, window } => {
                 let flag = usize::try_from(layer).ok().and_then(|i| flags.get(i)).copied().unwrap_or(false);

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::config_json::{check_length, repeat};
+use super::config_kv::{check_length, repeat};
 use super::keys::{Keys, whole};
 use super::layers::{self, recurrent};
 use super::{KvLayer, StateSize};

@@ -5,6 +5,7 @@
 
 mod active;
 mod config_json;
+mod config_kv;
 mod families;
 mod gguf_keys;
 mod hybrid;

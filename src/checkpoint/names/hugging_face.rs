@@ -107,7 +107,12 @@ fn is_norm(piece: &str) -> bool {
 fn whole_name(pieces: &[&str]) -> Option<Role> {
     Some(match pieces {
         // Meta's consolidated files and RWKV.
-        ["output" | "head", "weight" | "bias" | "qweight"] => Role::LmHead,
+        ["output", "weight" | "bias" | "qweight"] | ["head", "weight"] => Role::LmHead,
+        ["head", "bias"] => Role::Head,
+        // T5 and BART; RWKV's own files.
+        ["shared" | "emb", "weight"] => Role::Embedding,
+        // InternVL.
+        ["mlp1", n, _] if index(n).is_some() => Role::Projector,
         // Mamba, RWKV, GPT-NeoX-like stacks: one table under this name. In BERT `embeddings` has children.
         ["embeddings" | "embedding", "weight"] | ["backbone" | "rwkv", "embeddings" | "embedding", "weight"] => Role::Embedding,
         ["cls", "predictions", "decoder", ..] | ["cls", "predictions", "bias"] => Role::LmHead,

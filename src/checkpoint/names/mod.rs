@@ -160,5 +160,10 @@ pub fn classify(name: &str, format: Format) -> Naming {
     }
 }
 
+/// Whether the name alone says that a tensor is bookkeeping of a quantization (`X.qzeros`, `X.weight_scale`, `k_scale`).
+pub(crate) fn is_auxiliary_name(name: &str) -> bool {
+    hugging_face::is_auxiliary(name.rsplit('.').next().unwrap_or(name))
+}
+
 #[cfg(test)]
 mod tests;

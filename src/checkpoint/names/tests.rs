@@ -140,6 +140,10 @@ const HF: &[(&str, Role, Option<u32>)] = &[
     ("text_model.embeddings.token_embedding.weight", Role::Embedding, None),
     ("visual_projection.weight", Role::Projector, None),
     ("logit_scale", Role::Other, None),
+    ("mlp1.1.weight", Role::Projector, None),
+    ("transformer_blocks.0.norm1.emb.timestep_embedder.linear_1.weight", Role::Other, Some(0)),
+    ("model.shared.weight", Role::Embedding, None),
+    ("_model.decoder.rnn.weight_ih", Role::Recurrent, None),
     ("audio_tower.layers.0.fc1.weight", Role::Audio, Some(0)),
     // diffusers
     ("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight", Role::Attention, None),

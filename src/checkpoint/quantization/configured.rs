@@ -1,0 +1,174 @@
+//! What config.json says about a quantization (`facts/formulas.md` section A.4, point 1).
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{Interpretation, Quantization, TensorView};
+use crate::dtype::{Dtype, DtypeKind};
+use crate::text::escape_limited;
+
+/// Objects that hold the quantization of a config.json, in the order asked.
+const SECTIONS: &[&str] = &["quantization_config", "compression_config", "quantization"];
+
+/// Bits and group of weights as compressed-tensors states them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scheme {
+    pub(super) bits: u64,
+    /// Weights per scale; `None` for one scale a row or tensor.
+    pub(super) group: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Configured<'a> {
+    /// `quant_method`, or what the shape of the section tells (MLX writes none).
+    pub(super) method: Option<Cow<'a, str>>,
+    section: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Configured<'a> {
+    pub(super) fn of(config: Option<&'a Value>) -> Self {
+        let Some(top) = config.and_then(Value::as_object) else { return Self::default() };
+        let text = top.get("text_config").and_then(Value::as_object);
+        let section = SECTIONS.iter().find_map(|name| {
+            let here = |map: &'a Map<String, Value>| map.get(*name).and_then(Value::as_object).filter(|inner| !inner.is_empty());
+            here(top).or_else(|| text.and_then(here))
+        });
+        let Some(section) = section else { return Self::default() };
+        Self { method: method_of(section), section: Some(section) }
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.method.as_deref().is_some_and(|stated| is_same(stated, name))
+    }
+
+    /// `bits`, of the whole model.
+    pub(super) fn bits(&self) -> Option<u64> {
+        let section = self.section?;
+        let direct = ["bits", "w_bit", "wbits"].iter().find_map(|key| section.get(*key)).and_then(Value::as_u64);
+        direct.or_else(|| {
+            let schemes = self.schemes();
+            schemes.first().filter(|first| schemes.iter().all(|s| s.bits == first.bits)).map(|first| first.bits)
+        })
+    }
+
+    /// `group_size`, of the whole model; -1 (one group a row) is `None`.
+    pub(super) fn group(&self) -> Option<u64> {
+        ["group_size", "q_group_size"].iter().find_map(|key| self.section?.get(*key)).and_then(Value::as_u64).filter(|&g| g > 0)
+    }
+
+    /// Bits and group of one module: MLX writes overrides under the module's path.
+    pub(super) fn of_module(&self, module: &str) -> Option<(u64, u64)> {
+        let section = self.section?;
+        let figures = |map: &Map<String, Value>| {
+            Some((map.get("bits").and_then(Value::as_u64)?, map.get("group_size").and_then(Value::as_u64)?))
+        };
+        section.get(module).and_then(Value::as_object).and_then(figures).or_else(|| figures(section))
+    }
+
+    /// The weight schemes of compressed-tensors, one a group of modules.
+    pub(super) fn schemes(&self) -> Vec<Scheme> {
+        let groups = self.section.and_then(|section| section.get("config_groups")).and_then(Value::as_object);
+        let scheme = |group: &Value| {
+            let weights = group.get("weights")?;
+            let size = weights.get("group_size").and_then(Value::as_u64).filter(|&g| g > 0);
+            Some(Scheme { bits: weights.get("num_bits").and_then(Value::as_u64)?, group: size })
+        };
+        groups.map(|groups| groups.values().filter_map(scheme).collect()).unwrap_or_default()
+    }
+
+    /// Notes a label that says less than what is stored: a byte a weight for a 4-bit scheme.
+    pub(super) fn compare_bits(&self, bits: Option<u32>, method: &str, out: &mut Interpretation) {
+        let stated = self.stated_bits();
+        if let (Some(bits), Some(stated)) = (bits, stated)
+            && u64::from(bits) != stated
+        {
+            out.notes.push(format!("config.json says {stated} bits, but {method} stores {bits} bits per weight here"));
+        }
+    }
+
+    fn stated_bits(&self) -> Option<u64> {
+        let section = self.section?;
+        if let Some(bits) = self.bits() {
+            return Some(bits);
+        }
+        if section.get("load_in_8bit").or_else(|| section.get("_load_in_8bit")).and_then(Value::as_bool) == Some(true) {
+            return Some(8);
+        }
+        if section.get("load_in_4bit").or_else(|| section.get("_load_in_4bit")).and_then(Value::as_bool) == Some(true) {
+            return Some(4);
+        }
+        // torchao: the class of the configuration, or the weight dtype inside it.
+        let quant = section.get("quant_type")?.get("default")?;
+        let kind = quant.get("_type").and_then(Value::as_str).unwrap_or("");
+        if kind.contains("Int4Weight") {
+            return Some(4);
+        }
+        match quant.get("_data")?.get("weight_dtype")?.get("_data")?.as_str()? {
+            "int1" => Some(1),
+            "int2" => Some(2),
+            "int3" => Some(3),
+            "int4" => Some(4),
+            "int8" => Some(8),
+            _ => None,
+        }
+    }
+
+    /// What to say when the configuration names a method and no packed weight was recognised.
+    pub(super) fn without_packed_weights(&self, tensors: &[TensorView<'_>], out: &mut Interpretation) -> Option<Quantization> {
+        let stated = self.method.as_deref()?;
+        let shown = escape_limited(stated, 40);
+        let scales = tensors.iter().filter(|tensor| tensor.name.ends_with("_scale_inv")).count();
+        if scales > 0 && self.is("fp8") {
+            let evidence = format!("config.json, and `weight_scale_inv` on {scales} weights that are stored unquantized");
+            return Some(Quantization { method: "fp8".to_owned(), bits: None, group_size: None, evidence });
+        }
+        let packed = tensors.iter().zip(&out.parts).filter(|(tensor, meaning)| {
+            meaning.part == super::Part::Weight && tensor.shape.len() >= 2 && looks_packed(tensor.dtype)
+        });
+        let count = packed.count() as u64;
+        if count == 0 {
+            out.notes.push(format!("config.json says the quantization method is `{shown}`, but no weight is packed"));
+            return None;
+        }
+        out.unresolved += count;
+        out.notes.push(format!(
+            "the packing of `{shown}` is not understood: the stored elements of {count} integer tensors are counted as parameters"
+        ));
+        let bits = self.stated_bits().and_then(|bits| u32::try_from(bits).ok());
+        Some(Quantization { method: stated.to_owned(), bits, group_size: self.group(), evidence: "config.json alone".to_owned() })
+    }
+}
+
+fn looks_packed(dtype: Dtype) -> bool {
+    dtype.info().is_none_or(|row| matches!(row.kind, DtypeKind::Integer))
+}
+
+fn method_of(section: &Map<String, Value>) -> Option<Cow<'_, str>> {
+    if let Some(stated) = section.get("quant_method").or_else(|| section.get("quantization_method")).and_then(Value::as_str) {
+        return Some(Cow::Borrowed(stated));
+    }
+    // hf_quant_config.json of ModelOpt.
+    if section.contains_key("quant_algo") {
+        return Some(Cow::Borrowed("modelopt"));
+    }
+    if section.contains_key("config_groups") {
+        return Some(Cow::Borrowed("compressed-tensors"));
+    }
+    // MLX: bits and group_size, since 2025 a mode.
+    (section.contains_key("bits") && section.contains_key("group_size")).then_some(Cow::Borrowed("mlx"))
+}
+
+/// Whether a configuration's name for a method means ours.
+pub(super) fn is_same(stated: &str, ours: &str) -> bool {
+    let stated = stated.to_ascii_lowercase();
+    let stated = match stated.as_str() {
+        "auto-round" | "gptq_marlin" | "gptq_v2" => "gptq",
+        "awq_marlin" => "awq",
+        "bitsandbytes_4bit" | "bitsandbytes_8bit" => "bitsandbytes",
+        "compressed_tensors" => "compressed-tensors",
+        "modelopt_fp4" | "nvfp4" => "modelopt",
+        other => other,
+    };
+    stated == ours
+}
