@@ -28,9 +28,6 @@ pub fn from_safetensors<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> P
     if input.is_packed() {
         return Err(Refusal::new("the source is already quantized: project from its float original"));
     }
-    if target == QuantTarget::Copy {
-        return Err(Refusal::new("copy needs a GGUF as source"));
-    }
     let mut notes = vec![
         "by generic rules of the converter: tensors that a family adds, splits or leaves out are not modelled".to_owned(),
         "the size of the file is a range: names, tokenizer and chat template are not read".to_owned(),
@@ -40,6 +37,7 @@ pub fn from_safetensors<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> P
         QuantTarget::F32 | QuantTarget::F16 | QuantTarget::Bf16 | QuantTarget::Q8_0 | QuantTarget::Tq1_0 | QuantTarget::Tq2_0 => {
             target.base()
         }
+        QuantTarget::Auto => Some(auto_type(input)),
         _ => None,
     };
     let outtype = direct.unwrap_or_else(|| auto_type(input));

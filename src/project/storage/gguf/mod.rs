@@ -92,6 +92,9 @@ impl Prepared {
 /// What the program would refuse: a missing importance matrix, a type without a fallback, a stored type it cannot decode.
 pub fn requantize<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> PlanResult<'a> {
     let input = context.input;
+    if target == QuantTarget::Auto {
+        return Err(Refusal::new("auto is an outtype of the Hugging Face converter: the source is a GGUF already"));
+    }
     let Some(gguf) = &input.gguf else {
         return Err(Refusal::new("the header of the GGUF is not known"));
     };

@@ -42,10 +42,12 @@ pub enum QuantTarget {
     Iq1S,
     Q1_0,
     Copy,
+    /// The converter's own choice of a 16-bit type; no target of the quantizer.
+    Auto,
 }
 
 impl QuantTarget {
-    /// The type that most matrices get; `None` for a copy. IQ2_S starts from IQ2_XS and IQ3_XS from IQ3_S: so the program has it.
+    /// The type that most matrices get; `None` for a copy and the converter's choice. IQ2_S starts from IQ2_XS and IQ3_XS from IQ3_S: so the program has it.
     pub fn base(self) -> Option<Dtype> {
         Some(match self {
             Self::F32 => Dtype::F32,
@@ -75,7 +77,7 @@ impl QuantTarget {
             Self::Tq1_0 => Dtype::TQ1_0,
             Self::Iq1S => Dtype::IQ1_S,
             Self::Q1_0 => Dtype::Q1_0,
-            Self::Copy => return None,
+            Self::Copy | Self::Auto => return None,
         })
     }
 

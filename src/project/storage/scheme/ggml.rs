@@ -69,4 +69,5 @@ pub(super) const SCHEMES: &[Scheme] = targets! {
     "iq1_s" [] Iq1S;
     "q1_0" [] Q1_0;
     "copy" [] Copy;
+    "auto" [] Auto;
 };

@@ -110,7 +110,8 @@ impl Target {
     /// Every scheme that a source can be projected to.
     pub fn all(source: Option<Format>) -> Vec<Self> {
         all()
-            .filter(|s| source != Some(Format::Gguf) || s.container == Format::Gguf)
+            // From a GGUF there are only GGUF targets, and `auto` is the converter's word.
+            .filter(|s| source != Some(Format::Gguf) || (s.container == Format::Gguf && s.name != "auto"))
             .map(|s| Self { container: Some(s.container), name: s.name.to_owned() })
             .collect()
     }
