@@ -12,7 +12,7 @@ fn record() -> Value {
 }
 
 fn layer(kind: KvKind, layers: u64, kv_heads: u64, head_dim: u64, window: Option<u64>) -> KvLayer {
-    KvLayer { kind, layers, kv_heads, head_dim_k: head_dim, head_dim_v: head_dim, window }
+    KvLayer { kind, layers, kv_heads, head_dim_k: head_dim, head_dim_v: head_dim, window, state: None }
 }
 
 /// Layers of a model from its shape; `None` for what this form refuses.

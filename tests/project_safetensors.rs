@@ -7,7 +7,6 @@ use weighbridge::format::Format;
 use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::storage::{Request, bridge};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
-use weighbridge::units::parse_bytes;
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hf-project/hf.json");
