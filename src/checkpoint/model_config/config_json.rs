@@ -97,6 +97,8 @@ impl Reader<'_> {
             model.layers = match self.row.map(|row| row.layout) {
                 Some(Layout::T5) => keys.count(&["num_decoder_layers", "num_layers"])?,
                 Some(Layout::EncoderDecoder) => keys.count(&["decoder_layers", "num_hidden_layers"])?,
+                // The class counts its pattern; older files state the number as well.
+                Some(Layout::NemotronH) => super::hybrid::pattern_length(keys).or(keys.count(LAYERS)?),
                 _ => self.shape(LAYERS, &mut notes)?,
             };
             model.heads = match self.row.map(|row| row.layout) {

@@ -51,6 +51,8 @@ pub enum Layout {
     Mamba2Parallel,
     /// Qwen3-Next: gated delta net, with full attention every `full_attention_interval` layers.
     GatedDelta,
+    /// Nemotron-H: a layer is Mamba-2, attention or feed-forward, as a pattern string or list says.
+    NemotronH,
     /// Known, but its cache is not understood: the reason.
     NotUnderstood(&'static str),
 }
@@ -269,7 +271,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     row(&["falcon_h1"], &["falcon-h1"], L::Mamba2Parallel, G::Parallel),
     row(&["qwen3_next"], &["qwen3next"], L::GatedDelta, G::Interval(4))
         .defaults(&[("full_attention_interval", 4), ("head_dim", 256)]),
-    row(&["nemotron_h"], &["nemotron_h"], L::NotUnderstood("its layer pattern string is not read"), G::HybridOrMlp),
+    row(&["nemotron_h"], &["nemotron_h"], L::NemotronH, G::HybridOrMlp).defaults(&[("head_dim", 128)]),
     row(
         &["rwkv", "rwkv5", "rwkv6", "rwkv7"],
         &["rwkv6", "rwkv7", "arwkv7", "rwkv6qwen2"],
