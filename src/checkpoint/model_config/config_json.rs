@@ -128,7 +128,10 @@ impl Reader<'_> {
 
     fn tied(&self) -> Option<bool> {
         let stated = |map: &serde_json::Map<String, Value>| map.get("tie_word_embeddings").and_then(Value::as_bool);
-        stated(self.keys.text).or_else(|| stated(self.keys.top)).or_else(|| self.row.map(|row| row.tied))
+        stated(self.keys.text).or_else(|| stated(self.keys.top)).or_else(|| {
+            // An encoder may have no output head to tie: only what is stated counts.
+            self.row.filter(|row| row.layout != Layout::Encoder).map(|row| row.tied)
+        })
     }
 
     fn ffn(&self, hidden: Option<u64>, notes: &mut Vec<String>) -> Result<Option<u64>, String> {

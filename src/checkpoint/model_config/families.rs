@@ -184,7 +184,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     row(&["mixtral", "phimoe"], &["phimoe"], L::Window(W::Every), G::Full),
     row(
         &["qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_vl", "qwen2_5_vl"],
-        &["qwen2", "qwen2vl", "dream"],
+        &["qwen2", "qwen2vl"],
         L::Window(W::FlaggedFrom),
         G::Full,
     )
@@ -335,6 +335,10 @@ pub const ARCHITECTURES: &[Architecture] = &[
             "eurobert",
             "gemma-embedding",
             "t5encoder",
+            // Diffusion language models.
+            "dream",
+            "llada",
+            "llada-moe",
         ],
         L::Encoder,
         G::Encoder,

@@ -21,10 +21,11 @@ pub fn from_gguf(metadata: &Metadata, has_tensor: &dyn Fn(&str) -> bool) -> Mode
     let row = families::by_gguf(arch);
     let reader = Reader { metadata, arch, row };
     reader.fill(&mut model);
-    if has_tensor("token_embd.weight") {
+    model.kv = reader.kv(&mut model).unwrap_or_else(KvLayers::Refused);
+    // An encoder has no output head to tie.
+    if has_tensor("token_embd.weight") && !matches!(model.kv, KvLayers::NoCache(_)) {
         model.tied_embeddings = Some(!has_tensor("output.weight"));
     }
-    model.kv = reader.kv(&mut model).unwrap_or_else(KvLayers::Refused);
     model
 }
 

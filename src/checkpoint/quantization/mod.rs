@@ -137,7 +137,8 @@ const METHODS: &[&Method] = &[
     &scaled::COMPANION,
 ];
 
-/// Interprets the tensors of one component, from names, shapes and the configuration alone.
+/// Interprets the tensors of one component, from names, shapes and the configuration alone. All shards of a weight set go in
+/// together: a weight and its scales may stand in different files.
 pub fn interpret(tensors: &[TensorView<'_>], config: Option<&Value>, format: Format) -> Interpretation {
     interpret_with(tensors, config, format, None)
 }
