@@ -1,7 +1,7 @@
 //! Architectures as rows: which names they go by, how their layers cache, what a missing key stands for.
 //!
 //! Sources: the configuration classes of transformers 5.23.0 (`models/*/configuration_*.py`) for `model_types`, `layout`, `tied` and
-//! `defaults`; llama.cpp commit 0c1e570 as read in `facts/gguf.md` section 5 for `gguf`.
+//! `defaults`; llama.cpp commit 0c1e570 for `gguf` and `gguf_layout`.
 
 /// Which layers keep a window only, in Hugging Face configurations. A `layer_types` list in the configuration goes before any rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

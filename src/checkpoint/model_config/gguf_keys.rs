@@ -1,4 +1,4 @@
-//! Facts from GGUF keys (`facts/gguf.md` section 5, `facts/formulas.md` section H).
+//! Facts from GGUF keys: the key names of gguf-py 0.19.0, the cache rules of llama.cpp commit 0c1e570.
 
 use super::families::{self, Architecture, GgufLayout};
 use super::keys::MAX_LAYERS;

@@ -1,4 +1,4 @@
-//! Layers with a state of fixed size, from `config.json`. State sizes: vLLM `mamba_utils.py` as read in `facts/formulas.md` section D;
+//! Layers with a state of fixed size, from `config.json`. State sizes: vLLM `mamba_utils.py`;
 //! keys: the configuration classes of transformers 5.23.0.
 
 use serde_json::Value;
