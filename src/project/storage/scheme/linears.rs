@@ -12,6 +12,18 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
+    /// Counts what is doubtful about a tensor.
+    pub(super) fn note(&mut self, linear: Linear, name: &str) {
+        match linear {
+            Linear::Expert => self.experts += 1,
+            Linear::Unclear => {
+                self.unclear += 1;
+                self.unclear_example.get_or_insert_with(|| crate::text::escape(name));
+            }
+            _ => {}
+        }
+    }
+
     /// Notes, empty when every tensor is understood.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
