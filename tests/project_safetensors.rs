@@ -1,5 +1,7 @@
 //! Safetensors schemes and shard plans against checkpoints that other tools wrote.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use serde_json::Value;
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;
@@ -7,7 +9,6 @@ use weighbridge::format::Format;
 use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::storage::{Request, bridge};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
-use weighbridge::units::parse_bytes;
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hf-project/hf.json");
@@ -122,7 +123,7 @@ fn schemes_equal_what_their_tools_wrote() {
     println!("{exact} equal to the byte, {ranges} within their range, {} misses", misses.len());
     println!("not registered: {unregistered:?}");
     assert!(misses.is_empty(), "{}", misses.join("\n"));
-    assert!(exact >= 8);
+    assert!(exact >= 209 && exact + ranges >= 256);
 }
 
 #[test]

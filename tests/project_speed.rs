@@ -1,6 +1,8 @@
 //! Projections are arithmetic: a hundred thousand tensors are answered at once. The bounds are loose, for builds without
 //! optimisation on a shared machine; what was measured is printed.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::time::Instant;
 
 use weighbridge::checkpoint::{KvLayers, ModelConfig, Role};

@@ -14,6 +14,10 @@ struct Int8 {
 }
 
 impl Packing for Int8 {
+    fn takes_conv1d(&self) -> bool {
+        true
+    }
+
     fn pack(&self, m: &Module) -> Result<Packed, String> {
         Ok(Packed::As(vec![
             piece(".weight", Dtype::I8, &[m.rows, m.columns]),
@@ -38,6 +42,10 @@ const BLOCK: u64 = 64;
 const NESTED_BLOCK: u64 = 256;
 
 impl Packing for FourBit {
+    fn takes_conv1d(&self) -> bool {
+        true
+    }
+
     fn pack(&self, m: &Module) -> Result<Packed, String> {
         let n = m.weights().ok_or("too large")?;
         let blocks = n.div_ceil(BLOCK);

@@ -5,9 +5,9 @@
 //! stay. A row length that the group does not divide is refused. llm-compressor 0.14 writes the same for dense models.
 
 use super::Scheme;
-use super::module::{Module, Packed, Packing, Piece, piece};
+use super::module::{Module, OfExperts, Packed, Packing, Piece, piece};
 use crate::dtype::Dtype;
-use crate::format::Format;
+use crate::format::{Format, Shape};
 
 /// What one scale covers.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ impl Scale {
             Self::Tensor => vec![1],
             Self::Channel => vec![m.rows, 1],
             Self::Block => vec![m.rows.div_ceil(128), m.columns.div_ceil(128)],
-            Self::Group(group) if m.columns % group == 0 => vec![m.rows, m.columns / group],
+            Self::Group(group) if m.columns.is_multiple_of(group) => vec![m.rows, m.columns / group],
             Self::Group(group) => return Err(format!("rows of {} are not divisible by the group size {group}", m.columns)),
         })
     }
@@ -37,6 +37,8 @@ struct Byte {
     scale: Scale,
     /// A static scale of the activations, [1].
     input_scale: bool,
+    /// Static scales of the cached keys and values, [1] per layer.
+    cache_scales: bool,
 }
 
 impl Packing for Byte {
@@ -47,6 +49,16 @@ impl Packing for Byte {
             pieces.push(piece(".input_scale", m.dtype, &[1]));
         }
         Ok(Packed::As(pieces))
+    }
+
+    fn beside(&self, stem: &str) -> Option<(String, Shape)> {
+        let (attention, which) = stem.rsplit_once('.').filter(|_| self.cache_scales)?;
+        let scale = match which {
+            "k_proj" => "k_scale",
+            "v_proj" => "v_scale",
+            _ => return None,
+        };
+        Some((format!("{attention}.{scale}"), Shape::from_slice(&[1])))
     }
 }
 
@@ -101,7 +113,7 @@ impl Packing for Micro {
 }
 
 const fn byte(dtype: Dtype, scale: Scale) -> Byte {
-    Byte { dtype, scale, input_scale: false }
+    Byte { dtype, scale, input_scale: false, cache_scales: false }
 }
 
 const fn words(bits: u64, scale: Scale, zero_point: bool) -> Words {
@@ -127,7 +139,7 @@ use Scale::{Block, Channel, Group, Tensor};
 pub(super) const SCHEMES: &[Scheme] = schemes! {
     CT "ct-w8a8" ["int8"] byte(Dtype::I8, Channel);
     CT "ct-fp8-dynamic" ["fp8"] byte(Dtype::F8_E4M3, Channel);
-    CT "ct-fp8" [] Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true };
+    CT "ct-fp8" [] Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false };
     CT "ct-fp8-block" [] byte(Dtype::F8_E4M3, Block);
     CT "ct-w4a8" [] byte(Dtype::I8, Group(128));
     CT "ct-w4a4" [] byte(Dtype::I8, Group(128));
@@ -160,21 +172,22 @@ pub(super) const SCHEMES: &[Scheme] = schemes! {
     CT "ct-mxfp8a16" [] micro(8);
     CT "ct-nvfp4" [] Micro { bits: 4, nvidia: Some(true) };
     CT "ct-nvfp4a16" [] Micro { bits: 4, nvidia: Some(false) };
-    LC "lc-w8a8" [] byte(Dtype::I8, Channel);
-    LC "lc-fp8-dynamic" [] byte(Dtype::F8_E4M3, Channel);
-    LC "lc-fp8" [] Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true };
-    LC "lc-fp8-block" [] byte(Dtype::F8_E4M3, Block);
-    LC "lc-w4a8" [] byte(Dtype::I8, Group(128));
-    LC "lc-w4afp8" [] byte(Dtype::I8, Group(128));
-    LC "lc-w3a16" [] words(3, Group(128), false);
-    LC "lc-w4a16" [] words(4, Group(128), false);
-    LC "lc-gptq-w4a16" [] words(4, Group(128), false);
-    LC "lc-w4a16-asym" [] words(4, Group(128), true);
-    LC "lc-w8a16" [] words(8, Group(128), false);
-    LC "lc-mxfp4" [] micro(4);
-    LC "lc-mxfp4a16" [] micro(4);
-    LC "lc-mxfp8" [] micro(8);
-    LC "lc-mxfp8a16" [] micro(8);
-    LC "lc-nvfp4" [] Micro { bits: 4, nvidia: Some(true) };
-    LC "lc-nvfp4a16" [] Micro { bits: 4, nvidia: Some(false) };
+    LC "lc-w8a8" [] OfExperts(byte(Dtype::I8, Channel));
+    LC "lc-fp8-dynamic" [] OfExperts(byte(Dtype::F8_E4M3, Channel));
+    LC "lc-fp8" [] OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false });
+    LC "lc-fp8-kv" [] OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: true });
+    LC "lc-fp8-block" [] OfExperts(byte(Dtype::F8_E4M3, Block));
+    LC "lc-w4a8" [] OfExperts(byte(Dtype::I8, Group(128)));
+    LC "lc-w4afp8" [] OfExperts(byte(Dtype::I8, Group(128)));
+    LC "lc-w3a16" [] OfExperts(words(3, Group(128), false));
+    LC "lc-w4a16" [] OfExperts(words(4, Group(128), false));
+    LC "lc-gptq-w4a16" [] OfExperts(words(4, Group(128), false));
+    LC "lc-w4a16-asym" [] OfExperts(words(4, Group(128), true));
+    LC "lc-w8a16" [] OfExperts(words(8, Group(128), false));
+    LC "lc-mxfp4" [] OfExperts(micro(4));
+    LC "lc-mxfp4a16" [] OfExperts(micro(4));
+    LC "lc-mxfp8" [] OfExperts(micro(8));
+    LC "lc-mxfp8a16" [] OfExperts(micro(8));
+    LC "lc-nvfp4" [] OfExperts(Micro { bits: 4, nvidia: Some(true) });
+    LC "lc-nvfp4a16" [] OfExperts(Micro { bits: 4, nvidia: Some(false) });
 };

@@ -15,10 +15,14 @@ struct Block {
 }
 
 impl Packing for Block {
+    fn takes_experts(&self) -> bool {
+        true
+    }
+
     fn pack(&self, m: &Module) -> Result<Packed, String> {
         let shape = self.side.map_or([1, 1], |n| [m.rows.div_ceil(n), m.columns.div_ceil(n)]);
         let scale = piece(".weight_scale_inv", self.scale, &shape);
-        if self.side.is_some_and(|n| m.rows % n != 0 || m.columns % n != 0) {
+        if self.side.is_some_and(|n| !m.rows.is_multiple_of(n) || !m.columns.is_multiple_of(n)) {
             return Ok(Packed::KeptWith(vec![scale]));
         }
         Ok(Packed::As(vec![piece(".weight", Dtype::F8_E4M3, &[m.rows, m.columns]), scale]))
@@ -33,7 +37,7 @@ struct Metal {
 
 impl Packing for Metal {
     fn pack(&self, m: &Module) -> Result<Packed, String> {
-        if m.columns % self.group != 0 {
+        if !m.columns.is_multiple_of(self.group) {
             return Err(format!("rows of {} are not divisible by the group size {}", m.columns, self.group));
         }
         let words = m.columns.checked_mul(self.bits).ok_or("too large")?.div_ceil(32);

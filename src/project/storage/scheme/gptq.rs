@@ -1,7 +1,8 @@
 //! GPTQ and AWQ as GPTQModel writes them.
 //!
 //! Source: GPTQModel 7.7.0, formulas A and corrections 5 and 9: GPTQ takes a last group that is short, AWQ refuses; GPTQ's scales
-//! are F16, AWQ's of the base's type; an output head, where asked for, gets 8 bits. On a CPU what is not quantized is written as BF16.
+//! are F16, AWQ's of the base's type; an output head, where asked for, gets 8 bits. On a CPU what is not
+//! quantized is written as BF16, biases of quantized modules as F16.
 
 use super::Scheme;
 use super::module::{Layout, Module, Packed, Packing, piece};
@@ -29,6 +30,14 @@ impl Gptq {
 }
 
 impl Packing for Gptq {
+    fn takes_conv1d(&self) -> bool {
+        true
+    }
+
+    fn takes_experts(&self) -> bool {
+        true
+    }
+
     fn pack(&self, m: &Module) -> Result<Packed, String> {
         Self::pieces(m, self.bits, self.group)
     }
@@ -45,6 +54,10 @@ impl Packing for Gptq {
         Dtype::BF16
     }
 
+    fn bias(&self, _: Dtype) -> Dtype {
+        Dtype::F16
+    }
+
     fn layout(&self) -> Layout {
         Layout::GptqModel
     }
@@ -55,11 +68,19 @@ struct Awq {
 }
 
 impl Packing for Awq {
+    fn takes_conv1d(&self) -> bool {
+        true
+    }
+
+    fn takes_experts(&self) -> bool {
+        true
+    }
+
     fn pack(&self, m: &Module) -> Result<Packed, String> {
-        if m.columns % self.group != 0 {
+        if !m.columns.is_multiple_of(self.group) {
             return Err(format!("rows of {} are not divisible by the group size {}", m.columns, self.group));
         }
-        if m.rows % 64 != 0 {
+        if !m.rows.is_multiple_of(64) {
             return Err(format!("the clip search takes output rows in multiples of 64, not {}", m.rows));
         }
         let groups = m.columns / self.group;

@@ -9,6 +9,7 @@ pub(super) struct Doubts {
     pub(super) experts: u64,
     pub(super) unclear: u64,
     pub(super) unclear_example: Option<String>,
+    pub(super) tied_head: bool,
 }
 
 impl Doubts {
@@ -34,6 +35,9 @@ impl Doubts {
                 self.experts
             ));
         }
+        if self.tied_head {
+            notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());
+        }
         if let Some(example) = &self.unclear_example {
             notes.push(format!(
                 "{} matrices are of a role that this rule was not checked for, for example `{example}`; taken as linears",
@@ -51,6 +55,8 @@ pub(super) enum Linear {
     No,
     /// A routed expert or a router: a fused parameter, not a module, in transformers 5.
     Expert,
+    /// The weight of a `Conv1D` module ([in, out]).
+    Conv1D,
     /// A matrix whose module is not known.
     Unclear,
 }
@@ -77,7 +83,7 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
     let family = input.model.family.as_deref().unwrap_or_default();
     if tensor.name.ends_with(".c_attn.weight") || tensor.name.ends_with(".c_proj.weight") || tensor.name.ends_with(".c_fc.weight") {
         if CONV1D_FAMILIES.contains(&family) {
-            return Linear::No;
+            return Linear::Conv1D;
         }
         if family.is_empty() {
             return Linear::Unclear;

@@ -12,19 +12,30 @@ struct Mlx {
     bits: u64,
     group: u64,
     affine: bool,
+    /// `convert --dtype`: everything else in this type.
+    cast: Option<Dtype>,
 }
 
 impl Packing for Mlx {
+    fn takes_conv1d(&self) -> bool {
+        true
+    }
+
+    fn takes_experts(&self) -> bool {
+        true
+    }
+
     fn pack(&self, m: &Module) -> Result<Packed, String> {
-        if m.columns % self.group != 0 {
+        if !m.columns.is_multiple_of(self.group) {
             return Ok(Packed::Kept);
         }
         let words = m.columns.checked_mul(self.bits).ok_or("too large")?.div_ceil(32);
         let groups = [m.rows, m.columns / self.group];
         let mut pieces = vec![piece(".weight", Dtype::U32, &[m.rows, words])];
         if self.affine {
-            pieces.push(piece(".scales", m.dtype, &groups));
-            pieces.push(piece(".biases", m.dtype, &groups));
+            let dtype = self.kept(m.dtype);
+            pieces.push(piece(".scales", dtype, &groups));
+            pieces.push(piece(".biases", dtype, &groups));
         } else {
             pieces.push(piece(".scales", Dtype::U8, &groups));
         }
@@ -39,17 +50,21 @@ impl Packing for Mlx {
         true
     }
 
+    fn kept(&self, dtype: Dtype) -> Dtype {
+        self.cast.unwrap_or(dtype)
+    }
+
     fn layout(&self) -> Layout {
         Layout::Mlx
     }
 }
 
 const fn affine(bits: u64, group: u64) -> Mlx {
-    Mlx { bits, group, affine: true }
+    Mlx { bits, group, affine: true, cast: None }
 }
 
 const fn micro(bits: u64, group: u64) -> Mlx {
-    Mlx { bits, group, affine: false }
+    Mlx { bits, group, affine: false, cast: None }
 }
 
 macro_rules! schemes {
@@ -71,6 +86,7 @@ pub(super) const SCHEMES: &[Scheme] = schemes! {
     "mlx-4bit-g32" affine(4, 32);
     "mlx-4bit-g64" affine(4, 64);
     "mlx-4bit-g128" affine(4, 128);
+    "mlx-4bit-f16" Mlx { bits: 4, group: 64, affine: true, cast: Some(Dtype::F16) };
     "mlx-5bit-g32" affine(5, 32);
     "mlx-6bit-g64" affine(6, 64);
     "mlx-8bit-g32" affine(8, 32);

@@ -9,6 +9,7 @@ mod compressed_tensors;
 mod fp8;
 mod ggml;
 mod gptq;
+mod hqq;
 mod linears;
 mod mlx;
 mod module;
@@ -78,6 +79,7 @@ pub const SCHEMES: &[&[Scheme]] = &[
     fp8::SCHEMES,
     mlx::SCHEMES,
     quanto::SCHEMES,
+    hqq::SCHEMES,
     ggml::SCHEMES,
 ];
 

@@ -1,5 +1,7 @@
 //! What quantizers of single modules have in common: which weights they take, and a file made of the parts that each becomes.
 
+use std::collections::BTreeSet;
+
 use super::cast::require_float_safetensors;
 use super::linears::{Doubts, Linear, classify};
 use super::{Context, Rule};
@@ -57,6 +59,8 @@ pub(super) enum Layout {
     Transformers,
     /// By GPTQModel: what is not quantized first, then the modules as they run; padded header.
     GptqModel,
+    /// By the `safetensors` library without `__metadata__`.
+    Bare,
     /// By MLX: in the order of a hash map, header not padded.
     Mlx,
 }
@@ -87,9 +91,29 @@ pub(super) trait Packing: Sync {
         false
     }
 
+    /// Whether the tool quantizes `Conv1D` modules too, whose weights are [in, out].
+    fn takes_conv1d(&self) -> bool {
+        false
+    }
+
+    /// Whether the tool unpacks and quantizes routed experts, under names of its own.
+    fn takes_experts(&self) -> bool {
+        false
+    }
+
     /// The type in which a tensor that is left alone is written.
     fn kept(&self, dtype: Dtype) -> Dtype {
         dtype
+    }
+
+    /// The type in which the bias of a quantized module is written.
+    fn bias(&self, dtype: Dtype) -> Dtype {
+        self.kept(dtype)
+    }
+
+    /// A tensor that is written beside a quantized module, by the module's name: its name and shape, of the module's type.
+    fn beside(&self, _stem: &str) -> Option<(String, Shape)> {
+        None
     }
 
     /// Which file is written.
@@ -110,17 +134,29 @@ impl<P: Packing> Rule for P {
         let mut doubts = Doubts::default();
         let mut tensors: Vec<OutTensor<'a>> = Vec::with_capacity(input.tensors.len() * 2);
         let (mut modules, mut skipped) = (0u64, 0u64);
+        let mut stems: BTreeSet<&str> = BTreeSet::new();
         for (i, t) in input.tensors.iter().enumerate() {
             let linear = classify(input, t);
             doubts.note(linear, &t.name);
+            if linear == Linear::Expert && self.takes_experts() {
+                return Err(Refusal::new("this tool quantizes routed experts under names of its own: not projected yet"));
+            }
+            if linear == Linear::Conv1D && self.takes_conv1d() {
+                return Err(Refusal::new("this tool quantizes Conv1D modules, whose weights are [in, out]: not projected yet"));
+            }
+            if t.role == Role::LmHead && input.model.tied_embeddings == Some(true) {
+                // The model that is loaded has one tensor for both, and writes the embedding.
+                doubts.tied_head = true;
+                continue;
+            }
             let head = t.role == Role::LmHead && is_matrix(t);
             let taken = match t.role {
                 Role::LmHead => head && self.takes_head(),
-                Role::Embedding => is_matrix(t) && self.takes_embedding(),
+                Role::Embedding | Role::PositionEmbedding => is_matrix(t) && self.takes_embedding(),
                 _ => matches!(linear, Linear::Yes | Linear::Unclear),
             };
             let (Some(stem), true) = (t.name.strip_suffix(".weight"), taken) else {
-                tensors.push(keep(self, i, t)?);
+                tensors.push(keep(i, t, self.kept(t.dtype))?);
                 continue;
             };
             let module = Module { rows: t.shape[0], columns: t.shape[1], dtype: t.dtype };
@@ -130,12 +166,12 @@ impl<P: Packing> Rule for P {
                 Packed::As(pieces) => pieces,
                 Packed::Kept => {
                     skipped += 1;
-                    tensors.push(keep(self, i, t)?);
+                    tensors.push(keep(i, t, self.kept(t.dtype))?);
                     continue;
                 }
                 Packed::KeptWith(pieces) => {
                     skipped += 1;
-                    tensors.push(keep(self, i, t)?);
+                    tensors.push(keep(i, t, self.kept(t.dtype))?);
                     for p in pieces {
                         tensors.push(added(stem, &p).ok_or_else(|| too_large(&t.name))?);
                     }
@@ -143,6 +179,10 @@ impl<P: Packing> Rule for P {
                 }
             };
             modules += 1;
+            if let Some((name, shape)) = self.beside(stem) {
+                tensors.push(OutTensor::added(name, t.dtype, &shape).ok_or_else(|| too_large(&t.name))?);
+            }
+            stems.insert(stem);
             for (k, p) in pieces.iter().enumerate() {
                 let mut out = added(stem, p).ok_or_else(|| too_large(&t.name))?;
                 if k == 0 {
@@ -150,6 +190,15 @@ impl<P: Packing> Rule for P {
                     out.change = Change::Retyped;
                 }
                 tensors.push(out);
+            }
+        }
+        if self.bias(Dtype::F32) != self.kept(Dtype::F32) {
+            for out in &mut tensors {
+                let Some(i) = out.source.filter(|_| out.name.strip_suffix(".bias").is_some_and(|stem| stems.contains(stem))) else {
+                    continue;
+                };
+                let t = &input.tensors[i as usize];
+                *out = keep(i as usize, t, self.bias(t.dtype))?;
             }
         }
         if modules + skipped == 0 {
@@ -179,8 +228,8 @@ fn is_matrix(t: &ProjectTensor<'_>) -> bool {
     t.part == Part::Weight && t.shape.len() == 2 && t.dtype.is_float()
 }
 
-fn keep<'a, P: Packing + ?Sized>(packing: &P, i: usize, t: &ProjectTensor<'a>) -> Result<OutTensor<'a>, Refusal<'a>> {
-    let dtype = if t.part == Part::Weight && t.dtype.is_float() { packing.kept(t.dtype) } else { t.dtype };
+fn keep<'a>(i: usize, t: &ProjectTensor<'a>, dtype: Dtype) -> Result<OutTensor<'a>, Refusal<'a>> {
+    let dtype = if t.part == Part::Weight && t.dtype.is_float() { dtype } else { t.dtype };
     OutTensor::retyped(i, t, dtype).ok_or_else(|| too_large(&t.name))
 }
 
@@ -203,22 +252,32 @@ impl<P: Packing + ?Sized> Files for P {
             }
             return file;
         }
+        if layout == Layout::Bare {
+            return transformers_files(tensors, None);
+        }
         let (writer, metadata) = if layout == Layout::Mlx { (Writer::Mlx, FORMAT_MLX) } else { (Writer::Listed, FORMAT_PT) };
         if layout == Layout::GptqModel {
             tensors.sort_by_cached_key(|t| run_order(&t.name));
         }
         let bytes = tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
+        // The order of other families' modules was not seen.
+        let unseen = layout == Layout::GptqModel
+            && tensors.iter().any(|t| {
+                t.name.ends_with(".qweight") && !RUNS.iter().any(|run| t.name.contains(run)) && !t.name.contains("lm_head")
+            });
         let mut entries: Vec<Entry<'_>> = tensors.iter().map(entry).collect();
         let header = header_bytes(&mut entries, Some(metadata), writer);
         let mut range = None;
-        if layout == Layout::Mlx {
+        if layout == Layout::Mlx || unseen {
             // The order decides how many digits the offsets have: smallest first gives the fewest, largest first the most.
             entries.sort_by_key(|e| e.bytes);
             let low = header_bytes(&mut entries, Some(metadata), writer);
             entries.reverse();
             let high = header_bytes(&mut entries, Some(metadata), writer);
             range = Some((bytes.saturating_add(low), bytes.saturating_add(high)));
-            notes.push("MLX writes tensors in the order of a hash map, on which the digits of the header depend".to_owned());
+            let why =
+                if unseen { "the order of this family's modules is not known" } else { "MLX writes in the order of a hash map" };
+            notes.push(format!("{why}, and the digits of the header depend on it"));
         }
         FileSize { files: 1, likely: bytes.saturating_add(header), header, padding: 0, range }
     }
@@ -228,10 +287,27 @@ fn entry<'t>(t: &'t OutTensor<'_>) -> Entry<'t> {
     Entry { name: &t.name, dtype: t.dtype, shape: &t.shape, bytes: t.bytes }
 }
 
+/// A packing of a tool that quantizes routed experts too.
+pub(super) struct OfExperts<P>(pub(super) P);
+
+impl<P: Packing> Packing for OfExperts<P> {
+    fn pack(&self, module: &Module) -> Result<Packed, String> {
+        self.0.pack(module)
+    }
+
+    fn beside(&self, stem: &str) -> Option<(String, Shape)> {
+        self.0.beside(stem)
+    }
+
+    fn takes_experts(&self) -> bool {
+        true
+    }
+}
+
 /// Parts in the order in which a decoder's modules hold them.
 const RUNS: &[&str] = &["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 /// Buffers of a GPTQModel module in its order.
-const BUFFERS: &[&str] = &["g_idx", "scales", "qweight", "qzeros"];
+const BUFFERS: &[&str] = &["g_idx", "scales", "bias", "qweight", "qzeros"];
 
 /// Kept tensors first (embedding, layers, norm, head), then modules as they run, their buffers in the module's order.
 fn run_order(name: &str) -> (usize, usize, u64, usize, usize) {

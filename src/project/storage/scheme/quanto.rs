@@ -18,7 +18,7 @@ impl Packing for Quanto {
         let mut pieces = if self.bits == 8 {
             vec![piece(".weight._data", self.dtype, &[m.rows, m.columns]), piece(".weight._scale", m.dtype, &[m.rows, 1])]
         } else {
-            let group = [128, 96, 64, 32].into_iter().find(|g| m.columns % g == 0);
+            let group = [128, 96, 64, 32].into_iter().find(|g| m.columns.is_multiple_of(*g));
             let group = group.ok_or_else(|| format!("rows of {} are not divisible by 32", m.columns))?;
             let n = m.weights().ok_or("too large")?;
             let groups = n / group;
