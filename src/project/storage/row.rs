@@ -53,6 +53,12 @@ pub struct QuantizedRow {
     pub basis: Basis,
     /// Bytes of the tensors.
     pub tensor_bytes: Option<u64>,
+    /// Lowest bytes of the tensors, where they are a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes_low: Option<u64>,
+    /// Highest bytes of the tensors, where they are a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes_high: Option<u64>,
     /// Bytes of the files.
     pub file_bytes: Option<u64>,
     /// Lowest size of the files, where it is a range.
@@ -82,6 +88,8 @@ impl QuantizedRow {
             container: container.map(Format::name),
             basis: Basis::Refused,
             tensor_bytes: None,
+            tensor_bytes_low: None,
+            tensor_bytes_high: None,
             file_bytes: None,
             file_bytes_low: None,
             file_bytes_high: None,
@@ -113,6 +121,8 @@ impl QuantizedRow {
             container: Some(container.name()),
             basis: plan.basis,
             tensor_bytes: Some(tensor_bytes),
+            tensor_bytes_low: plan.tensor_range.map(|r| r.0),
+            tensor_bytes_high: plan.tensor_range.map(|r| r.1),
             file_bytes: plan.file.map(|f| f.likely),
             file_bytes_low: plan.file.and_then(|f| f.range).map(|r| r.0),
             file_bytes_high: plan.file.and_then(|f| f.range).map(|r| r.1),
