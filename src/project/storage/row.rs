@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::bridge::{self, BridgeTerm};
+use super::narrowest;
 use super::plan::{Basis, OutTensor, Plan, PlanResult};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
@@ -77,6 +78,9 @@ pub struct QuantizedRow {
     pub types: BTreeMap<&'static str, TypeRow>,
     /// From the actual file bytes to the projected ones; the terms sum to `file_bytes`.
     pub bridge: Vec<BridgeTerm>,
+    /// Why the tensor bytes are more than the parameters in the narrowest type: terms that sum to `tensor_bytes`; empty where all
+    /// is in one type.
+    pub beyond_narrowest: Vec<BridgeTerm>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
@@ -98,6 +102,7 @@ impl QuantizedRow {
             ratio: None,
             types: BTreeMap::new(),
             bridge: Vec::new(),
+            beyond_narrowest: Vec::new(),
             notes: vec![reason],
         }
     }
@@ -131,6 +136,7 @@ impl QuantizedRow {
             ratio: (actual > 0).then(|| tensor_bytes as f64 / actual as f64),
             types: types(&plan.tensors),
             bridge: plan.file.map(|file| bridge::to_plan(input, &plan.tensors, &file)).unwrap_or_default(),
+            beyond_narrowest: narrowest::of_plan(input, &plan.tensors),
             notes: plan.notes,
         }
     }

@@ -9,9 +9,9 @@ use crate::project::storage::data::DataRow;
 use crate::project::storage::prune::PrunedRow;
 use crate::project::storage::row::QuantizedRow;
 use crate::project::storage::shard::ShardedRow;
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::text::{escape, escape_limited};
-use crate::units::{Bytes, grouped, percent};
+use crate::units::{Bytes, grouped, grouped_signed, percent};
 
 /// Schemes in one table; beyond it (`--to all`) every row is shown too, but bridges are not.
 const BRIDGES: usize = 3;
@@ -92,7 +92,9 @@ fn quantized(projection: &Projection, detail: Detail) -> Section {
 fn scheme_bridge(row: &QuantizedRow) -> Section {
     let ratio = row.ratio.map_or_else(String::new, |r| format!(", {} of the weights now", percent(r)));
     let size = row.file_bytes.map_or_else(String::new, |n| Bytes(n).binary());
-    bridge(format!("Why {} is {size}{ratio}", row.scheme), &row.bridge, row.file_bytes)
+    let mut section = bridge(format!("Why {} is {size}{ratio}", row.scheme), &row.bridge, row.file_bytes);
+    beyond_narrowest(&mut section, &row.beyond_narrowest);
+    section
 }
 
 /// The other copies in the repo, each with its bridge.
@@ -102,9 +104,23 @@ pub fn copies(rows: &[CopyRow]) -> Vec<Section> {
             let ratio = row
                 .ratio
                 .map_or_else(String::new, |r| format!(" is {} of the weights of {}", percent(r), escape_limited(&row.from, 40)));
-            bridge(format!("Why {}{ratio}", escape_limited(&row.weight_set, 40)), &row.bridge, Some(row.file_bytes))
+            let title = format!("Why {}{ratio}", escape_limited(&row.weight_set, 40));
+            let mut section = bridge(title, &row.bridge, Some(row.file_bytes));
+            beyond_narrowest(&mut section, &row.beyond_narrowest);
+            section
         })
         .collect()
+}
+
+/// In one sentence: what the narrowest type alone would take, and what comes on top.
+fn beyond_narrowest(section: &mut Section, terms: &[BridgeTerm]) {
+    let Some((first, rest)) = terms.split_first().filter(|(_, rest)| !rest.is_empty()) else { return };
+    let bytes = |n: i128| u64::try_from(n).map_or_else(|_| grouped_signed(n), grouped);
+    let total: i128 = terms.iter().map(|t| t.bytes).sum();
+    let on_top: Vec<String> = rest.iter().map(|t| format!("{}: {} B", t.label, grouped_signed(t.bytes))).collect();
+    let text =
+        format!("{} would be {} B; {}; together {} B of tensors", first.label, bytes(first.bytes), on_top.join("; "), bytes(total));
+    section.after.push(Line { tone: Tone::Plain, text });
 }
 
 fn bridge(title: String, terms: &[BridgeTerm], end: Option<u64>) -> Section {
