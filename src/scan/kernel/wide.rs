@@ -14,9 +14,6 @@ macro_rules! simple {
 }
 
 simple!(f64, 8, f64::from_le_bytes);
-simple!(f32, 4, |b| f64::from(f32::from_le_bytes(b)));
-simple!(f16, 2, |b| half::f16::from_le_bytes(b).to_f64());
-simple!(bf16, 2, |b| half::bf16::from_le_bytes(b).to_f64());
 simple!(i64, 8, |b| i64::from_le_bytes(b) as f64);
 simple!(u64, 8, |b| u64::from_le_bytes(b) as f64);
 simple!(i32, 4, |b| f64::from(i32::from_le_bytes(b)));
