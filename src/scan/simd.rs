@@ -97,7 +97,7 @@ pub(super) trait Token: Copy {
     /// 32 BF16 values: those at even places, those at odd places.
     fn bf16(self, bits: Self::Halves) -> (Self::Floats, Self::Floats);
 
-    /// 32 F16 values: the first 16, the last 16. Other figures than the value may come of NaN and infinities.
+    /// 32 F16 values: the first 16, the last 16.
     fn f16(self, bits: Self::Halves) -> (Self::Floats, Self::Floats);
 
     /// 32 F32 values: the first 16, the last 16.
@@ -114,11 +114,9 @@ pub(super) trait Ints<S>: Copy {
     fn load(token: S, bytes: &[u8], at: usize) -> Self;
     fn and(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
-    /// Signed order from the bits of floats: of negative ones all bits but the sign are flipped.
-    fn float_key(self) -> Self;
-    fn min_signed(self, other: Self) -> Self;
     fn max_signed(self, other: Self) -> Self;
     fn min_unsigned(self, other: Self) -> Self;
+    fn max_unsigned(self, other: Self) -> Self;
     /// `self` plus 1 in each lane where `a` equals `b`.
     fn count_equal(self, a: Self, b: Self) -> Self;
     /// `self` plus 1 in each lane where `a > b`, signed.
@@ -135,9 +133,12 @@ pub(super) trait Ints<S>: Copy {
 
 /// 16 floats of 32 bits.
 pub(super) trait Floats<S: Token>: Copy {
-    fn zero(token: S) -> Self;
+    fn splat(token: S, value: f32) -> Self;
     fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
+    /// 0 in place of NaN and infinities.
+    fn finite_or_zero(self) -> Self;
     fn widen(self) -> S::Doubles;
 }
 

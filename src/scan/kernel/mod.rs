@@ -6,6 +6,7 @@
 mod block_quant;
 mod codes;
 mod float;
+mod look;
 mod small;
 mod tail;
 mod wide;

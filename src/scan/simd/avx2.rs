@@ -127,23 +127,6 @@ impl Ints<Avx2> for Halves {
     }
 
     #[inline(always)]
-    fn float_key(self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_xor_si256(self.0[0], _mm256_srli_epi16::<1>(_mm256_srai_epi16::<15>(self.0[0]))),
-                _mm256_xor_si256(self.0[1], _mm256_srli_epi16::<1>(_mm256_srai_epi16::<15>(self.0[1]))),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn min_signed(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_min_epi16(self.0[0], other.0[0]), _mm256_min_epi16(self.0[1], other.0[1])]) }
-    }
-
-    #[inline(always)]
     fn max_signed(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Self([_mm256_max_epi16(self.0[0], other.0[0]), _mm256_max_epi16(self.0[1], other.0[1])]) }
@@ -153,6 +136,12 @@ impl Ints<Avx2> for Halves {
     fn min_unsigned(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Self([_mm256_min_epu16(self.0[0], other.0[0]), _mm256_min_epu16(self.0[1], other.0[1])]) }
+    }
+
+    #[inline(always)]
+    fn max_unsigned(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Self([_mm256_max_epu16(self.0[0], other.0[0]), _mm256_max_epu16(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
@@ -278,32 +267,6 @@ impl Ints<Avx2> for Words {
     }
 
     #[inline(always)]
-    fn float_key(self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_xor_si256(self.0[0], _mm256_srli_epi32::<1>(_mm256_srai_epi32::<31>(self.0[0]))),
-                _mm256_xor_si256(self.0[1], _mm256_srli_epi32::<1>(_mm256_srai_epi32::<31>(self.0[1]))),
-                _mm256_xor_si256(self.0[2], _mm256_srli_epi32::<1>(_mm256_srai_epi32::<31>(self.0[2]))),
-                _mm256_xor_si256(self.0[3], _mm256_srli_epi32::<1>(_mm256_srai_epi32::<31>(self.0[3]))),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn min_signed(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_min_epi32(self.0[0], other.0[0]),
-                _mm256_min_epi32(self.0[1], other.0[1]),
-                _mm256_min_epi32(self.0[2], other.0[2]),
-                _mm256_min_epi32(self.0[3], other.0[3]),
-            ])
-        }
-    }
-
-    #[inline(always)]
     fn max_signed(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe {
@@ -325,6 +288,19 @@ impl Ints<Avx2> for Words {
                 _mm256_min_epu32(self.0[1], other.0[1]),
                 _mm256_min_epu32(self.0[2], other.0[2]),
                 _mm256_min_epu32(self.0[3], other.0[3]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn max_unsigned(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe {
+            Self([
+                _mm256_max_epu32(self.0[0], other.0[0]),
+                _mm256_max_epu32(self.0[1], other.0[1]),
+                _mm256_max_epu32(self.0[2], other.0[2]),
+                _mm256_max_epu32(self.0[3], other.0[3]),
             ])
         }
     }
@@ -414,9 +390,28 @@ impl Ints<Avx2> for Words {
 
 impl Floats<Avx2> for F32s {
     #[inline(always)]
-    fn zero(_: Avx2) -> Self {
+    fn splat(_: Avx2, value: f32) -> Self {
         // SAFETY: proved.
-        unsafe { Self([_mm256_setzero_ps(); 2]) }
+        unsafe { Self([_mm256_set1_ps(value); 2]) }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Self([_mm256_sub_ps(self.0[0], other.0[0]), _mm256_sub_ps(self.0[1], other.0[1])]) }
+    }
+
+    #[inline(always)]
+    fn finite_or_zero(self) -> Self {
+        let [a, b] = self.0;
+        // SAFETY: proved. |x| < Inf does not hold for NaN.
+        unsafe {
+            let (abs, inf) = (_mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX)), _mm256_set1_ps(f32::INFINITY));
+            Self([
+                _mm256_and_ps(a, _mm256_cmp_ps::<_CMP_LT_OQ>(_mm256_and_ps(a, abs), inf)),
+                _mm256_and_ps(b, _mm256_cmp_ps::<_CMP_LT_OQ>(_mm256_and_ps(b, abs), inf)),
+            ])
+        }
     }
 
     #[inline(always)]

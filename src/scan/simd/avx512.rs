@@ -124,21 +124,6 @@ impl Ints<Avx512> for Halves {
     }
 
     #[inline(always)]
-    fn float_key(self) -> Self {
-        // SAFETY: proved. 0x78 is a ^ (b & c).
-        unsafe {
-            let low = _mm512_set1_epi16(i16::MAX);
-            Halves(_mm512_ternarylogic_epi32::<0x78>(self.0, _mm512_srai_epi16::<15>(self.0), low))
-        }
-    }
-
-    #[inline(always)]
-    fn min_signed(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Halves(_mm512_min_epi16(self.0, other.0)) }
-    }
-
-    #[inline(always)]
     fn max_signed(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Halves(_mm512_max_epi16(self.0, other.0)) }
@@ -148,6 +133,12 @@ impl Ints<Avx512> for Halves {
     fn min_unsigned(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Halves(_mm512_min_epu16(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn max_unsigned(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Halves(_mm512_max_epu16(self.0, other.0)) }
     }
 
     #[inline(always)]
@@ -224,24 +215,6 @@ impl Ints<Avx512> for Words {
     }
 
     #[inline(always)]
-    fn float_key(self) -> Self {
-        // SAFETY: proved. 0x78 is a ^ (b & c).
-        unsafe {
-            let low = _mm512_set1_epi32(i32::MAX);
-            Words(
-                _mm512_ternarylogic_epi32::<0x78>(self.0, _mm512_srai_epi32::<31>(self.0), low),
-                _mm512_ternarylogic_epi32::<0x78>(self.1, _mm512_srai_epi32::<31>(self.1), low),
-            )
-        }
-    }
-
-    #[inline(always)]
-    fn min_signed(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Words(_mm512_min_epi32(self.0, other.0), _mm512_min_epi32(self.1, other.1)) }
-    }
-
-    #[inline(always)]
     fn max_signed(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Words(_mm512_max_epi32(self.0, other.0), _mm512_max_epi32(self.1, other.1)) }
@@ -251,6 +224,12 @@ impl Ints<Avx512> for Words {
     fn min_unsigned(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Words(_mm512_min_epu32(self.0, other.0), _mm512_min_epu32(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn max_unsigned(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Words(_mm512_max_epu32(self.0, other.0), _mm512_max_epu32(self.1, other.1)) }
     }
 
     #[inline(always)]
@@ -314,9 +293,24 @@ impl Ints<Avx512> for Words {
 
 impl Floats<Avx512> for F32s {
     #[inline(always)]
-    fn zero(_: Avx512) -> Self {
+    fn splat(_: Avx512, value: f32) -> Self {
         // SAFETY: proved.
-        unsafe { Self(_mm512_setzero_ps()) }
+        unsafe { Self(_mm512_set1_ps(value)) }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn finite_or_zero(self) -> Self {
+        // SAFETY: proved. |x| < Inf does not hold for NaN.
+        unsafe {
+            let finite = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_abs_ps(self.0), _mm512_set1_ps(f32::INFINITY));
+            Self(_mm512_maskz_mov_ps(finite, self.0))
+        }
     }
 
     #[inline(always)]

@@ -48,7 +48,8 @@ impl Token for Portable {
         const SCALE: f32 = f32::from_bits((127 + 112) << 23);
         let float = |half: u16| {
             let magnitude = f32::from_bits(u32::from(half & 0x7fff) << 13) * SCALE;
-            f32::from_bits(magnitude.to_bits() | u32::from(half & 0x8000) << 16)
+            let odd = if half & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
+            f32::from_bits(magnitude.to_bits() | odd | u32::from(half & 0x8000) << 16)
         };
         (Lanes(std::array::from_fn(|i| float(bits.0[i]))), Lanes(std::array::from_fn(|i| float(bits.0[i + 16]))))
     }
@@ -91,17 +92,6 @@ macro_rules! ints {
             }
 
             #[inline(always)]
-            fn float_key(self) -> Self {
-                let flip = |a: $unsigned| a ^ (((a as $signed) >> ($unsigned::BITS - 1)) as $unsigned & $unsigned::MAX >> 1);
-                self.zip(self, |a, _| flip(a))
-            }
-
-            #[inline(always)]
-            fn min_signed(self, other: Self) -> Self {
-                self.zip(other, |a, b| (a as $signed).min(b as $signed) as $unsigned)
-            }
-
-            #[inline(always)]
             fn max_signed(self, other: Self) -> Self {
                 self.zip(other, |a, b| (a as $signed).max(b as $signed) as $unsigned)
             }
@@ -109,6 +99,11 @@ macro_rules! ints {
             #[inline(always)]
             fn min_unsigned(self, other: Self) -> Self {
                 self.zip(other, |a, b| a.min(b))
+            }
+
+            #[inline(always)]
+            fn max_unsigned(self, other: Self) -> Self {
+                self.zip(other, |a, b| a.max(b))
             }
 
             #[inline(always)]
@@ -152,8 +147,19 @@ ints!(u32, i32);
 
 impl Floats<Portable> for Lanes<f32, 16> {
     #[inline(always)]
-    fn zero(_: Portable) -> Self {
-        Self([0.0; 16])
+    fn splat(_: Portable, value: f32) -> Self {
+        Self([value; 16])
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn finite_or_zero(self) -> Self {
+        const INF: u32 = 0x7f80_0000;
+        Self(self.0.map(|a| f32::from_bits(if a.to_bits() & INF == INF { 0 } else { a.to_bits() })))
     }
 
     #[inline(always)]
