@@ -145,8 +145,15 @@ pub(super) trait Floats<S: Token>: Copy {
 /// 16 floats of 64 bits.
 pub(super) trait Doubles<S>: Copy {
     fn splat(token: S, value: f64) -> Self;
+    fn load(token: S, values: &[f64; 16]) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
+    /// The smaller one; `other` if either is NaN or both are zero.
+    fn min(self, other: Self) -> Self;
+    /// The larger one; `other` if either is NaN or both are zero.
+    fn max(self, other: Self) -> Self;
+    /// `other` in place of NaN and infinities.
+    fn finite_or(self, other: Self) -> Self;
     fn lanes(self) -> [f64; 16];
 }

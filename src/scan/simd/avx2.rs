@@ -449,6 +449,55 @@ impl Doubles<Avx2> for F64s {
     }
 
     #[inline(always)]
+    fn load(_: Avx2, values: &[f64; 16]) -> Self {
+        let from = values.as_ptr();
+        // SAFETY: proved; the array has the 128 bytes that are loaded.
+        unsafe {
+            Self([_mm256_loadu_pd(from), _mm256_loadu_pd(from.add(4)), _mm256_loadu_pd(from.add(8)), _mm256_loadu_pd(from.add(12))])
+        }
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe {
+            Self([
+                _mm256_min_pd(self.0[0], other.0[0]),
+                _mm256_min_pd(self.0[1], other.0[1]),
+                _mm256_min_pd(self.0[2], other.0[2]),
+                _mm256_min_pd(self.0[3], other.0[3]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe {
+            Self([
+                _mm256_max_pd(self.0[0], other.0[0]),
+                _mm256_max_pd(self.0[1], other.0[1]),
+                _mm256_max_pd(self.0[2], other.0[2]),
+                _mm256_max_pd(self.0[3], other.0[3]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn finite_or(self, other: Self) -> Self {
+        // SAFETY: proved. |x| < Inf does not hold for NaN.
+        unsafe {
+            let (abs, inf) = (_mm256_castsi256_pd(_mm256_set1_epi64x(i64::MAX)), _mm256_set1_pd(f64::INFINITY));
+            Self([
+                _mm256_blendv_pd(other.0[0], self.0[0], _mm256_cmp_pd::<_CMP_LT_OQ>(_mm256_and_pd(self.0[0], abs), inf)),
+                _mm256_blendv_pd(other.0[1], self.0[1], _mm256_cmp_pd::<_CMP_LT_OQ>(_mm256_and_pd(self.0[1], abs), inf)),
+                _mm256_blendv_pd(other.0[2], self.0[2], _mm256_cmp_pd::<_CMP_LT_OQ>(_mm256_and_pd(self.0[2], abs), inf)),
+                _mm256_blendv_pd(other.0[3], self.0[3], _mm256_cmp_pd::<_CMP_LT_OQ>(_mm256_and_pd(self.0[3], abs), inf)),
+            ])
+        }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         // SAFETY: proved.

@@ -340,6 +340,34 @@ impl Doubles<Avx512> for F64s {
     }
 
     #[inline(always)]
+    fn load(_: Avx512, values: &[f64; 16]) -> Self {
+        // SAFETY: proved; the array has the 128 bytes that are loaded.
+        unsafe { Self(_mm512_loadu_pd(values.as_ptr()), _mm512_loadu_pd(values.as_ptr().add(8))) }
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Self(_mm512_min_pd(self.0, other.0), _mm512_min_pd(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: proved.
+        unsafe { Self(_mm512_max_pd(self.0, other.0), _mm512_max_pd(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn finite_or(self, other: Self) -> Self {
+        // SAFETY: proved. |x| < Inf does not hold for NaN.
+        unsafe {
+            let inf = _mm512_set1_pd(f64::INFINITY);
+            let finite = |x| _mm512_cmp_pd_mask::<_CMP_LT_OQ>(_mm512_abs_pd(x), inf);
+            Self(_mm512_mask_mov_pd(other.0, finite(self.0), self.0), _mm512_mask_mov_pd(other.1, finite(self.1), self.1))
+        }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: proved.
         unsafe { Self(_mm512_add_pd(self.0, other.0), _mm512_add_pd(self.1, other.1)) }

@@ -185,6 +185,26 @@ impl Doubles<Portable> for Lanes<f64, 16> {
     }
 
     #[inline(always)]
+    fn load(_: Portable, values: &[f64; 16]) -> Self {
+        Self(*values)
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn finite_or(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a.abs() < f64::INFINITY { a } else { b })
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)
     }
