@@ -1,3 +1,4 @@
 //! Reading every weight.
 
 pub mod kernel;
+mod simd_quant;

@@ -4,6 +4,7 @@
 //! Sources: `ggml-common.h` (layouts), `ggml-quants.c` (`dequantize_row_*`).
 
 mod decoded;
+pub(in crate::scan) mod fold;
 mod fp4;
 mod grids;
 mod iq1;
@@ -13,11 +14,18 @@ mod iq4;
 mod k_quants;
 mod legacy;
 mod low_bit;
+pub(in crate::scan) mod portable;
+pub(in crate::scan) mod portable_iq;
 mod scales;
+pub(in crate::scan) mod sums;
 mod ternary;
 
 use crate::dtype::Dtype;
+use crate::scan::simd_quant as door;
+pub use crate::scan::simd_quant::SimdLevel;
 use crate::stats::leaf::LeafStats;
+use fold::{Fold, Layout};
+use sums::{Affine, BATCH, Flat, Products};
 
 /// Elements of the longest block.
 const LONGEST: usize = 256;
@@ -96,10 +104,104 @@ pub fn leaf_by_decoding(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
     Some(stats)
 }
 
-/// The statistics of a leaf: whole blocks of one tensor, at any address. `None` when the dtype has no kernel; bytes after the
-/// last whole block are not looked at.
+/// Fills a batch of each kind.
+enum Kernel {
+    /// Values d x p, p from the first figure to the second where the kernel does not say.
+    Products(fn(SimdLevel, &[u8], &mut Products), i32, i32),
+    /// Values d x q + m, q up to the figure.
+    Flat(fn(SimdLevel, &[u8], &mut Flat), f32),
+    /// Eight groups of 32, q up to the figure.
+    Affine8(fn(SimdLevel, &[u8], &mut Affine), f32),
+    /// Sixteen groups of 16, q up to the figure.
+    Affine16(fn(SimdLevel, &[u8], &mut Affine), f32),
+}
+
+/// The kernel of a block quant.
+fn kernel(dtype: Dtype) -> Option<Kernel> {
+    use Kernel as K;
+    Some(match dtype {
+        Dtype::Q4_0 => K::Products(door::q4_0, -8, 7),
+        Dtype::Q4_1 => K::Flat(door::q4_1, 15.0),
+        Dtype::Q5_0 => K::Products(door::q5_0, -16, 15),
+        Dtype::Q5_1 => K::Flat(door::q5_1, 31.0),
+        Dtype::Q8_0 => K::Products(door::q8_0, -128, 127),
+        Dtype::Q8_1 => K::Products(door::q8_1, -128, 127),
+        Dtype::Q2_K => K::Affine16(door::q2_k, 3.0),
+        Dtype::Q3_K => K::Products(door::q3_k, 0, 0),
+        Dtype::Q4_K => K::Affine8(door::q4_k, 15.0),
+        Dtype::Q5_K => K::Affine8(door::q5_k, 31.0),
+        Dtype::Q6_K => K::Products(door::q6_k, 0, 0),
+        Dtype::Q8_K => K::Products(door::q8_k, -128, 127),
+        Dtype::IQ2_XXS => K::Products(door::iq2_xxs, 0, 0),
+        Dtype::IQ2_XS => K::Products(door::iq2_xs, 0, 0),
+        Dtype::IQ2_S => K::Products(door::iq2_s, 0, 0),
+        Dtype::IQ3_XXS => K::Products(door::iq3_xxs, 0, 0),
+        Dtype::IQ3_S => K::Products(door::iq3_s, 0, 0),
+        Dtype::IQ1_S => K::Products(door::iq1_s, 0, 0),
+        Dtype::IQ1_M => K::Products(door::iq1_m, 0, 0),
+        Dtype::IQ4_NL => K::Products(door::iq4_nl, -127, 113),
+        Dtype::IQ4_XS => K::Products(door::iq4_xs, 0, 0),
+        Dtype::TQ1_0 => K::Products(door::tq1_0, -1, 1),
+        Dtype::TQ2_0 => K::Products(door::tq2_0, -1, 2),
+        Dtype::MXFP4 => K::Products(door::mxfp4, -12, 12),
+        Dtype::NVFP4 => K::Products(door::nvfp4, -12, 12),
+        Dtype::Q1_0 => K::Products(door::q1_0, -1, 1),
+        Dtype::Q2_0 => K::Products(door::q2_0, -1, 2),
+        _ => return None,
+    })
+}
+
+/// The statistics of a leaf: whole blocks of one tensor, at any address, with the best instruction set of this CPU. `None` when
+/// the dtype has no kernel; bytes after the last whole block are not looked at.
+///
+/// Every CPU gives the same figures to the bit.
 pub fn leaf(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
-    leaf_by_decoding(dtype, bytes)
+    leaf_with(SimdLevel::detected(), dtype, bytes)
+}
+
+/// [`leaf`] with an instruction set of the caller's choice, or the best this CPU has if that is less.
+pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
+    let (elements, block_bytes) = block_size(dtype)?;
+    let units = if dtype == Dtype::NVFP4 { 4 } else { 1 };
+    let layout = Layout { decode: decoder(dtype)?, block_bytes, units, elements: elements / units };
+    let bytes = &bytes[..bytes.len() / block_bytes * block_bytes];
+    let batches = bytes.chunks(BATCH / units * block_bytes);
+    let mut fold = Fold::new();
+    match kernel(dtype)? {
+        Kernel::Products(fill, low, high) => {
+            let mut sums = Products::new(low, high);
+            for bytes in batches {
+                fill(level, bytes, &mut sums);
+                door::products(level, &layout, bytes, &mut sums, &mut fold);
+            }
+        }
+        Kernel::Flat(fill, most) => {
+            let mut sums = Flat::new();
+            for bytes in batches {
+                fill(level, bytes, &mut sums);
+                door::flat(level, &layout, bytes, &mut sums, most, &mut fold);
+            }
+        }
+        Kernel::Affine8(fill, most) => {
+            let mut sums = Affine::new();
+            for bytes in batches {
+                fill(level, bytes, &mut sums);
+                door::affine8(level, &layout, bytes, &mut sums, most, &mut fold);
+            }
+        }
+        Kernel::Affine16(fill, most) => {
+            let mut sums = Affine::new();
+            for bytes in batches {
+                fill(level, bytes, &mut sums);
+                door::affine16(level, &layout, bytes, &mut sums, most, &mut fold);
+            }
+        }
+    }
+    let mut stats = fold.finish();
+    for block in bytes.chunks_exact(block_bytes) {
+        scales::add(dtype, block, &mut stats.scales);
+    }
+    Some(stats)
 }
 
 /// An f16 to f32, exactly; without branches, and without arithmetic on subnormals, so that loops of it vectorise and run at
