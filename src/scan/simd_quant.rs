@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use super::kernel::block_quant::fold::{self, Fold, Layout};
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
 use super::kernel::block_quant::{portable, portable_iq};
+#[cfg(target_arch = "x86_64")]
+use super::kernel::block_quant::avx512;
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +50,87 @@ fn detect() -> SimdLevel {
     SimdLevel::Portable
 }
 
+/// Loads, stores and prefetches for the kernels. Bounds are checked; the compiler removes the checks it can prove.
+#[cfg(target_arch = "x86_64")]
+pub(super) mod memory {
+    use std::arch::x86_64::*;
+
+    /// How far ahead of the block in hand memory is asked for.
+    const AHEAD: usize = 4096;
+
+    /// Sixteen bytes at an offset.
+    #[inline(always)]
+    pub(in crate::scan) fn load128(bytes: &[u8], at: usize) -> __m128i {
+        let bytes = &bytes[at..at + 16];
+        // SAFETY: 16 bytes are there; the load asks for no alignment, and SSE2 is part of x86-64.
+        unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+    }
+
+    /// A table of sixteen bytes.
+    #[inline(always)]
+    pub(in crate::scan) fn table128(table: &[i8; 16]) -> __m128i {
+        // SAFETY: as for `load128`.
+        unsafe { _mm_loadu_si128(table.as_ptr().cast()) }
+    }
+
+    /// 32 bytes at an offset.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    pub(in crate::scan) fn load256(bytes: &[u8], at: usize) -> __m256i {
+        let bytes = &bytes[at..at + 32];
+        // SAFETY: 32 bytes are there; the load asks for no alignment.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
+
+    /// 64 bytes at an offset.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(in crate::scan) fn load512(bytes: &[u8], at: usize) -> __m512i {
+        let bytes = &bytes[at..at + 64];
+        // SAFETY: 64 bytes are there; the load asks for no alignment.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+
+    /// What may be stored into: four bytes each, any bits are a value.
+    pub(in crate::scan) trait Word {}
+    impl Word for i32 {}
+    impl Word for u32 {}
+    impl Word for f32 {}
+
+    /// Stores to the first 16 elements.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(in crate::scan) fn store512<T: Word>(out: &mut [T], v: __m512i) {
+        let out = &mut out[..16];
+        // SAFETY: 16 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), v) }
+    }
+
+    /// Stores to the first 8 elements.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    pub(in crate::scan) fn store256<T: Word>(out: &mut [T], v: __m256i) {
+        let out = &mut out[..8];
+        // SAFETY: 8 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) }
+    }
+
+    /// Stores to the first 4 elements.
+    #[inline(always)]
+    pub(in crate::scan) fn store128<T: Word>(out: &mut [T], v: __m128i) {
+        let out = &mut out[..4];
+        // SAFETY: 4 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), v) }
+    }
+
+    /// Asks for the memory some way past an offset. It need not exist: a prefetch is a hint and reads nothing.
+    #[inline(always)]
+    pub(in crate::scan) fn prefetch(bytes: &[u8], at: usize) {
+        // SAFETY: SSE is part of x86-64, and the instruction neither faults nor changes anything that a program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
+    }
+}
+
 /// Makes `name(level, ...)` out of the plain function and, in braces, what stands for it on each level.
 macro_rules! doors {
     ($($name:ident ($($arg:ident: $ty:ty),*): $portable:path, $avx2:path, $avx512:path;)*) => {$(
@@ -79,13 +162,13 @@ macro_rules! doors {
 }
 
 doors! {
-    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, portable::q4_0, portable::q4_0;
-    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, portable::q5_0, portable::q5_0;
-    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, portable::q8_0, portable::q8_0;
-    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, portable::q8_1, portable::q8_1;
+    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, portable::q4_0, avx512::q4_0;
+    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, portable::q5_0, avx512::q5_0;
+    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, portable::q8_0, avx512::q8_0;
+    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, portable::q8_1, avx512::q8_1;
     q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k;
-    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, portable::iq4_nl, portable::iq4_nl;
-    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, portable::mxfp4, portable::mxfp4;
+    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, portable::iq4_nl, avx512::iq4_nl;
+    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, portable::mxfp4, avx512::mxfp4;
     nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4;
     q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, portable::q3_k, portable::q3_k;
     q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, portable::q6_k, portable::q6_k;
@@ -101,8 +184,8 @@ doors! {
     iq3_s(bytes: &[u8], batch: &mut Products): portable_iq::iq3_s, portable_iq::iq3_s, portable_iq::iq3_s;
     iq1_s(bytes: &[u8], batch: &mut Products): portable_iq::iq1_s, portable_iq::iq1_s, portable_iq::iq1_s;
     iq1_m(bytes: &[u8], batch: &mut Products): portable_iq::iq1_m, portable_iq::iq1_m, portable_iq::iq1_m;
-    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, portable::q4_1, portable::q4_1;
-    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, portable::q5_1, portable::q5_1;
+    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, portable::q4_1, avx512::q4_1;
+    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, portable::q5_1, avx512::q5_1;
     q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, portable::q2_k, portable::q2_k;
     q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, portable::q4_k, portable::q4_k;
     q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, portable::q5_k, portable::q5_k;

@@ -6,12 +6,15 @@
 
 use super::decoded::{self, LANES, tree};
 use super::sums::{Affine, BATCH, Flat, Products};
-use super::{Decode, LONGEST};
-use crate::stats::leaf::LeafStats;
+use super::{Decode, LONGEST, scales};
+use crate::dtype::Dtype;
+use crate::stats::leaf::{LeafStats, ScaleHealth};
 
 /// How units lie in the bytes of a batch, and how to decode one.
 #[derive(Clone, Copy)]
 pub(in crate::scan) struct Layout {
+    /// What the blocks are.
+    pub(super) dtype: Dtype,
     /// Decodes a block.
     pub(super) decode: Decode,
     /// Bytes of a block.
@@ -23,11 +26,17 @@ pub(in crate::scan) struct Layout {
 }
 
 impl Layout {
+    /// The block of unit `i` of a batch.
+    #[inline(always)]
+    fn block<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
+        &bytes[i / self.units * self.block_bytes..][..self.block_bytes]
+    }
+
     /// The statistics of unit `i` of a batch, value by value.
     #[inline(always)]
     fn decoded(&self, bytes: &[u8], i: usize) -> LeafStats {
         let mut values = [0.0; LONGEST];
-        (self.decode)(&bytes[i / self.units * self.block_bytes..][..self.block_bytes], &mut values);
+        (self.decode)(self.block(bytes, i), &mut values);
         let mut stats = LeafStats::default();
         decoded::add(&values[i % self.units * self.elements..][..self.elements], &mut stats);
         stats
@@ -62,7 +71,7 @@ impl Fold {
         }
     }
 
-    /// The statistics, scales not included.
+    /// The statistics. The health of scales is that of the floats that the batches held: not that of 4-bit floats.
     pub(super) fn finish(mut self) -> LeafStats {
         self.stats.min = f64::from(self.min);
         self.stats.max = f64::from(self.max);
@@ -95,6 +104,11 @@ impl Fold {
         self.stats.neg_inf += unit.neg_inf;
         self.stats.sum += unit.sum;
         self.stats.sum_sq += unit.sum_sq;
+        let mut health = ScaleHealth::default();
+        scales::add(layout.dtype, layout.block(bytes, i), &mut health);
+        self.stats.scales.nan += health.nan;
+        self.stats.scales.inf += health.inf;
+        self.stats.scales.zero += health.zero;
     }
 }
 
@@ -103,6 +117,7 @@ impl Fold {
 pub(in crate::scan) fn products(layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold) {
     let count = layout.count(bytes);
     fold.stats.elements += (count * layout.elements) as u64;
+    fold.stats.scales.blocks += count as u64;
     let all = layout.elements as u32;
     for i in count..count.next_multiple_of(LANES) {
         batch.clear(i);
@@ -119,11 +134,10 @@ pub(in crate::scan) fn products(layout: &Layout, bytes: &[u8], batch: &mut Produ
                 if !d.is_finite() || (d == 0.0 && batch.zeros[i] != all) {
                     fold.whole(layout, bytes, i);
                     batch.clear(i);
-                    (batch.high[i], batch.low[i]) = (0, 0);
                 }
             }
         }
-        let (mut zeros, mut negative) = (0, 0);
+        let (mut zeros, mut negative, mut zero_scales) = (0, 0, 0);
         let mut beats = false;
         for lane in 0..LANES {
             let i = at + lane;
@@ -131,12 +145,14 @@ pub(in crate::scan) fn products(layout: &Layout, bytes: &[u8], batch: &mut Produ
             fold.sum[lane] += d * sum;
             fold.sum_sq[lane] += d * d * sum_sq;
             zeros += batch.zeros[i];
+            zero_scales += u32::from(batch.d[i] == 0.0);
             negative += if batch.d[i].is_sign_negative() { batch.zeros[i] - batch.negative[i] } else { batch.negative[i] };
             let (a, b) = (batch.d[i] * batch.high[i] as f32, batch.d[i] * batch.low[i] as f32);
             beats |= (a > fold.max) | (b > fold.max) | (a < fold.min) | (b < fold.min);
         }
         fold.stats.zeros += u64::from(zeros);
         fold.stats.negative_zeros += u64::from(negative);
+        fold.stats.scales.zero += u64::from(zero_scales);
         if beats {
             for i in at..(at + LANES).min(count) {
                 let (a, b) = (batch.d[i] * batch.high[i] as f32, batch.d[i] * batch.low[i] as f32);
@@ -162,6 +178,7 @@ fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
 pub(in crate::scan) fn flat(layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold) {
     let count = layout.count(bytes);
     fold.stats.elements += (count * layout.elements) as u64;
+    fold.stats.scales.blocks += count as u64;
     let elements = layout.elements as f64;
     for at in (0..count).step_by(LANES) {
         let mut odd = false;
@@ -188,14 +205,17 @@ pub(in crate::scan) fn flat(layout: &Layout, bytes: &[u8], batch: &mut Flat, mos
                 }
             }
         }
+        let mut zero_scales = 0;
         for lane in 0..LANES {
             let i = at + lane;
+            zero_scales += u32::from(batch.d[i] == 0.0);
             let (d, m) = (f64::from(batch.d[i]), f64::from(batch.m[i]));
             let (sum, sum_sq) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]));
             fold.sum[lane] += d * sum + elements * m;
             let squares = d * d * sum_sq + 2.0 * (d * m * sum) + elements * (m * m);
             fold.sum_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
         }
+        fold.stats.scales.zero += u64::from(zero_scales);
         if beats | odd {
             for i in at..(at + LANES).min(count) {
                 let (a, b) = (batch.d[i] * most + batch.m[i], batch.m[i]);
@@ -218,6 +238,7 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
 ) {
     let count = layout.count(bytes);
     fold.stats.elements += (count * layout.elements) as u64;
+    fold.stats.scales.blocks += count as u64;
     let per = (layout.elements / GROUPS) as f64;
     for i in 0..count {
         let (d, dmin) = (batch.d[i], batch.dmin[i]);
@@ -225,6 +246,7 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
             fold.whole(layout, bytes, i);
             continue;
         }
+        fold.stats.scales.zero += u64::from(d == 0.0);
         let (scales, mins) = (&batch.scales[i][..GROUPS], &batch.mins[i][..GROUPS]);
         let (mut zero, mut beats) = (false, false);
         let mut packed = 0u32;

@@ -3,6 +3,8 @@
 //! [`decode_block`] is the reference: plain code, one function for each type, with ggml's own order of `f32` operations.
 //! Sources: `ggml-common.h` (layouts), `ggml-quants.c` (`dequantize_row_*`).
 
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512;
 mod decoded;
 pub(in crate::scan) mod fold;
 mod fp4;
@@ -23,7 +25,7 @@ mod ternary;
 use crate::dtype::Dtype;
 use crate::scan::simd_quant as door;
 pub use crate::scan::simd_quant::SimdLevel;
-use crate::stats::leaf::LeafStats;
+use crate::stats::leaf::{LeafStats, ScaleHealth};
 use fold::{Fold, Layout};
 use sums::{Affine, BATCH, Flat, Products};
 
@@ -163,7 +165,7 @@ pub fn leaf(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
 pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
     let (elements, block_bytes) = block_size(dtype)?;
     let units = if dtype == Dtype::NVFP4 { 4 } else { 1 };
-    let layout = Layout { decode: decoder(dtype)?, block_bytes, units, elements: elements / units };
+    let layout = Layout { dtype, decode: decoder(dtype)?, block_bytes, units, elements: elements / units };
     let bytes = &bytes[..bytes.len() / block_bytes * block_bytes];
     let batches = bytes.chunks(BATCH / units * block_bytes);
     let mut fold = Fold::new();
@@ -198,8 +200,9 @@ pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafSta
         }
     }
     let mut stats = fold.finish();
-    for block in bytes.chunks_exact(block_bytes) {
-        scales::add(dtype, block, &mut stats.scales);
+    let mut health = ScaleHealth::default();
+    if scales::four_bit_floats(dtype, bytes, &mut health) {
+        stats.scales = health;
     }
     Some(stats)
 }
@@ -231,32 +234,4 @@ fn f16_at(block: &[u8], at: usize) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_f16_is_exact() {
-        for bits in 0..=u16::MAX {
-            let (ours, theirs) = (f16_to_f32(bits), half::f16::from_bits(bits).to_f32());
-            assert!(ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()), "{bits:#06x}");
-        }
-    }
-
-    #[test]
-    fn every_block_quant_has_a_kernel() {
-        for &dtype in Dtype::ALL {
-            assert_eq!(has_kernel(dtype), dtype.is_block_quant(), "{dtype:?}");
-        }
-    }
-
-    #[test]
-    fn only_whole_blocks_decode() {
-        let mut out = [0.0; 32];
-        assert!(decode_block(Dtype::Q4_0, &[0; 18], &mut out).is_some());
-        assert!(decode_block(Dtype::Q4_0, &[0; 17], &mut out).is_none());
-        assert!(decode_block(Dtype::Q4_0, &[0; 18], &mut out[..31]).is_none());
-        assert!(decode_block(Dtype::F16, &[0; 2], &mut out[..1]).is_none());
-        assert_eq!(leaf(Dtype::BF16, &[0; 2]), None);
-        assert_eq!(leaf(Dtype::Q6_K, &[]), Some(LeafStats::default()));
-    }
-}
+mod tests;

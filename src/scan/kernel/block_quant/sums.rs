@@ -75,10 +75,10 @@ impl Products {
         }
     }
 
-    /// Makes unit `i` one that adds nothing.
+    /// Makes unit `i` one that adds nothing, under a scale that is not 0 and gives no extreme.
     #[inline(always)]
     pub(super) fn clear(&mut self, i: usize) {
-        self.d[i] = 1.0;
+        self.d[i] = f32::MIN_POSITIVE;
         (self.sum[i], self.sum_sq[i], self.zeros[i], self.negative[i]) = (0, 0, 0, 0);
     }
 
@@ -102,10 +102,10 @@ impl Flat {
         Flat { d: [0.0; BATCH], m: [0.0; BATCH], sum: [0; BATCH], sum_sq: [0; BATCH] }
     }
 
-    /// Makes unit `i` one that adds nothing.
+    /// Makes unit `i` one that adds nothing, under a scale that is not 0.
     #[inline(always)]
     pub(super) fn clear(&mut self, i: usize) {
-        (self.d[i], self.m[i], self.sum[i], self.sum_sq[i]) = (0.0, 0.0, 0, 0);
+        (self.d[i], self.m[i], self.sum[i], self.sum_sq[i]) = (1.0, 0.0, 0, 0);
     }
 }
 
