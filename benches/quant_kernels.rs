@@ -1,6 +1,6 @@
 //! Throughput of the block-quant kernels, one thread, beside summing the same bytes as u64.
 //!
-//!     cargo bench --bench quant_kernels [-- TYPE...]
+//!     cargo bench --bench quant_kernels [-- TYPE...] [512]      (512: the best level only)
 //!
 //! Each type gets 256 MiB of blocks with ordinary scales (the bytes are read from memory, not from a cache), in leaves of 16,384
 //! elements. The best of the rounds counts, and the rounds of the limit and of the levels alternate.
@@ -38,8 +38,8 @@ fn blocks(dtype: Dtype, size: usize) -> Vec<u8> {
         state
     };
     let mut bytes = vec![0u8; BYTES / size * size];
-    for word in bytes.chunks_mut(8) {
-        word.copy_from_slice(&next().to_le_bytes()[..word.len()]);
+    for word in bytes.as_chunks_mut::<8>().0 {
+        *word = next().to_le_bytes();
     }
     for block in bytes.chunks_exact_mut(size) {
         for &at in f16_offsets(dtype) {
@@ -75,6 +75,8 @@ fn seconds(run: impl FnOnce()) -> f64 {
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let best_only = wanted.iter().any(|w| w == "512");
+    let wanted: Vec<String> = wanted.into_iter().filter(|w| w != "512").collect();
     let levels = [SimdLevel::Avx512, SimdLevel::Avx2, SimdLevel::Portable];
     let header = "type     | limit GB/s | AVX-512 GB/s | ratio | G el/s | AVX2 GB/s | ratio | portable GB/s | ratio | decoding GB/s";
     let mut out = vec![header.to_owned()];
@@ -87,18 +89,18 @@ fn main() {
         let bytes = blocks(dtype, size);
         let leaf_bytes = LEAF / row.elements_per_block as usize * size;
         let mut best = [f64::INFINITY; 5];
-        for round in 0..5 {
+        for round in 0..7 {
             best[0] = best[0].min(seconds(|| {
                 black_box(sum_words(black_box(&bytes)));
             }));
-            for (i, &level) in levels.iter().enumerate() {
+            for (i, &level) in levels.iter().enumerate().take(if best_only { 1 } else { 3 }) {
                 best[i + 1] = best[i + 1].min(seconds(|| {
                     for leaf in bytes.chunks(leaf_bytes) {
                         black_box(leaf_with(level, dtype, leaf));
                     }
                 }));
             }
-            if round == 0 {
+            if round == 0 && !best_only {
                 best[4] = seconds(|| {
                     for leaf in bytes.chunks(leaf_bytes) {
                         black_box(leaf_by_decoding(dtype, leaf));

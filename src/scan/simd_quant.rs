@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use super::kernel::block_quant::fold::{self, Fold, Layout};
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
-use super::kernel::block_quant::{portable, portable_iq};
+use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 #[cfg(target_arch = "x86_64")]
 use super::kernel::block_quant::avx512;
 
@@ -71,6 +71,14 @@ pub(super) mod memory {
     pub(in crate::scan) fn table128(table: &[i8; 16]) -> __m128i {
         // SAFETY: as for `load128`.
         unsafe { _mm_loadu_si128(table.as_ptr().cast()) }
+    }
+
+    /// Sixteen 16-bit words.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    pub(in crate::scan) fn halves256(words: &[u16; 16]) -> __m256i {
+        // SAFETY: 32 bytes are there; the load asks for no alignment.
+        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
     }
 
     /// 32 bytes at an offset.
@@ -189,8 +197,36 @@ doors! {
     q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, portable::q2_k, portable::q2_k;
     q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, portable::q4_k, portable::q4_k;
     q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, portable::q5_k, portable::q5_k;
-    products(layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products;
-    flat(layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat;
-    affine8(layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>;
-    affine16(layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>;
+    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products;
+    flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat;
+    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>;
+    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>;
+    extremes(door: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold): fold::extremes, fold::extremes, fold::extremes;
+    decode_q4_0(block: &[u8], out: &mut [f32]): legacy::q4_0, legacy::q4_0, legacy::q4_0;
+    decode_q4_1(block: &[u8], out: &mut [f32]): legacy::q4_1, legacy::q4_1, legacy::q4_1;
+    decode_q5_0(block: &[u8], out: &mut [f32]): legacy::q5_0, legacy::q5_0, legacy::q5_0;
+    decode_q5_1(block: &[u8], out: &mut [f32]): legacy::q5_1, legacy::q5_1, legacy::q5_1;
+    decode_q8_0(block: &[u8], out: &mut [f32]): legacy::q8_0, legacy::q8_0, legacy::q8_0;
+    decode_q8_1(block: &[u8], out: &mut [f32]): legacy::q8_1, legacy::q8_1, legacy::q8_1;
+    decode_q2_k(block: &[u8], out: &mut [f32]): k_quants::q2_k, k_quants::q2_k, k_quants::q2_k;
+    decode_q3_k(block: &[u8], out: &mut [f32]): k_quants::q3_k, k_quants::q3_k, k_quants::q3_k;
+    decode_q4_k(block: &[u8], out: &mut [f32]): k_quants::q4_k, k_quants::q4_k, k_quants::q4_k;
+    decode_q5_k(block: &[u8], out: &mut [f32]): k_quants::q5_k, k_quants::q5_k, k_quants::q5_k;
+    decode_q6_k(block: &[u8], out: &mut [f32]): k_quants::q6_k, k_quants::q6_k, k_quants::q6_k;
+    decode_q8_k(block: &[u8], out: &mut [f32]): k_quants::q8_k, k_quants::q8_k, k_quants::q8_k;
+    decode_iq2_xxs(block: &[u8], out: &mut [f32]): iq2::iq2_xxs, iq2::iq2_xxs, iq2::iq2_xxs;
+    decode_iq2_xs(block: &[u8], out: &mut [f32]): iq2::iq2_xs, iq2::iq2_xs, iq2::iq2_xs;
+    decode_iq2_s(block: &[u8], out: &mut [f32]): iq2::iq2_s, iq2::iq2_s, iq2::iq2_s;
+    decode_iq3_xxs(block: &[u8], out: &mut [f32]): iq3::iq3_xxs, iq3::iq3_xxs, iq3::iq3_xxs;
+    decode_iq3_s(block: &[u8], out: &mut [f32]): iq3::iq3_s, iq3::iq3_s, iq3::iq3_s;
+    decode_iq1_s(block: &[u8], out: &mut [f32]): iq1::iq1_s, iq1::iq1_s, iq1::iq1_s;
+    decode_iq1_m(block: &[u8], out: &mut [f32]): iq1::iq1_m, iq1::iq1_m, iq1::iq1_m;
+    decode_iq4_nl(block: &[u8], out: &mut [f32]): iq4::iq4_nl, iq4::iq4_nl, iq4::iq4_nl;
+    decode_iq4_xs(block: &[u8], out: &mut [f32]): iq4::iq4_xs, iq4::iq4_xs, iq4::iq4_xs;
+    decode_tq1_0(block: &[u8], out: &mut [f32]): ternary::tq1_0, ternary::tq1_0, ternary::tq1_0;
+    decode_tq2_0(block: &[u8], out: &mut [f32]): ternary::tq2_0, ternary::tq2_0, ternary::tq2_0;
+    decode_mxfp4(block: &[u8], out: &mut [f32]): fp4::mxfp4, fp4::mxfp4, fp4::mxfp4;
+    decode_nvfp4(block: &[u8], out: &mut [f32]): fp4::nvfp4, fp4::nvfp4, fp4::nvfp4;
+    decode_q1_0(block: &[u8], out: &mut [f32]): low_bit::q1_0, low_bit::q1_0, low_bit::q1_0;
+    decode_q2_0(block: &[u8], out: &mut [f32]): low_bit::q2_0, low_bit::q2_0, low_bit::q2_0;
 }

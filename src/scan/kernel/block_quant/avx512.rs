@@ -8,7 +8,7 @@ use super::fp4::E2M1_DOUBLED;
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{BATCH, Flat, Products};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch, store512, table128};
+use crate::scan::simd_quant::memory::{halves256, load128, load256, prefetch, store512, table128};
 
 /// Blocks to a step.
 const STEP: usize = 16;
@@ -34,12 +34,11 @@ fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn scales<const SIZE: usize>(blocks: &[u8], at: usize, out: &mut [f32], unit: usize) {
     let blocks = &blocks[..STEP * SIZE];
-    let mut bits = [0u8; 32];
-    for i in 0..STEP {
-        let from = i * SIZE + at;
-        bits[2 * i..2 * i + 2].copy_from_slice(&blocks[from..from + 2]);
+    let mut bits = [0u16; STEP];
+    for (i, bits) in bits.iter_mut().enumerate() {
+        *bits = u16::from_le_bytes([blocks[i * SIZE + at], blocks[i * SIZE + at + 1]]);
     }
-    let values = _mm512_cvtph_ps(load256(&bits, 0));
+    let values = _mm512_cvtph_ps(halves256(&bits));
     store512(&mut out[unit..unit + STEP], _mm512_castps_si512(values));
 }
 

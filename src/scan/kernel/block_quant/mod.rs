@@ -7,64 +7,64 @@
 pub(in crate::scan) mod avx512;
 mod decoded;
 pub(in crate::scan) mod fold;
-mod fp4;
+pub(in crate::scan) mod fp4;
 mod grids;
-mod iq1;
-mod iq2;
-mod iq3;
-mod iq4;
-mod k_quants;
-mod legacy;
-mod low_bit;
+pub(in crate::scan) mod iq1;
+pub(in crate::scan) mod iq2;
+pub(in crate::scan) mod iq3;
+pub(in crate::scan) mod iq4;
+pub(in crate::scan) mod k_quants;
+pub(in crate::scan) mod legacy;
+pub(in crate::scan) mod low_bit;
 pub(in crate::scan) mod portable;
 pub(in crate::scan) mod portable_iq;
 mod scales;
 pub(in crate::scan) mod sums;
-mod ternary;
+pub(in crate::scan) mod ternary;
 
 use crate::dtype::Dtype;
 use crate::scan::simd_quant as door;
 pub use crate::scan::simd_quant::SimdLevel;
 use crate::stats::leaf::{LeafStats, ScaleHealth};
-use fold::{Fold, Layout};
+use fold::{Fold, Layout, STRETCH};
 use sums::{Affine, BATCH, Flat, Products};
 
 /// Elements of the longest block.
 const LONGEST: usize = 256;
 
 /// Decodes one block; the slices are at least as long as the block's bytes and elements.
-type Decode = fn(&[u8], &mut [f32]);
+type Decode = fn(SimdLevel, &[u8], &mut [f32]);
 
 /// The decoder of a block quant.
 fn decoder(dtype: Dtype) -> Option<Decode> {
     Some(match dtype {
-        Dtype::Q4_0 => legacy::q4_0,
-        Dtype::Q4_1 => legacy::q4_1,
-        Dtype::Q5_0 => legacy::q5_0,
-        Dtype::Q5_1 => legacy::q5_1,
-        Dtype::Q8_0 => legacy::q8_0,
-        Dtype::Q8_1 => legacy::q8_1,
-        Dtype::Q2_K => k_quants::q2_k,
-        Dtype::Q3_K => k_quants::q3_k,
-        Dtype::Q4_K => k_quants::q4_k,
-        Dtype::Q5_K => k_quants::q5_k,
-        Dtype::Q6_K => k_quants::q6_k,
-        Dtype::Q8_K => k_quants::q8_k,
-        Dtype::IQ2_XXS => iq2::iq2_xxs,
-        Dtype::IQ2_XS => iq2::iq2_xs,
-        Dtype::IQ2_S => iq2::iq2_s,
-        Dtype::IQ3_XXS => iq3::iq3_xxs,
-        Dtype::IQ3_S => iq3::iq3_s,
-        Dtype::IQ1_S => iq1::iq1_s,
-        Dtype::IQ1_M => iq1::iq1_m,
-        Dtype::IQ4_NL => iq4::iq4_nl,
-        Dtype::IQ4_XS => iq4::iq4_xs,
-        Dtype::TQ1_0 => ternary::tq1_0,
-        Dtype::TQ2_0 => ternary::tq2_0,
-        Dtype::MXFP4 => fp4::mxfp4,
-        Dtype::NVFP4 => fp4::nvfp4,
-        Dtype::Q1_0 => low_bit::q1_0,
-        Dtype::Q2_0 => low_bit::q2_0,
+        Dtype::Q4_0 => door::decode_q4_0,
+        Dtype::Q4_1 => door::decode_q4_1,
+        Dtype::Q5_0 => door::decode_q5_0,
+        Dtype::Q5_1 => door::decode_q5_1,
+        Dtype::Q8_0 => door::decode_q8_0,
+        Dtype::Q8_1 => door::decode_q8_1,
+        Dtype::Q2_K => door::decode_q2_k,
+        Dtype::Q3_K => door::decode_q3_k,
+        Dtype::Q4_K => door::decode_q4_k,
+        Dtype::Q5_K => door::decode_q5_k,
+        Dtype::Q6_K => door::decode_q6_k,
+        Dtype::Q8_K => door::decode_q8_k,
+        Dtype::IQ2_XXS => door::decode_iq2_xxs,
+        Dtype::IQ2_XS => door::decode_iq2_xs,
+        Dtype::IQ2_S => door::decode_iq2_s,
+        Dtype::IQ3_XXS => door::decode_iq3_xxs,
+        Dtype::IQ3_S => door::decode_iq3_s,
+        Dtype::IQ1_S => door::decode_iq1_s,
+        Dtype::IQ1_M => door::decode_iq1_m,
+        Dtype::IQ4_NL => door::decode_iq4_nl,
+        Dtype::IQ4_XS => door::decode_iq4_xs,
+        Dtype::TQ1_0 => door::decode_tq1_0,
+        Dtype::TQ2_0 => door::decode_tq2_0,
+        Dtype::MXFP4 => door::decode_mxfp4,
+        Dtype::NVFP4 => door::decode_nvfp4,
+        Dtype::Q1_0 => door::decode_q1_0,
+        Dtype::Q2_0 => door::decode_q2_0,
         _ => return None,
     })
 }
@@ -87,7 +87,7 @@ pub fn decode_block(dtype: Dtype, block: &[u8], out: &mut [f32]) -> Option<()> {
     if (out.len(), block.len()) != block_size(dtype)? {
         return None;
     }
-    decode(block, out);
+    decode(SimdLevel::detected(), block, out);
     Some(())
 }
 
@@ -97,9 +97,10 @@ pub fn leaf_by_decoding(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
     let (elements, size) = block_size(dtype)?;
     let decode = decoder(dtype)?;
     let mut stats = LeafStats::default();
+    let level = SimdLevel::detected();
     let mut values = [0.0; LONGEST];
     for block in bytes.chunks_exact(size) {
-        decode(block, &mut values);
+        decode(level, block, &mut values);
         decoded::add(&values[..elements], &mut stats);
         scales::add(dtype, block, &mut stats.scales);
     }
@@ -167,37 +168,25 @@ pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafSta
     let units = if dtype == Dtype::NVFP4 { 4 } else { 1 };
     let layout = Layout { dtype, decode: decoder(dtype)?, block_bytes, units, elements: elements / units };
     let bytes = &bytes[..bytes.len() / block_bytes * block_bytes];
-    let batches = bytes.chunks(BATCH / units * block_bytes);
+    let batch_bytes = BATCH / units * block_bytes;
     let mut fold = Fold::new();
+    macro_rules! run {
+        ($sums:expr, $fill:ident, $fold:ident $(, $most:ident)?) => {{
+            let mut sums = $sums;
+            for stretch in bytes.chunks(STRETCH / BATCH * batch_bytes) {
+                for bytes in stretch.chunks(batch_bytes) {
+                    $fill(level, bytes, &mut sums);
+                    door::$fold(level, level, &layout, bytes, &mut sums, $($most,)? &mut fold);
+                }
+                door::extremes(level, level, &layout, stretch, &mut fold);
+            }
+        }};
+    }
     match kernel(dtype)? {
-        Kernel::Products(fill, low, high) => {
-            let mut sums = Products::new(low, high);
-            for bytes in batches {
-                fill(level, bytes, &mut sums);
-                door::products(level, &layout, bytes, &mut sums, &mut fold);
-            }
-        }
-        Kernel::Flat(fill, most) => {
-            let mut sums = Flat::new();
-            for bytes in batches {
-                fill(level, bytes, &mut sums);
-                door::flat(level, &layout, bytes, &mut sums, most, &mut fold);
-            }
-        }
-        Kernel::Affine8(fill, most) => {
-            let mut sums = Affine::new();
-            for bytes in batches {
-                fill(level, bytes, &mut sums);
-                door::affine8(level, &layout, bytes, &mut sums, most, &mut fold);
-            }
-        }
-        Kernel::Affine16(fill, most) => {
-            let mut sums = Affine::new();
-            for bytes in batches {
-                fill(level, bytes, &mut sums);
-                door::affine16(level, &layout, bytes, &mut sums, most, &mut fold);
-            }
-        }
+        Kernel::Products(fill, low, high) => run!(Products::new(low, high), fill, products),
+        Kernel::Flat(fill, most) => run!(Flat::new(), fill, flat, most),
+        Kernel::Affine8(fill, most) => run!(Affine::new(), fill, affine8, most),
+        Kernel::Affine16(fill, most) => run!(Affine::new(), fill, affine16, most),
     }
     let mut stats = fold.finish();
     let mut health = ScaleHealth::default();

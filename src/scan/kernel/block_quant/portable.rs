@@ -6,7 +6,7 @@ use super::f16_at;
 use super::fp4::{E2M1_DOUBLED, e8m0_half, ue4m3_half};
 use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::{q3_scales, scales_and_mins};
-use super::sums::{Affine, BATCH, Flat, Products};
+use super::sums::{Affine, BATCH, DONE, Flat, Products};
 
 /// Sum, sum of squares and number of zeros of codes.
 #[inline(always)]
@@ -82,7 +82,7 @@ pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
 pub(in crate::scan) fn q8_k(bytes: &[u8], batch: &mut Products) {
     let scale = |b: &[u8; 292]| {
         let d = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        if (d * 128.0).is_finite() { d } else { f32::INFINITY }
+        if (d * 128.0).is_finite() && d != DONE { d } else { f32::INFINITY }
     };
     fill::<292, 256>(bytes, batch, scale, |b| std::array::from_fn(|i| b[4 + i] as i8));
 }

@@ -10,6 +10,9 @@
 /// Units in a batch.
 pub(in crate::scan) const BATCH: usize = 64;
 
+/// The scale of a unit that has been dealt with: no stored scale is this (an f32 that is goes to decoding).
+pub(super) const DONE: f32 = f32::from_bits(0x0080_0001);
+
 /// Units whose values are d x p.
 #[repr(align(64))]
 pub(in crate::scan) struct Products {
@@ -59,6 +62,8 @@ pub(in crate::scan) struct Affine {
     pub(super) sum_sq: [i32; BATCH],
     /// Sum of scale x minimum x q.
     pub(super) cross: [i32; BATCH],
+    /// Sum of the minimums (above bit 16) and of their squares (below).
+    pub(super) min_sums: [u32; BATCH],
 }
 
 impl Products {
@@ -78,7 +83,7 @@ impl Products {
     /// Makes unit `i` one that adds nothing, under a scale that is not 0 and gives no extreme.
     #[inline(always)]
     pub(super) fn clear(&mut self, i: usize) {
-        self.d[i] = f32::MIN_POSITIVE;
+        self.d[i] = DONE;
         (self.sum[i], self.sum_sq[i], self.zeros[i], self.negative[i]) = (0, 0, 0, 0);
     }
 
@@ -105,7 +110,7 @@ impl Flat {
     /// Makes unit `i` one that adds nothing, under a scale that is not 0.
     #[inline(always)]
     pub(super) fn clear(&mut self, i: usize) {
-        (self.d[i], self.m[i], self.sum[i], self.sum_sq[i]) = (1.0, 0.0, 0, 0);
+        (self.d[i], self.m[i], self.sum[i], self.sum_sq[i]) = (DONE, 0.0, 0, 0);
     }
 }
 
@@ -120,6 +125,7 @@ impl Affine {
             sum: [0; BATCH],
             sum_sq: [0; BATCH],
             cross: [0; BATCH],
+            min_sums: [0; BATCH],
         }
     }
 }
