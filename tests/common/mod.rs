@@ -1,4 +1,5 @@
 //! Data for the tests.
+#![allow(unreachable_pub)]
 
 use std::io::Write;
 use std::path::Path;

@@ -16,6 +16,7 @@ use crate::dtype::Dtype;
 use crate::stats::LeafStats;
 
 use super::simd::Level;
+use super::simd_quant::SimdLevel;
 
 /// One row of the registry.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +40,20 @@ const fn row(dtype: Dtype, run: fn(&[u8], Level) -> LeafStats) -> Kernel {
 /// A row for a block quant: its kernels are registered in `block_quant`.
 macro_rules! block {
     ($dtype:ident) => {
-        row(Dtype::$dtype, |bytes, _| block_quant::leaf(Dtype::$dtype, bytes).unwrap_or_default())
+        row(Dtype::$dtype, |bytes, level| block_quant::leaf_with(level.into(), Dtype::$dtype, bytes).unwrap_or_default())
     };
+}
+
+impl From<Level> for SimdLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Portable(_) => Self::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(_) => Self::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => Self::Avx512,
+        }
+    }
 }
 
 /// Every kernel. Rows of block quants count only where `block_quant` has the kernel.
