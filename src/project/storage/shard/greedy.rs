@@ -67,7 +67,7 @@ pub(super) fn oversized_apart(sizes: &[u64], limit: u64) -> Vec<Vec<usize>> {
             filled = 0;
         }
         current.push(i);
-        filled += size;
+        filled = filled.saturating_add(size);
     }
     if !current.is_empty() {
         shards.push(current);
