@@ -52,7 +52,7 @@ impl Rule for Cast {
         let mut notes = Vec::new();
         let mut tensors = Vec::with_capacity(context.input.tensors.len());
         let mut odd = 0u64;
-        for (i, t) in context.input.tensors.iter().enumerate() {
+        for (i, t) in context.by_name().iter().map(|&i| (i as usize, &context.input.tensors[i as usize])) {
             // 8-bit floats, complex numbers and integers stored as weights are no plain weights of a float checkpoint.
             let plain = matches!(t.dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16);
             odd += u64::from(!plain && t.part == Part::Weight);
