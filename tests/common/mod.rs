@@ -1,5 +1,7 @@
 //! Data for the tests.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::path::Path;
 
