@@ -1,6 +1,6 @@
 //! Data for the tests.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 use std::io::Write;
 use std::path::Path;
