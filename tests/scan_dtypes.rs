@@ -1,5 +1,6 @@
 //! Every dtype against figures from independent tools: `fixtures/dtypes`, whose `truth.json` says which tool wrote and which
 //! read each file. The headers are read here by a few lines of their own, so that only the scan is under test.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::path::{Path, PathBuf};
 

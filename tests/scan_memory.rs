@@ -1,4 +1,5 @@
 //! Private memory stays small whatever the size of the file, in either way of reading.
+#![allow(clippy::unwrap_used)] // helpers of tests
 #![cfg(target_os = "linux")]
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use crate::stats::LeafStats;
 
 use super::super::simd::{Doubles, Floats, Ints, Job, Level, Token};
-use super::look::{Look, MASKED, QUICK, ZEROS};
+use super::look::{Look, MASKED, QUICK, ZEROS, prefetch};
 use super::tail::{Sums, add_up};
 
 /// Vectors in a superblock.
@@ -256,6 +256,7 @@ fn in_f32<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, s
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
     let mut at = from;
     while at < to {
+        prefetch(token, bytes, from, to, at, true);
         let (a, b) = F::floats(token, F::Bits::<S>::load(token, bytes, at));
         sum_a = sum_a.add(a);
         sum_b = sum_b.add(b);
@@ -276,6 +277,7 @@ fn in_window<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
     let mut at = from;
     while at < to {
+        prefetch(token, bytes, from, to, at, true);
         let bits = F::Bits::<S>::load(token, bytes, at);
         // From `least` to the largest finite value in one unsigned comparison.
         let inside = bits.where_at_most(bits.and(abs).sub(least), span, nothing);
@@ -305,6 +307,7 @@ fn in_f64<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, p
     let (mut sum, mut sq) = sums;
     let mut at = from;
     while at < to {
+        prefetch(token, bytes, from, to, at, true);
         let bits = F::Bits::<S>::load(token, bytes, at);
         let (a, b) = F::floats(token, bits.where_at_most(bits.and(abs), largest, stand_in));
         let (a, b) = (a.widen().sub(centre), b.widen().sub(centre));
@@ -331,6 +334,7 @@ fn around<S: Token, F: Format, const MASKED: bool>(
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
     let mut at = from;
     while at < to {
+        prefetch(token, bytes, from, to, at, true);
         let (a, b) = F::floats(token, F::Bits::<S>::load(token, bytes, at));
         let (mut a, mut b) = (a.sub(centre), b.sub(centre));
         if MASKED {

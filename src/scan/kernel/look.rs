@@ -71,7 +71,7 @@ impl<B: Copy> Look<B> {
         let (abs, sign) = (splat(F::ABS), splat(!F::ABS));
         let mut at = from;
         while at < to {
-            prefetch::<S, B>(token, bytes, at);
+            prefetch(token, bytes, from, to, at, false);
             let bits = B::load(token, bytes, at);
             let magnitude = bits.and(abs);
             if CLOSENESS == MASKED {
@@ -154,11 +154,10 @@ impl<B: Copy> Look<B> {
     }
 }
 
+/// Asks for what lies ahead of the vectors in `from..to`, a line for each vector, evenly over both looks at them: the first
+/// looks ask for the first half, the sums for the second.
 #[inline(always)]
-fn prefetch<S: Token, B: Ints<S>>(token: S, bytes: &[u8], at: usize) {
-    let mut line = 0;
-    while line < B::BYTES {
-        token.prefetch(bytes, at + AHEAD + line);
-        line += 64;
-    }
+pub(super) fn prefetch<S: Token>(token: S, bytes: &[u8], from: usize, to: usize, at: usize, second: bool) {
+    let half = if second { (to - from) / 2 } else { 0 };
+    token.prefetch(bytes, from + AHEAD + half + (at - from) / 2);
 }

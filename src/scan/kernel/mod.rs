@@ -127,7 +127,7 @@ pub fn has_kernel(dtype: Dtype) -> bool {
 pub fn leaf(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
     let block = usize::try_from(dtype.info()?.bytes_per_block).ok()?;
     let level = Level::choose(super::Simd::Auto).ok()?;
-    if bytes.len() % block != 0 {
+    if !bytes.len().is_multiple_of(block) {
         return None;
     }
     kernel(dtype).map(|kernel| kernel.leaf(bytes, level))
