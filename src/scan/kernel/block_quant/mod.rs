@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_k;
 mod decoded;
 pub(in crate::scan) mod fold;
 pub(in crate::scan) mod fp4;
