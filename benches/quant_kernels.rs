@@ -78,7 +78,8 @@ fn main() {
     let best_only = wanted.iter().any(|w| w == "512");
     let wanted: Vec<String> = wanted.into_iter().filter(|w| w != "512").collect();
     let levels = [SimdLevel::Avx512, SimdLevel::Avx2, SimdLevel::Portable];
-    let header = "type     | limit GB/s | AVX-512 GB/s | ratio | G el/s | AVX2 GB/s | ratio | portable GB/s | ratio | decoding GB/s";
+    let header =
+        "type     | limit GB/s | AVX-512 GB/s | ratio | G el/s | AVX2 GB/s | ratio | portable GB/s | ratio | decoding GB/s";
     let mut out = vec![header.to_owned()];
     for &dtype in Dtype::ALL.iter().filter(|d| d.is_block_quant()) {
         let (Some(name), Some(row)) = (dtype.name(), dtype.info()) else { continue };
@@ -112,7 +113,14 @@ fn main() {
         let elements = rate(1) / size as f64 * row.elements_per_block as f64;
         out.push(format!(
             "{name:8} | {:10.1} | {:12.2} | {:5.2} | {elements:6.2} | {:9.2} | {:5.2} | {:13.2} | {:5.2} | {:.2}",
-            rate(0), rate(1), rate(1) / rate(0), rate(2), rate(2) / rate(0), rate(3), rate(3) / rate(0), rate(4)
+            rate(0),
+            rate(1),
+            rate(1) / rate(0),
+            rate(2),
+            rate(2) / rate(0),
+            rate(3),
+            rate(3) / rate(0),
+            rate(4)
         ));
     }
     report(&out);

@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 
 use super::kernel::block_quant::fold::{self, Fold, Layout};
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
-use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 #[cfg(target_arch = "x86_64")]
 use super::kernel::block_quant::{avx2, avx2_k, avx512, avx512_k};
+use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,14 +121,6 @@ pub(super) mod memory {
         let out = &mut out[..8];
         // SAFETY: 8 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) }
-    }
-
-    /// Stores to the first 4 elements.
-    #[inline(always)]
-    pub(in crate::scan) fn store128<T: Word>(out: &mut [T], v: __m128i) {
-        let out = &mut out[..4];
-        // SAFETY: 4 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), v) }
     }
 
     /// Asks for the memory some way past an offset. It need not exist: a prefetch is a hint and reads nothing.

@@ -68,14 +68,9 @@ fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, ta
         let mut a = _mm256_shuffle_epi8(table, _mm256_and_si256(v, low));
         let mut b = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(v), low));
         if let Some(fifth) = fifth {
-            let word = |from: usize| {
-                i32::from_le_bytes([blocks[from], blocks[from + 1], blocks[from + 2], blocks[from + 3]])
-            };
+            let word = |from: usize| i32::from_le_bytes([blocks[from], blocks[from + 1], blocks[from + 2], blocks[from + 3]]);
             let words = [word(at[0] + fifth), word(at[1] + fifth)];
-            let words = _mm256_inserti128_si256::<1>(
-                _mm256_castsi128_si256(_mm_set1_epi32(words[0])),
-                _mm_set1_epi32(words[1]),
-            );
+            let words = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(_mm_set1_epi32(words[0])), _mm_set1_epi32(words[1]));
             // Each byte of bits to eight bytes, of which each keeps its own.
             let mine = _mm256_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
             let first = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0101_0101_0101_0101, 0));

@@ -127,10 +127,8 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
         let high = load256(block, 0);
         for j in 0..4u32 {
             // Bit j (of the second half: 4 + j) goes to bit 2.
-            let rotate = _mm512_inserti64x4::<1>(
-                _mm512_set1_epi32(((34 - j) % 32) as i32),
-                _mm256_set1_epi32(((30 - j) % 32) as i32),
-            );
+            let rotate =
+                _mm512_inserti64x4::<1>(_mm512_set1_epi32(((34 - j) % 32) as i32), _mm256_set1_epi32(((30 - j) % 32) as i32));
             let bit = _mm512_and_si512(_mm512_rolv_epi32(_mm512_broadcast_i64x4(high), rotate), four);
             let code = _mm512_and_si512(_mm512_srl_epi16(pairs, _mm_cvtsi32_si128(2 * j as i32)), two);
             let g = 2 * j as i8;

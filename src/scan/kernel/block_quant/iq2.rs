@@ -28,11 +28,7 @@ pub(super) const fn even_signs(index: u32) -> u8 {
 pub(super) fn xxs_eight(block: &[u8], i: usize) -> Eight {
     let group = &block[2 + 8 * (i / 4)..][..8];
     let word = u32::from_le_bytes([group[4], group[5], group[6], group[7]]);
-    Eight {
-        row: grids::IQ2_XXS[usize::from(group[i % 4])],
-        signs: even_signs(word >> (7 * (i % 4))),
-        scale: (word >> 28) as u8,
-    }
+    Eight { row: grids::IQ2_XXS[usize::from(group[i % 4])], signs: even_signs(word >> (7 * (i % 4))), scale: (word >> 28) as u8 }
 }
 
 /// Eight elements at position `i` of 32 of an IQ2_XS superblock.

@@ -210,9 +210,7 @@ pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
         batch.d[i] = f16_at(block, 0);
         let scales = iq4_xs_scales(block);
         batch.bound(i, &scales, -127, 113);
-        fill_groups::<32>(batch, i, &scales, |g| {
-            nibbles(&block[8 + 16 * g..]).map(|q| IQ4_VALUES[usize::from(q as u8 & 15)])
-        });
+        fill_groups::<32>(batch, i, &scales, |g| nibbles(&block[8 + 16 * g..]).map(|q| IQ4_VALUES[usize::from(q as u8 & 15)]));
     }
 }
 

@@ -21,7 +21,8 @@ impl Random {
 /// f16 scales of every kind: ordinary, zeros, smallest and largest, subnormal, NaN, Inf.
 fn hostile_f16(random: &mut Random) -> u16 {
     const KINDS: [u16; 16] = [
-        0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x0400, 0x3c00, 0xbc00, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7c01, 0x2c00,
+        0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x0400, 0x3c00, 0xbc00, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7c01,
+        0x2c00,
     ];
     KINDS[random.below(16) as usize]
 }
@@ -48,7 +49,7 @@ fn make(dtype: Dtype, blocks: usize, kind: u64, random: &mut Random) -> Vec<u8> 
                 _ if hostile => hostile_f16(random),
                 3 => [scale, 0x8000 | scale, scale + 0x400][random.below(3) as usize],
                 4 if random.below(2) == 0 => [0, 0x8000][random.below(2) as usize],
-                _ => 0x1c00 + random.below(0x500) as u16 | (random.below(2) as u16) << 15,
+                _ => (0x1c00 + random.below(0x500) as u16) | ((random.below(2) as u16) << 15),
             };
             block[at..at + 2].copy_from_slice(&bits.to_le_bytes());
         }
