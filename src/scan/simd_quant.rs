@@ -8,10 +8,10 @@
 
 use std::sync::OnceLock;
 
-#[cfg(target_arch = "x86_64")]
-use super::kernel::block_quant::avx512;
 use super::kernel::block_quant::fold::{self, Fold, Layout};
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
+#[cfg(target_arch = "x86_64")]
+use super::kernel::block_quant::{avx2, avx2_k, avx512, avx512_k};
 use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 
 /// An instruction set that kernels are compiled for.
@@ -123,14 +123,6 @@ pub(super) mod memory {
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) }
     }
 
-    /// Stores to the first 4 elements.
-    #[inline(always)]
-    pub(in crate::scan) fn store128<T: Word>(out: &mut [T], v: __m128i) {
-        let out = &mut out[..4];
-        // SAFETY: 4 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), v) }
-    }
-
     /// Asks for the memory some way past an offset. It need not exist: a prefetch is a hint and reads nothing.
     #[inline(always)]
     pub(in crate::scan) fn prefetch(bytes: &[u8], at: usize) {
@@ -170,17 +162,17 @@ macro_rules! doors {
 }
 
 doors! {
-    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, portable::q4_0, avx512::q4_0;
-    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, portable::q5_0, avx512::q5_0;
-    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, portable::q8_0, avx512::q8_0;
-    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, portable::q8_1, avx512::q8_1;
+    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, avx2::q4_0, avx512::q4_0;
+    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, avx2::q5_0, avx512::q5_0;
+    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, avx2::q8_0, avx512::q8_0;
+    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, avx2::q8_1, avx512::q8_1;
     q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k;
-    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, portable::iq4_nl, avx512::iq4_nl;
-    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, portable::mxfp4, avx512::mxfp4;
+    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, avx2::iq4_nl, avx512::iq4_nl;
+    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, avx2::mxfp4, avx512::mxfp4;
     nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4;
-    q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, portable::q3_k, portable::q3_k;
-    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, portable::q6_k, portable::q6_k;
-    iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, portable::iq4_xs, portable::iq4_xs;
+    q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, avx2_k::q3_k, avx512_k::q3_k;
+    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_k::q6_k;
+    iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, avx2_k::iq4_xs, avx512_k::iq4_xs;
     tq1_0(bytes: &[u8], batch: &mut Products): portable::tq1_0, portable::tq1_0, portable::tq1_0;
     tq2_0(bytes: &[u8], batch: &mut Products): portable::tq2_0, portable::tq2_0, portable::tq2_0;
     q1_0(bytes: &[u8], batch: &mut Products): portable::q1_0, portable::q1_0, portable::q1_0;
@@ -192,11 +184,11 @@ doors! {
     iq3_s(bytes: &[u8], batch: &mut Products): portable_iq::iq3_s, portable_iq::iq3_s, portable_iq::iq3_s;
     iq1_s(bytes: &[u8], batch: &mut Products): portable_iq::iq1_s, portable_iq::iq1_s, portable_iq::iq1_s;
     iq1_m(bytes: &[u8], batch: &mut Products): portable_iq::iq1_m, portable_iq::iq1_m, portable_iq::iq1_m;
-    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, portable::q4_1, avx512::q4_1;
-    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, portable::q5_1, avx512::q5_1;
-    q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, portable::q2_k, portable::q2_k;
-    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, portable::q4_k, portable::q4_k;
-    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, portable::q5_k, portable::q5_k;
+    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, avx2::q4_1, avx512::q4_1;
+    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, avx2::q5_1, avx512::q5_1;
+    q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, avx2_k::q2_k, avx512_k::q2_k;
+    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_k::q4_k, avx512_k::q4_k;
+    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_k::q5_k, avx512_k::q5_k;
     products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products;
     flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat;
     affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>;
