@@ -1,5 +1,7 @@
 //! Every `llama-quantize` run on record: types of every tensor, tensor bytes and file bytes.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use serde_json::Value;
 use weighbridge::checkpoint::{ModelConfig, Role};
 use weighbridge::dtype::Dtype;

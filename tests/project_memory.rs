@@ -1,5 +1,7 @@
 //! The KV cache of llama.cpp against its own memory breakdown, and figures published for other engines.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use serde_json::Value;
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 use weighbridge::format::Format;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Role, Tensor, shown_role};
+use crate::checkpoint::{Checkpoint, Role, Tensor};
 use crate::report::show::{ErrorRow, stated_shape};
 use crate::scan::ScanOutcome;
 use crate::stats::{ScaleHealth, TensorStats};
@@ -261,7 +261,7 @@ struct Gather<'a> {
 
 impl Gather<'_> {
     fn tensor(&mut self, tensor: &Tensor<'_>, outcome: &crate::scan::TensorOutcome, with_row: bool) {
-        let (dtype, role) = (tensor.dtype_name(), shown_role(tensor));
+        let (dtype, role) = (tensor.dtype_name(), tensor.naming.role);
         let mut remarks = Vec::new();
         if let Some(stats) = outcome.stats {
             push(&mut self.dtypes, dtype.to_owned(), stats);

@@ -216,7 +216,7 @@ fn in_form(form: &str, spec: &PruneSpec, m: &Matrix) -> Option<u128> {
         "coo32" => (m.columns.max(m.rows) <= 1 << 32).then(|| wide(nnz) * (width + 8)),
         "coo64" => Some(wide(nnz) * (width + 16)),
         "2:4" => match spec {
-            PruneSpec::TwoOfFour if m.columns % 4 != 0 => Some(wide(m.bytes)),
+            PruneSpec::TwoOfFour if !m.columns.is_multiple_of(4) => Some(wide(m.bytes)),
             PruneSpec::TwoOfFour => Some(wide(nnz) * width + wide(nnz).div_ceil(4)),
             _ => None,
         },

@@ -1,14 +1,15 @@
 //! `weigh scan` as sections: first what is wrong or remarkable, then the figures.
 
-use super::{LISTED, fold};
+use super::{Detail, LISTED, fold};
 use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::report::scan::{ScanBody, StatsRow, Weight};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, percent};
 
 /// The sections of a scan.
-pub fn scan(body: &ScanBody) -> Vec<Section> {
-    let mut sections = vec![findings(body), dtypes(body), roles(body)];
+pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section> {
+    let mut sections = vec![findings(body), dtypes(body)];
+    sections.extend((detail == Detail::Full).then(|| roles(body)));
     sections.extend(sparsest(body));
     sections.extend(tensors(body));
     sections

@@ -6,7 +6,7 @@ use serde::Serialize;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::merge_parts;
 use weighbridge::source::read_small;
 use weighbridge::stats::ScanPart;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
     let body = ScanBody::of(&checkpoint, &outcome, &selection.order, bodies.iter().any(|(_, b)| b.list_tensors));
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
-    sections.extend(sections::scan(&body));
+    sections.extend(sections::scan(&body, Detail::Full));
     let head = Head::new("scan", Some(first.scanned.clone()));
     output.write(&Document { head, body: Body { scan: body } }, &sections)?;
     Ok(end)

@@ -11,7 +11,7 @@ use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::{MemoryRequest, ProjectInput, Request, memory, project};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::report::show::{ShowBody, ShowOptions};
 use weighbridge::scan::{Io, ScanOptions, Selection};
 
@@ -49,10 +49,10 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     if show.totals.tensors > 0 {
         // The pruned forms follow the scan, which measures the zeros.
         let sizes = weighbridge::project::Projection { pruned: Vec::new(), ..projected.projection.clone() };
-        page.extend(sections::project(&sizes, false));
+        page.extend(sections::project(&sizes, Detail::Brief));
         page.extend(sections::likely_bridge(&sizes).filter(|_| projected.copies.is_empty()));
         page.extend(sections::copies(&projected.copies));
-        page.extend(sections::memory(&memory, false));
+        page.extend(sections::memory(&memory, Detail::Brief, false));
     }
     if output.streams() {
         output.stream(&page, scans)?;
@@ -64,13 +64,13 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
         let (body, of_scan) = run_scan(&checkpoint, &selection, &mut request, common)?;
         end = end.max(of_scan);
         projected.projection.pruned = project(&input, &Request { targets: Vec::new(), shards: Vec::new(), ..request }).pruned;
-        after.extend(sections::scan(&body));
+        after.extend(sections::scan(&body, Detail::Brief));
         scan = Some(body);
     }
     if show.totals.tensors > 0 && !matches!(checkpoint.format(), Some(Format::Gguf)) {
         let pruned =
             weighbridge::project::Projection { quantized: Vec::new(), sharded: Vec::new(), ..projected.projection.clone() };
-        after.extend(sections::project(&pruned, false));
+        after.extend(sections::project(&pruned, Detail::Brief));
     }
     if output.streams() {
         output.stream(&after, false)?;

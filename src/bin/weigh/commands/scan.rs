@@ -5,7 +5,7 @@ use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::report::show::matches_glob;
 use weighbridge::scan::{self, Io, Part, ScanOptions, ScanOutcome, Selection, Simd};
 use weighbridge::stats::ScanPart;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<E
     let body = ScanBody::of(&checkpoint, &outcome, &selection.order, args.tensors);
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
-    sections.extend(sections::scan(&body));
+    sections.extend(sections::scan(&body, Detail::Full));
     output.write(&Document { head: Head::new("scan", Some(path)), body: Body { scan: body } }, &sections)?;
     if !output.streams() {
         complain_of(&checkpoint);

@@ -182,7 +182,7 @@ impl Rules<'_> {
         use QuantTarget as T;
         let category = tensor.category;
         if category == Category::Output || (self.tied && category == Category::Embedding) {
-            let fills = base.info().is_some_and(|row| tensor.row % row.elements_per_block == 0);
+            let fills = base.info().is_some_and(|row| tensor.row.is_multiple_of(row.elements_per_block));
             return Ok(match self.target {
                 T::Mxfp4Moe => Dtype::Q8_0,
                 _ if self.model.is_falcon() || !fills => Dtype::Q8_0,
@@ -377,7 +377,7 @@ impl Rules<'_> {
 
 /// The type that a row of this length can be stored in; `None` where the program stops.
 fn fallback(wanted: Dtype, row: u64) -> Option<Dtype> {
-    let fills = |dtype: Dtype| dtype.info().is_some_and(|info| row % info.elements_per_block == 0);
+    let fills = |dtype: Dtype| dtype.info().is_some_and(|info| row.is_multiple_of(info.elements_per_block));
     if fills(wanted) {
         return Some(wanted);
     }

@@ -156,5 +156,5 @@ pub fn requantize<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> PlanRes
                 .to_owned(),
         );
     }
-    Ok(Plan { tensors: out, basis: outcome.basis.unwrap_or(Basis::Exact), file: Some(file), notes })
+    Ok(Plan { tensors: out, basis: outcome.basis.unwrap_or(Basis::Exact), file: Some(file), tensor_range: None, notes })
 }

@@ -65,6 +65,6 @@ impl Rule for Cast {
         if file.files > 1 {
             notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
         }
-        Ok(Plan { tensors, basis, file: Some(file), notes })
+        Ok(Plan { tensors, basis, file: Some(file), tensor_range: None, notes })
     }
 }

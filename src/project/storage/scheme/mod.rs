@@ -3,10 +3,17 @@
 //! A scheme is spelled as the tool that writes it spells its option, in lower case. A name that two containers share (`f16`)
 //! means the source's own; `gguf:f16` and `safetensors:f16` choose.
 
+mod bitsandbytes;
 mod cast;
 mod compressed_tensors;
+mod fp8;
 mod ggml;
+mod gptq;
+mod hqq;
 mod linears;
+mod mlx;
+mod module;
+mod quanto;
 
 use std::cell::OnceCell;
 
@@ -64,7 +71,17 @@ pub struct Scheme {
 }
 
 /// Every scheme, a slice per family. To add one: a row in its family's file, or a file and a line here.
-pub const SCHEMES: &[&[Scheme]] = &[cast::SCHEMES, compressed_tensors::SCHEMES, ggml::SCHEMES];
+pub const SCHEMES: &[&[Scheme]] = &[
+    cast::SCHEMES,
+    compressed_tensors::SCHEMES,
+    bitsandbytes::SCHEMES,
+    gptq::SCHEMES,
+    fp8::SCHEMES,
+    mlx::SCHEMES,
+    quanto::SCHEMES,
+    hqq::SCHEMES,
+    ggml::SCHEMES,
+];
 
 /// Every scheme in registry order.
 pub fn all() -> impl Iterator<Item = &'static Scheme> {
