@@ -37,7 +37,7 @@ const REGISTRIES: &[Registry] = &[
         // ggml's block quants are dtypes: a whole GGUF is interpreted there.
         helpers: &["claim", "configured", "ggml", "hints", "tensors", "tests"],
     },
-    Registry { folder: "src/project/storage/scheme", list: "SCHEMES", helpers: &["linears"] },
+    Registry { folder: "src/project/storage/scheme", list: "SCHEMES", helpers: &["linears", "module"] },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &[] },
     Registry { folder: "src/scan/kernel/block_quant", list: "decoder", helpers: &["decoded", "grids", "scales"] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes"] },
