@@ -165,7 +165,9 @@ fn check(case: &Case, bless: Option<&Path>) -> Vec<String> {
         let actual: Vec<&str> = stdout.lines().collect();
         let same = actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, e)| fits(e, a));
         match (same, bless) {
-            (false, Some(path)) => std::fs::write(path, format!("{}--- stdout\n{}", case.head, blessed(expected, &actual))).unwrap(),
+            (false, Some(path)) => {
+                std::fs::write(path, format!("{}--- stdout\n{}", case.head, blessed(expected, &actual))).unwrap()
+            }
             (false, None) => wrong.push(differences(expected, &actual)),
             (true, _) => {}
         }
