@@ -17,6 +17,7 @@
 //!
 //! `WEIGH_BLESS=1 cargo test --test cli` writes the whole outputs anew, nothing else: exit codes and required texts are for a
 //! person to change. `WEIGH_CASE=help` runs the cases whose name holds `help`.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

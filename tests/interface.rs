@@ -1,5 +1,6 @@
 //! The JSON of every command: it parses, no object has a key twice, and the fields that others build on are there. A field may
 //! be null where a figure is not known; it may not be absent.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashSet;
 use std::fmt;

@@ -1,5 +1,6 @@
 //! The layer rule: a room of the library uses only rooms that stand before it. The sources are read as text, so a breach is
 //! found with its file and line, also where the compiler would accept it.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/rust_source.rs"]
 mod rust_source;

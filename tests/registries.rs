@@ -1,4 +1,5 @@
 //! What gets added is one file and one registration line. A file that nobody registered compiles in silence; here it fails.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/rust_source.rs"]
 mod rust_source;

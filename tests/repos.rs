@@ -1,4 +1,5 @@
 //! The shapes that repos come in: sets of shards, hub caches, several copies of a model, pipelines, adapters.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/writers.rs"]
 mod writers;
