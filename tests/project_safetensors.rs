@@ -245,8 +245,10 @@ fn greedy_splits_equal_the_tools() {
     }
 }
 
-/// Header of a small safetensors file, read in the plainest way.
-fn read(file: &str) -> (Vec<(String, Dtype, Vec<u64>)>, Vec<(String, String)>, u64, u64) {
+type Row = (String, Dtype, Vec<u64>);
+
+/// Header of a small safetensors file, read in the plainest way: tensors, metadata, header bytes, file bytes.
+fn read(file: &str) -> (Vec<Row>, Vec<(String, String)>, u64, u64) {
     let path = format!("{}/fixtures/fracast/{file}", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(path).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
@@ -271,7 +273,7 @@ fn the_fracast_pair_is_bridged_byte_by_byte() {
         let (tensors, metadata, header_bytes, file_bytes) = read(file);
         let tensors = tensors
             .into_iter()
-            .map(|(name, dtype, shape): (String, Dtype, Vec<u64>)| {
+            .map(|(name, dtype, shape): Row| {
                 let aux = name.ends_with("scale") || name.ends_with("scales");
                 let role = if shape.len() > 1 { Role::Mlp } else { Role::Norm };
                 let mut t = ProjectTensor::weight(name, role, None, dtype, &shape);
@@ -322,6 +324,10 @@ fn the_fracast_pair_is_bridged_byte_by_byte() {
     let request = Request { targets: vec![Target::parse("f32")], ..Request::default() };
     // The file's own header is made again to the byte; a quantized source is refused, not guessed at.
     assert_eq!(project(&float, &request).quantized[0].file_bytes, Some(344_412));
+    // The other way only the tensors are known; to another quantization it is refused, not guessed at.
+    let back = &project(&int8, &request).quantized[0];
+    assert_eq!((back.basis, back.tensor_bytes, back.file_bytes), (Basis::Estimate, Some(340_004), None));
+    let request = Request { targets: vec![Target::parse("nf4")], ..Request::default() };
     let refused = &project(&int8, &request).quantized[0];
     assert_eq!((refused.basis, refused.tensor_bytes), (Basis::Refused, None));
     assert!(refused.notes[0].contains("already quantized"), "{:?}", refused.notes);

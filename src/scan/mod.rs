@@ -14,6 +14,7 @@ mod outcome;
 mod plan;
 mod selection;
 mod simd;
+mod simd_quant;
 
 pub use driver::scan;
 pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};

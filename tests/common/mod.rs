@@ -1,4 +1,7 @@
 //! Data for the tests.
+#![allow(unreachable_pub)]
+
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 use std::io::Write;
 use std::path::Path;

@@ -190,6 +190,10 @@ fn matrix(t: &ProjectTensor<'_>) -> Option<Matrix> {
     let (&columns, outer) = t.shape.split_last()?;
     let (&rows, stack) = outer.split_last()?;
     let count = stack.iter().try_fold(1u64, |n, &d| n.checked_mul(d))?;
+    // Dimensions that contradict the count of elements are a defect of the file: the tensor stays as it is.
+    if count.checked_mul(rows)?.checked_mul(columns)? != t.elements {
+        return None;
+    }
     Some(Matrix { count, rows, columns, width: info.bytes_per_block, bytes: t.bytes, nnz: None })
 }
 

@@ -3,6 +3,7 @@
 //! Source of the rules in this folder: `llama-quant.cpp` at llama.cpp commit 0c1e570 (2026-10-01); every type list and file size
 //! in `fixtures/gguf-project` was produced by that program.
 
+mod fallback;
 mod file;
 mod from_hf;
 mod mixture;

@@ -33,12 +33,23 @@ pub struct Context<'i, 'a> {
     /// How the tools are run.
     pub options: Options,
     prepared: OnceCell<Prepared>,
+    by_name: OnceCell<Vec<u32>>,
 }
 
 impl<'i, 'a> Context<'i, 'a> {
     /// For one checkpoint.
     pub fn new(input: &'i ProjectInput<'a>, options: Options) -> Self {
-        Self { input, options, prepared: OnceCell::new() }
+        Self { input, options, prepared: OnceCell::new(), by_name: OnceCell::new() }
+    }
+
+    /// Indices of the tensors in the order of their names: the order, but for types, in which safetensors files hold them.
+    pub(crate) fn by_name(&self) -> &[u32] {
+        self.by_name.get_or_init(|| {
+            let tensors = &self.input.tensors;
+            let mut order: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
+            order.sort_by(|&a, &b| tensors[a as usize].name.cmp(&tensors[b as usize].name));
+            order
+        })
     }
 
     /// Order and categories of a GGUF's tensors, the same for all targets.

@@ -134,8 +134,9 @@ impl<P: Packing> Rule for P {
         let mut doubts = Doubts::default();
         let mut tensors: Vec<OutTensor<'a>> = Vec::with_capacity(input.tensors.len() * 2);
         let (mut modules, mut skipped) = (0u64, 0u64);
+        let biases_change = self.bias(Dtype::F32) != self.kept(Dtype::F32);
         let mut stems: BTreeSet<&str> = BTreeSet::new();
-        for (i, t) in input.tensors.iter().enumerate() {
+        for (i, t) in context.by_name().iter().map(|&i| (i as usize, &input.tensors[i as usize])) {
             let linear = classify(input, t);
             doubts.note(linear, &t.name);
             if linear == Linear::Expert && self.takes_experts() {
@@ -162,7 +163,7 @@ impl<P: Packing> Rule for P {
             let module = Module { rows: t.shape[0], columns: t.shape[1], dtype: t.dtype };
             let packed = if head { self.pack_head(&module) } else { self.pack(&module) };
             let packed = packed.map_err(|why| Refusal::new(format!("`{}`: {why}", escape(&t.name))))?;
-            let pieces = match packed {
+            let mut pieces = match packed {
                 Packed::As(pieces) => pieces,
                 Packed::Kept => {
                     skipped += 1;
@@ -182,17 +183,21 @@ impl<P: Packing> Rule for P {
             if let Some((name, shape)) = self.beside(stem) {
                 tensors.push(OutTensor::added(name, t.dtype, &shape).ok_or_else(|| too_large(&t.name))?);
             }
-            stems.insert(stem);
-            for (k, p) in pieces.iter().enumerate() {
+            if biases_change {
+                stems.insert(stem);
+            }
+            let weights = pieces.first().map(|p| p.suffix);
+            pieces.sort_by_key(|p| p.suffix);
+            for p in &pieces {
                 let mut out = added(stem, p).ok_or_else(|| too_large(&t.name))?;
-                if k == 0 {
+                if Some(p.suffix) == weights {
                     out.source = u32::try_from(i).ok();
                     out.change = Change::Retyped;
                 }
                 tensors.push(out);
             }
         }
-        if self.bias(Dtype::F32) != self.kept(Dtype::F32) {
+        if biases_change {
             for out in &mut tensors {
                 let Some(i) = out.source.filter(|_| out.name.strip_suffix(".bias").is_some_and(|stem| stems.contains(stem))) else {
                     continue;
