@@ -38,7 +38,8 @@ fn parse(source: &dyn Source) -> Result<Container> {
     let mut magic = [0; 4];
     input.read_exact(&mut magic)?;
     if magic != *b"GGUF" {
-        return Err(input.malformed("the file does not begin with GGUF (bad magic)").at(0));
+        let error = Error::new(ErrorKind::Malformed, "the file does not begin with GGUF (bad magic)");
+        return Err(error.with_path(source.path()).at(0).help("no GGUF, or damaged at its start: fetch it again"));
     }
     let version = input.u32()?;
     check_version(&input, version)?;

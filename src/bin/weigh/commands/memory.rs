@@ -25,8 +25,10 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::memory(&report, Detail::Full, args.explain));
-    output
-        .write(&Document { head: Head::new("memory", Some(args.path.to_string_lossy().into_owned())), body: report }, &sections)?;
+    output.write(
+        &Document { head: Head::of_noted("memory", Some(args.path.to_string_lossy().into_owned())), body: report },
+        &sections,
+    )?;
     if !output.streams() {
         complain_of(&checkpoint);
     }
