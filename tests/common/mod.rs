@@ -1,6 +1,6 @@
 //! Data for the tests.
 #![allow(unreachable_pub)]
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::Path;
