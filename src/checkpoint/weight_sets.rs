@@ -157,7 +157,7 @@ fn preference(set: &Candidate) -> impl Ord + use<> {
 }
 
 fn is_copy(a: &Candidate, b: &Candidate, files: &[CheckpointFile]) -> bool {
-    if (a.folder == b.folder && a.stem == b.stem) || a.folder != b.folder {
+    if a.stem == b.stem || a.folder != b.folder {
         // Another variant of one name; a copy folder of this component's folder.
         return true;
     }

@@ -369,7 +369,7 @@ impl Parser<'_> {
             let index = u32::try_from(i).unwrap_or(u32::MAX);
             let tensor = &self.container.tensors[i];
             let (dtype, offset, elements) = (tensor.dtype, tensor.offset, tensor.elements);
-            let whole_rows = dtype.info().is_some_and(|row| tensor.row_len() % row.elements_per_block == 0);
+            let whole_rows = dtype.info().is_some_and(|row| tensor.row_len().is_multiple_of(row.elements_per_block));
             let bytes = dtype.bytes_of(Elements(elements)).filter(|_| whole_rows);
             if let (Some(info), None) = (dtype.info(), bytes) {
                 let message = format!(

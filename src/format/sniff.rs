@@ -66,9 +66,7 @@ fn content_of(head: &[u8], source: &dyn Source) -> Content {
     match head {
         [b'P', b'K', 3 | 5, ..] => return Content::Zip,
         // Protocol 2 to 5 with the next opcode a frame, a dict, a list, a global, ... or torch's magic number (a long, 0x8a).
-        [0x80, 2..=5, next, ..]
-            if matches!(next, 0x95 | 0x8a | b'}' | b']' | b'(' | b'c' | b'X' | 0x8c | b'K' | b'N' | b'J' | b'M' | b'C') =>
-        {
+        [0x80, 2..=5, 0x95 | 0x8a | b'}' | b']' | b'(' | b'c' | b'X' | 0x8c | b'K' | b'N' | b'J' | b'M' | b'C', ..] => {
             return Content::Pickle;
         }
         _ => {}

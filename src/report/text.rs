@@ -222,7 +222,7 @@ fn bar(share: f64) -> String {
         eighths = eighths.max(1);
     }
     let mut out = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         out.push(EIGHTHS[eighths % 8]);
     }
     out

@@ -1,6 +1,4 @@
 //! Data for the tests.
-#![allow(unreachable_pub)]
-
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 use std::io::Write;
