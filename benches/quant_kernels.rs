@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench quant_kernels [-- TYPE...] [512]      (512: the best level only)
 //!
-//! Each type gets 256 MiB of blocks with ordinary scales (the bytes are read from memory, not from a cache), in leaves of 16,384
+//! Each type gets 64 MiB of blocks with ordinary scales (the bytes are read from memory, not from a cache), in leaves of 16,384
 //! elements. The best of the rounds counts, and the rounds of the limit and of the levels alternate.
 
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use weighbridge::dtype::Dtype;
 use weighbridge::scan::block_quant::{SimdLevel, leaf_by_decoding, leaf_with};
 
-const BYTES: usize = 256 << 20;
+const BYTES: usize = 64 << 20;
 const LEAF: usize = 16_384;
 
 /// Where the f16 scales (and minimums) of a block are.
@@ -90,7 +90,7 @@ fn main() {
         let bytes = blocks(dtype, size);
         let leaf_bytes = LEAF / row.elements_per_block as usize * size;
         let mut best = [f64::INFINITY; 5];
-        for round in 0..7 {
+        for round in 0..5 {
             best[0] = best[0].min(seconds(|| {
                 black_box(sum_words(black_box(&bytes)));
             }));

@@ -56,7 +56,15 @@ fn input<'a>(format: Option<Format>, tensors: Vec<ProjectTensor<'a>>, model: &'a
 
 #[test]
 fn storage_of_impossible_shapes() {
-    let layer = |kind| KvLayer { kind, layers: u64::MAX, kv_heads: u64::MAX, head_dim_k: 1, head_dim_v: 1, window: Some(u64::MAX) };
+    let layer = |kind| KvLayer {
+        kind,
+        layers: u64::MAX,
+        kv_heads: u64::MAX,
+        head_dim_k: 1,
+        head_dim_v: 1,
+        window: Some(u64::MAX),
+        state: None,
+    };
     let kv = [KvKind::Full, KvKind::Sliding, KvKind::Chunked, KvKind::Mla].map(layer).to_vec();
     let model = ModelConfig {
         kv: KvLayers::Known(kv),

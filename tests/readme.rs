@@ -22,7 +22,9 @@ fn output_of(command: &str) -> String {
 /// Times, rates, threads and the way of reading differ from run to run and from machine to machine.
 fn steady(text: &str) -> Vec<String> {
     let is_scan_line = |line: &str| line.starts_with("Scan  ");
-    text.lines().map(|line| if is_scan_line(line) { line.split(" read in ").next().unwrap_or(line) } else { line }.trim_end().to_owned()).collect()
+    text.lines()
+        .map(|line| if is_scan_line(line) { line.split(" read in ").next().unwrap_or(line) } else { line }.trim_end().to_owned())
+        .collect()
 }
 
 #[test]

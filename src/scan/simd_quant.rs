@@ -8,10 +8,10 @@
 
 use std::sync::OnceLock;
 
-#[cfg(target_arch = "x86_64")]
-use super::kernel::block_quant::avx512;
 use super::kernel::block_quant::fold::{self, Fold, Layout};
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
+#[cfg(target_arch = "x86_64")]
+use super::kernel::block_quant::{avx2, avx2_k, avx512, avx512_k};
 use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 
 /// An instruction set that kernels are compiled for.
@@ -123,14 +123,6 @@ pub(super) mod memory {
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) }
     }
 
-    /// Stores to the first 4 elements.
-    #[inline(always)]
-    pub(in crate::scan) fn store128<T: Word>(out: &mut [T], v: __m128i) {
-        let out = &mut out[..4];
-        // SAFETY: 4 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), v) }
-    }
-
     /// Asks for the memory some way past an offset. It need not exist: a prefetch is a hint and reads nothing.
     #[inline(always)]
     pub(in crate::scan) fn prefetch(bytes: &[u8], at: usize) {
@@ -139,9 +131,10 @@ pub(super) mod memory {
     }
 }
 
-/// Makes `name(level, ...)` out of the plain function and, in braces, what stands for it on each level.
+/// Makes `name(level, ...)` out of the plain function, what stands for it on each level, and the level from which the next one up
+/// is no gain: compiled for AVX-512, byte-sized plain code came out slower than for AVX2.
 macro_rules! doors {
-    ($($name:ident ($($arg:ident: $ty:ty),*): $portable:path, $avx2:path, $avx512:path;)*) => {$(
+    ($($name:ident ($($arg:ident: $ty:ty),*): $portable:path, $avx2:path, $avx512:path, up to $best:ident;)*) => {$(
         #[doc = concat!("`", stringify!($portable), "` on the level asked for, or on the best this CPU has if that is less.")]
         #[inline]
         pub(super) fn $name(level: SimdLevel, $($arg: $ty),*) {
@@ -155,7 +148,7 @@ macro_rules! doors {
                 fn avx512($($arg: $ty),*) {
                     $avx512($($arg),*)
                 }
-                match level.min(SimdLevel::detected()) {
+                match level.min(SimdLevel::detected()).min(SimdLevel::$best) {
                     SimdLevel::Portable => {}
                     // SAFETY: `detected` found every feature that the function enables; that is all that calling it asks for.
                     SimdLevel::Avx2 => return unsafe { avx2($($arg),*) },
@@ -170,63 +163,63 @@ macro_rules! doors {
 }
 
 doors! {
-    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, portable::q4_0, avx512::q4_0;
-    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, portable::q5_0, avx512::q5_0;
-    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, portable::q8_0, avx512::q8_0;
-    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, portable::q8_1, avx512::q8_1;
-    q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k;
-    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, portable::iq4_nl, avx512::iq4_nl;
-    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, portable::mxfp4, avx512::mxfp4;
-    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4;
-    q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, portable::q3_k, portable::q3_k;
-    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, portable::q6_k, portable::q6_k;
-    iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, portable::iq4_xs, portable::iq4_xs;
-    tq1_0(bytes: &[u8], batch: &mut Products): portable::tq1_0, portable::tq1_0, portable::tq1_0;
-    tq2_0(bytes: &[u8], batch: &mut Products): portable::tq2_0, portable::tq2_0, portable::tq2_0;
-    q1_0(bytes: &[u8], batch: &mut Products): portable::q1_0, portable::q1_0, portable::q1_0;
-    q2_0(bytes: &[u8], batch: &mut Products): portable::q2_0, portable::q2_0, portable::q2_0;
-    iq2_xxs(bytes: &[u8], batch: &mut Products): portable_iq::iq2_xxs, portable_iq::iq2_xxs, portable_iq::iq2_xxs;
-    iq2_xs(bytes: &[u8], batch: &mut Products): portable_iq::iq2_xs, portable_iq::iq2_xs, portable_iq::iq2_xs;
-    iq2_s(bytes: &[u8], batch: &mut Products): portable_iq::iq2_s, portable_iq::iq2_s, portable_iq::iq2_s;
-    iq3_xxs(bytes: &[u8], batch: &mut Products): portable_iq::iq3_xxs, portable_iq::iq3_xxs, portable_iq::iq3_xxs;
-    iq3_s(bytes: &[u8], batch: &mut Products): portable_iq::iq3_s, portable_iq::iq3_s, portable_iq::iq3_s;
-    iq1_s(bytes: &[u8], batch: &mut Products): portable_iq::iq1_s, portable_iq::iq1_s, portable_iq::iq1_s;
-    iq1_m(bytes: &[u8], batch: &mut Products): portable_iq::iq1_m, portable_iq::iq1_m, portable_iq::iq1_m;
-    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, portable::q4_1, avx512::q4_1;
-    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, portable::q5_1, avx512::q5_1;
-    q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, portable::q2_k, portable::q2_k;
-    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, portable::q4_k, portable::q4_k;
-    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, portable::q5_k, portable::q5_k;
-    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products;
-    flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat;
-    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>;
-    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>;
-    extremes(door: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold): fold::extremes, fold::extremes, fold::extremes;
-    decode_q4_0(block: &[u8], out: &mut [f32]): legacy::q4_0, legacy::q4_0, legacy::q4_0;
-    decode_q4_1(block: &[u8], out: &mut [f32]): legacy::q4_1, legacy::q4_1, legacy::q4_1;
-    decode_q5_0(block: &[u8], out: &mut [f32]): legacy::q5_0, legacy::q5_0, legacy::q5_0;
-    decode_q5_1(block: &[u8], out: &mut [f32]): legacy::q5_1, legacy::q5_1, legacy::q5_1;
-    decode_q8_0(block: &[u8], out: &mut [f32]): legacy::q8_0, legacy::q8_0, legacy::q8_0;
-    decode_q8_1(block: &[u8], out: &mut [f32]): legacy::q8_1, legacy::q8_1, legacy::q8_1;
-    decode_q2_k(block: &[u8], out: &mut [f32]): k_quants::q2_k, k_quants::q2_k, k_quants::q2_k;
-    decode_q3_k(block: &[u8], out: &mut [f32]): k_quants::q3_k, k_quants::q3_k, k_quants::q3_k;
-    decode_q4_k(block: &[u8], out: &mut [f32]): k_quants::q4_k, k_quants::q4_k, k_quants::q4_k;
-    decode_q5_k(block: &[u8], out: &mut [f32]): k_quants::q5_k, k_quants::q5_k, k_quants::q5_k;
-    decode_q6_k(block: &[u8], out: &mut [f32]): k_quants::q6_k, k_quants::q6_k, k_quants::q6_k;
-    decode_q8_k(block: &[u8], out: &mut [f32]): k_quants::q8_k, k_quants::q8_k, k_quants::q8_k;
-    decode_iq2_xxs(block: &[u8], out: &mut [f32]): iq2::iq2_xxs, iq2::iq2_xxs, iq2::iq2_xxs;
-    decode_iq2_xs(block: &[u8], out: &mut [f32]): iq2::iq2_xs, iq2::iq2_xs, iq2::iq2_xs;
-    decode_iq2_s(block: &[u8], out: &mut [f32]): iq2::iq2_s, iq2::iq2_s, iq2::iq2_s;
-    decode_iq3_xxs(block: &[u8], out: &mut [f32]): iq3::iq3_xxs, iq3::iq3_xxs, iq3::iq3_xxs;
-    decode_iq3_s(block: &[u8], out: &mut [f32]): iq3::iq3_s, iq3::iq3_s, iq3::iq3_s;
-    decode_iq1_s(block: &[u8], out: &mut [f32]): iq1::iq1_s, iq1::iq1_s, iq1::iq1_s;
-    decode_iq1_m(block: &[u8], out: &mut [f32]): iq1::iq1_m, iq1::iq1_m, iq1::iq1_m;
-    decode_iq4_nl(block: &[u8], out: &mut [f32]): iq4::iq4_nl, iq4::iq4_nl, iq4::iq4_nl;
-    decode_iq4_xs(block: &[u8], out: &mut [f32]): iq4::iq4_xs, iq4::iq4_xs, iq4::iq4_xs;
-    decode_tq1_0(block: &[u8], out: &mut [f32]): ternary::tq1_0, ternary::tq1_0, ternary::tq1_0;
-    decode_tq2_0(block: &[u8], out: &mut [f32]): ternary::tq2_0, ternary::tq2_0, ternary::tq2_0;
-    decode_mxfp4(block: &[u8], out: &mut [f32]): fp4::mxfp4, fp4::mxfp4, fp4::mxfp4;
-    decode_nvfp4(block: &[u8], out: &mut [f32]): fp4::nvfp4, fp4::nvfp4, fp4::nvfp4;
-    decode_q1_0(block: &[u8], out: &mut [f32]): low_bit::q1_0, low_bit::q1_0, low_bit::q1_0;
-    decode_q2_0(block: &[u8], out: &mut [f32]): low_bit::q2_0, low_bit::q2_0, low_bit::q2_0;
+    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, avx2::q4_0, avx512::q4_0, up to Avx512;
+    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, avx2::q5_0, avx512::q5_0, up to Avx512;
+    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, avx2::q8_0, avx512::q8_0, up to Avx512;
+    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, avx2::q8_1, avx512::q8_1, up to Avx512;
+    q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k, up to Avx512;
+    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, avx2::iq4_nl, avx512::iq4_nl, up to Avx512;
+    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, avx2::mxfp4, avx512::mxfp4, up to Avx512;
+    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4, up to Avx512;
+    q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, avx2_k::q3_k, avx512_k::q3_k, up to Avx512;
+    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_k::q6_k, up to Avx512;
+    iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, avx2_k::iq4_xs, avx512_k::iq4_xs, up to Avx512;
+    tq1_0(bytes: &[u8], batch: &mut Products): portable::tq1_0, portable::tq1_0, portable::tq1_0, up to Avx2;
+    tq2_0(bytes: &[u8], batch: &mut Products): portable::tq2_0, portable::tq2_0, portable::tq2_0, up to Avx512;
+    q1_0(bytes: &[u8], batch: &mut Products): portable::q1_0, portable::q1_0, portable::q1_0, up to Avx512;
+    q2_0(bytes: &[u8], batch: &mut Products): portable::q2_0, portable::q2_0, portable::q2_0, up to Avx512;
+    iq2_xxs(bytes: &[u8], batch: &mut Products): portable_iq::iq2_xxs, portable_iq::iq2_xxs, portable_iq::iq2_xxs, up to Avx2;
+    iq2_xs(bytes: &[u8], batch: &mut Products): portable_iq::iq2_xs, portable_iq::iq2_xs, portable_iq::iq2_xs, up to Avx2;
+    iq2_s(bytes: &[u8], batch: &mut Products): portable_iq::iq2_s, portable_iq::iq2_s, portable_iq::iq2_s, up to Avx2;
+    iq3_xxs(bytes: &[u8], batch: &mut Products): portable_iq::iq3_xxs, portable_iq::iq3_xxs, portable_iq::iq3_xxs, up to Avx2;
+    iq3_s(bytes: &[u8], batch: &mut Products): portable_iq::iq3_s, portable_iq::iq3_s, portable_iq::iq3_s, up to Avx2;
+    iq1_s(bytes: &[u8], batch: &mut Products): portable_iq::iq1_s, portable_iq::iq1_s, portable_iq::iq1_s, up to Avx2;
+    iq1_m(bytes: &[u8], batch: &mut Products): portable_iq::iq1_m, portable_iq::iq1_m, portable_iq::iq1_m, up to Avx2;
+    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, avx2::q4_1, avx512::q4_1, up to Avx512;
+    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, avx2::q5_1, avx512::q5_1, up to Avx512;
+    q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, avx2_k::q2_k, avx512_k::q2_k, up to Avx512;
+    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_k::q4_k, avx512_k::q4_k, up to Avx512;
+    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_k::q5_k, avx512_k::q5_k, up to Avx512;
+    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products, up to Avx512;
+    flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat, up to Avx512;
+    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>, up to Avx512;
+    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>, up to Avx512;
+    extremes(door: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold): fold::extremes, fold::extremes, fold::extremes, up to Avx512;
+    decode_q4_0(block: &[u8], out: &mut [f32]): legacy::q4_0, legacy::q4_0, legacy::q4_0, up to Avx512;
+    decode_q4_1(block: &[u8], out: &mut [f32]): legacy::q4_1, legacy::q4_1, legacy::q4_1, up to Avx512;
+    decode_q5_0(block: &[u8], out: &mut [f32]): legacy::q5_0, legacy::q5_0, legacy::q5_0, up to Avx512;
+    decode_q5_1(block: &[u8], out: &mut [f32]): legacy::q5_1, legacy::q5_1, legacy::q5_1, up to Avx512;
+    decode_q8_0(block: &[u8], out: &mut [f32]): legacy::q8_0, legacy::q8_0, legacy::q8_0, up to Avx512;
+    decode_q8_1(block: &[u8], out: &mut [f32]): legacy::q8_1, legacy::q8_1, legacy::q8_1, up to Avx512;
+    decode_q2_k(block: &[u8], out: &mut [f32]): k_quants::q2_k, k_quants::q2_k, k_quants::q2_k, up to Avx512;
+    decode_q3_k(block: &[u8], out: &mut [f32]): k_quants::q3_k, k_quants::q3_k, k_quants::q3_k, up to Avx512;
+    decode_q4_k(block: &[u8], out: &mut [f32]): k_quants::q4_k, k_quants::q4_k, k_quants::q4_k, up to Avx512;
+    decode_q5_k(block: &[u8], out: &mut [f32]): k_quants::q5_k, k_quants::q5_k, k_quants::q5_k, up to Avx512;
+    decode_q6_k(block: &[u8], out: &mut [f32]): k_quants::q6_k, k_quants::q6_k, k_quants::q6_k, up to Avx512;
+    decode_q8_k(block: &[u8], out: &mut [f32]): k_quants::q8_k, k_quants::q8_k, k_quants::q8_k, up to Avx512;
+    decode_iq2_xxs(block: &[u8], out: &mut [f32]): iq2::iq2_xxs, iq2::iq2_xxs, iq2::iq2_xxs, up to Avx512;
+    decode_iq2_xs(block: &[u8], out: &mut [f32]): iq2::iq2_xs, iq2::iq2_xs, iq2::iq2_xs, up to Avx512;
+    decode_iq2_s(block: &[u8], out: &mut [f32]): iq2::iq2_s, iq2::iq2_s, iq2::iq2_s, up to Avx512;
+    decode_iq3_xxs(block: &[u8], out: &mut [f32]): iq3::iq3_xxs, iq3::iq3_xxs, iq3::iq3_xxs, up to Avx512;
+    decode_iq3_s(block: &[u8], out: &mut [f32]): iq3::iq3_s, iq3::iq3_s, iq3::iq3_s, up to Avx512;
+    decode_iq1_s(block: &[u8], out: &mut [f32]): iq1::iq1_s, iq1::iq1_s, iq1::iq1_s, up to Avx512;
+    decode_iq1_m(block: &[u8], out: &mut [f32]): iq1::iq1_m, iq1::iq1_m, iq1::iq1_m, up to Avx512;
+    decode_iq4_nl(block: &[u8], out: &mut [f32]): iq4::iq4_nl, iq4::iq4_nl, iq4::iq4_nl, up to Avx512;
+    decode_iq4_xs(block: &[u8], out: &mut [f32]): iq4::iq4_xs, iq4::iq4_xs, iq4::iq4_xs, up to Avx512;
+    decode_tq1_0(block: &[u8], out: &mut [f32]): ternary::tq1_0, ternary::tq1_0, ternary::tq1_0, up to Avx512;
+    decode_tq2_0(block: &[u8], out: &mut [f32]): ternary::tq2_0, ternary::tq2_0, ternary::tq2_0, up to Avx512;
+    decode_mxfp4(block: &[u8], out: &mut [f32]): fp4::mxfp4, fp4::mxfp4, fp4::mxfp4, up to Avx512;
+    decode_nvfp4(block: &[u8], out: &mut [f32]): fp4::nvfp4, fp4::nvfp4, fp4::nvfp4, up to Avx512;
+    decode_q1_0(block: &[u8], out: &mut [f32]): low_bit::q1_0, low_bit::q1_0, low_bit::q1_0, up to Avx512;
+    decode_q2_0(block: &[u8], out: &mut [f32]): low_bit::q2_0, low_bit::q2_0, low_bit::q2_0, up to Avx512;
 }

@@ -82,12 +82,13 @@ impl Fold {
     }
 
     /// The statistics. The health of scales is that of the floats that the batches held: not that of 4-bit floats.
-    pub(super) fn finish(mut self) -> LeafStats {
-        self.stats.min = f64::from(self.min);
-        self.stats.max = f64::from(self.max);
-        self.stats.sum += tree(self.sum);
-        self.stats.sum_sq += tree(self.sum_sq);
-        self.stats
+    pub(super) fn finish(&self) -> LeafStats {
+        let mut stats = self.stats;
+        stats.min = f64::from(self.min);
+        stats.max = f64::from(self.max);
+        stats.sum += tree(self.sum);
+        stats.sum_sq += tree(self.sum_sq);
+        stats
     }
 
     /// Takes in the number of units of a batch; gives it and the place of their bounds.
@@ -147,9 +148,31 @@ impl Fold {
             }
         }
         // Adding 0.0 makes -0.0 +0.0: the sign of a zero extreme would tell the order of the elements.
-        self.min = min.into_iter().fold(self.min, f32::min) + 0.0;
-        self.max = max.into_iter().fold(self.max, f32::max) + 0.0;
+        let (min, max) = (-largest(min.map(|v| -v)), largest(max));
+        self.min = if min < self.min { min + 0.0 } else { self.min };
+        self.max = if max > self.max { max + 0.0 } else { self.max };
     }
+}
+
+/// The largest of eight or sixteen numbers, none of them NaN.
+#[inline(always)]
+fn largest<const N: usize>(mut v: [f32; N]) -> f32 {
+    let mut width = N / 2;
+    while width > 0 {
+        for lane in 0..width {
+            v[lane] = if v[lane + width] > v[lane] { v[lane + width] } else { v[lane] };
+        }
+        width /= 2;
+    }
+    v[0]
+}
+
+/// Where `value` is, sixteen places at a time.
+#[inline(always)]
+fn find(values: &[f32], value: f32) -> Option<usize> {
+    let chunks = values.as_chunks::<16>().0;
+    let chunk = chunks.iter().position(|chunk| chunk.iter().fold(false, |any, &v| any | (v == value)))?;
+    chunks[chunk].iter().position(|&v| v == value).map(|lane| 16 * chunk + lane)
 }
 
 /// Looks at the extremes of the units since the last look.
@@ -157,34 +180,48 @@ impl Fold {
 pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold) {
     let count = fold.units.min(STRETCH);
     fold.units = 0;
-    let (mut best_high, mut best_low) = ([f32::NEG_INFINITY; 16], [f32::INFINITY; 16]);
     let padded = count.next_multiple_of(16);
     fold.high[count..padded].fill(f32::NEG_INFINITY);
     fold.low[count..padded].fill(f32::INFINITY);
-    let bounds = fold.high[..padded].as_chunks::<16>().0.iter().zip(fold.low[..padded].as_chunks::<16>().0);
-    for (high, low) in bounds {
-        for lane in 0..16 {
-            best_high[lane] = if high[lane] > best_high[lane] { high[lane] } else { best_high[lane] };
-            best_low[lane] = if low[lane] < best_low[lane] { low[lane] } else { best_low[lane] };
+    // The most promising units first: each look makes the others less so. Finding them costs a pass over the bounds.
+    let rounds = if padded <= 128 { padded } else { 1 };
+    for _ in 0..rounds {
+        let (mut high, mut low) = ([f32::NEG_INFINITY; 16], [f32::NEG_INFINITY; 16]);
+        for at in (0..padded).step_by(16) {
+            for lane in 0..16 {
+                let (h, l) = (fold.high[at + lane], -fold.low[at + lane]);
+                high[lane] = if h > high[lane] { h } else { high[lane] };
+                low[lane] = if l > low[lane] { l } else { low[lane] };
+            }
+        }
+        let (high, low) = (largest(high), -largest(low));
+        let (beats_max, beats_min) = (high > fold.max, low < fold.min);
+        if !beats_max && !beats_min {
+            return;
+        }
+        let highest = if beats_max { find(&fold.high[..padded], high) } else { None };
+        let lowest = if beats_min { find(&fold.low[..padded], low) } else { None };
+        if let Some(i) = highest {
+            fold.look(level, layout, bytes, i);
+        }
+        if let Some(i) = lowest.filter(|_| lowest != highest) {
+            fold.look(level, layout, bytes, i);
+        }
+        for i in [highest, lowest].into_iter().flatten() {
+            (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
         }
     }
-    let best_high = best_high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    let best_low = best_low.into_iter().fold(f32::INFINITY, f32::min);
-    // The most promising first; then all that are better than what they gave.
-    for best_only in [true, false] {
-        for at in (0..padded).step_by(16) {
-            let (min, max) = (fold.min, fold.max);
-            let mut any = false;
+    // Then all that are better than what these gave.
+    for at in (0..padded).step_by(16) {
+        let (min, max) = (fold.min, fold.max);
+        let mut any = false;
+        for i in at..at + 16 {
+            any |= (fold.high[i] > max) | (fold.low[i] < min);
+        }
+        if any {
             for i in at..at + 16 {
-                let (high, low) = (fold.high[i], fold.low[i]);
-                any |= ((high > max) | (low < min)) & (!best_only | (high == best_high) | (low == best_low));
-            }
-            if any {
-                for i in at..at + 16 {
-                    let (high, low) = (fold.high[i], fold.low[i]);
-                    if (high > fold.max || low < fold.min) && (!best_only || high == best_high || low == best_low) {
-                        fold.look(level, layout, bytes, i);
-                    }
+                if fold.high[i] > fold.max || fold.low[i] < fold.min {
+                    fold.look(level, layout, bytes, i);
                 }
             }
         }
@@ -305,17 +342,6 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
     }
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
     fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
-}
-
-/// Largest (or, of negated numbers, smallest) of eight.
-#[inline(always)]
-fn largest(mut v: [f32; LANES]) -> f32 {
-    for width in [4, 2, 1] {
-        for lane in 0..width {
-            v[lane] = if v[lane + width] > v[lane] { v[lane + width] } else { v[lane] };
-        }
-    }
-    v[0]
 }
 
 /// Adds a batch of superblocks of 8 or 16 groups, codes from 0 to `most`.

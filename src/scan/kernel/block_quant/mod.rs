@@ -4,7 +4,13 @@
 //! Sources: `ggml-common.h` (layouts), `ggml-quants.c` (`dequantize_row_*`).
 
 #[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx2_k;
+#[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_k;
 mod decoded;
 pub(in crate::scan) mod fold;
 pub(in crate::scan) mod fp4;

@@ -49,7 +49,7 @@ fn make(dtype: Dtype, blocks: usize, kind: u64, random: &mut Random) -> Vec<u8> 
                 _ if hostile => hostile_f16(random),
                 3 => [scale, 0x8000 | scale, scale + 0x400][random.below(3) as usize],
                 4 if random.below(2) == 0 => [0, 0x8000][random.below(2) as usize],
-                _ => 0x1c00 + random.below(0x500) as u16 | (random.below(2) as u16) << 15,
+                _ => (0x1c00 + random.below(0x500) as u16) | ((random.below(2) as u16) << 15),
             };
             block[at..at + 2].copy_from_slice(&bits.to_le_bytes());
         }
