@@ -40,8 +40,8 @@ const REGISTRIES: &[Registry] = &[
     },
     Registry { folder: "src/project/storage/scheme", list: "SCHEMES", helpers: &["linears", "module"] },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &[] },
-    Registry { folder: "src/scan/kernel/block_quant", list: "decoder", helpers: &["decoded", "grids", "scales"] },
-    Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes"] },
+    // Block quants are registered by dtype: `every_dtype_has_a_kernel` tells what lacks.
+    Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
     Registry { folder: "src/report", list: "RENDERERS", helpers: &["cell", "document", "scan", "sections", "show"] },
     Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["opened"] },

@@ -29,7 +29,9 @@ pub(super) fn of_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>]) -> Ve
         match (t.change, source) {
             (Change::Added, _) => Stored { part: Part::Auxiliary, params: 0, bytes: t.bytes },
             (_, Some(source)) => Stored { part: source.part, params: source.logical_params, bytes: t.bytes },
-            (_, None) => Stored { part: Part::Weight, params: t.shape.iter().product(), bytes: t.bytes },
+            (_, None) => {
+                Stored { part: Part::Weight, params: t.shape.iter().fold(1, |n: u64, d| n.saturating_mul(*d)), bytes: t.bytes }
+            }
         }
     };
     terms(tensors.iter().map(stored).collect())
@@ -37,13 +39,13 @@ pub(super) fn of_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>]) -> Ve
 
 fn terms(tensors: Vec<Stored>) -> Vec<BridgeTerm> {
     let weights = || tensors.iter().filter(|t| t.part == Part::Weight && t.params > 0);
-    let params: u64 = weights().map(|t| t.params).sum();
+    let params: u64 = weights().fold(0, |n, t| n.saturating_add(t.params));
     // Bits per parameter in 64ths, so that widths are compared exactly.
     let width = |t: &Stored| u128::from(t.bytes) * 512 / u128::from(t.params);
     let mut widths: Vec<(u128, u64)> = Vec::new();
     for tensor in weights() {
         match widths.iter_mut().find(|(w, _)| *w == width(tensor)) {
-            Some((_, n)) => *n += tensor.params,
+            Some((_, n)) => *n = n.saturating_add(tensor.params),
             None => widths.push((width(tensor), tensor.params)),
         }
     }
@@ -54,7 +56,7 @@ fn terms(tensors: Vec<Stored>) -> Vec<BridgeTerm> {
     };
     let ideal = i128::try_from(u128::from(params) * narrow / 512).unwrap_or(i128::MAX);
     let sum = |part: Part| -> i128 { tensors.iter().filter(|t| t.part == part).map(|t| i128::from(t.bytes)).sum() };
-    let wider: u64 = weights().filter(|t| width(t) > narrow).map(|t| t.params).sum();
+    let wider: u64 = weights().filter(|t| width(t) > narrow).fold(0, |n, t| n.saturating_add(t.params));
     let mut terms = vec![
         BridgeTerm { label: format!("{} parameters at {} bits each", grouped(params), narrow as f64 / 64.0), bytes: ideal },
         BridgeTerm { label: format!("{} of them are kept in wider types", grouped(wider)), bytes: sum(Part::Weight) - ideal },
