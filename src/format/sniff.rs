@@ -97,7 +97,17 @@ fn content_of(head: &[u8], source: &dyn Source) -> Content {
         // Damaged beyond recognition, but named so: the format's reader says what is wrong with it.
         return Content::Checkpoint(row.format);
     }
-    if matches!(text.first(), Some(b'{' | b'[')) { Content::Json } else { Content::Unknown }
+    if looks_like_json(text) { Content::Json } else { Content::Unknown }
+}
+
+/// An opening bracket and something that may stand behind it in JSON; `[package]` is another language.
+fn looks_like_json(text: &[u8]) -> bool {
+    let inside = |rest: &[u8]| rest.trim_ascii_start().first().copied();
+    match text {
+        [b'{', rest @ ..] => matches!(inside(rest), Some(b'"' | b'}')),
+        [b'[', rest @ ..] => matches!(inside(rest), Some(b'"' | b'{' | b'[' | b']' | b'0'..=b'9' | b'-')),
+        _ => false,
+    }
 }
 
 fn lfs_pointer(head: &[u8]) -> Option<Content> {
