@@ -1,4 +1,5 @@
 //! The README shows what the program prints. `WEIGH_BLESS=1 cargo test --test readme` writes it anew.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
 use std::process::Command;

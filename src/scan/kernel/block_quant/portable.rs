@@ -241,8 +241,8 @@ pub(super) fn k_header(block: &[u8], batch: &mut Affine, i: usize) {
 #[inline(always)]
 pub(super) fn q2_header(block: &[u8], batch: &mut Affine, i: usize) {
     (batch.d[i], batch.dmin[i]) = (f16_at(block, 80), f16_at(block, 82));
-    for g in 0..16 {
-        (batch.scales[i][g], batch.mins[i][g]) = (block[g] & 15, block[g] >> 4);
+    for (g, packed) in block[..16].iter().enumerate() {
+        (batch.scales[i][g], batch.mins[i][g]) = (packed & 15, packed >> 4);
     }
 }
 
