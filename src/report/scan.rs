@@ -136,10 +136,10 @@ pub struct Remark {
 #[allow(missing_docs)]
 pub struct ScanBody {
     pub bytes_read: u64,
-    pub seconds: f64,
+    pub seconds: Option<f64>,
     pub bytes_per_second: Option<f64>,
-    pub threads: usize,
-    pub io: &'static str,
+    pub threads: Option<usize>,
+    pub io: Option<&'static str>,
     pub stats: &'static str,
     pub complete: bool,
     pub interrupted: bool,
@@ -213,12 +213,14 @@ impl ScanBody {
         roles.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.role.cmp(b.role)));
         let mut dtypes: Vec<DtypeStats> = gather.dtypes.iter().map(|(dtype, stats)| dtype_row(dtype, stats)).collect();
         dtypes.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.dtype.cmp(&b.dtype)));
+        let measured = outcome.threads > 0;
         Self {
             bytes_read: outcome.bytes_read,
-            seconds: outcome.seconds,
-            bytes_per_second: (outcome.seconds > 0.0).then(|| outcome.bytes_read as f64 / outcome.seconds),
-            threads: outcome.threads,
-            io: outcome.io.name(),
+            // Merged parts were read at other times, perhaps on other machines.
+            seconds: measured.then_some(outcome.seconds),
+            bytes_per_second: (measured && outcome.seconds > 0.0).then(|| outcome.bytes_read as f64 / outcome.seconds),
+            threads: measured.then_some(outcome.threads),
+            io: measured.then(|| outcome.io.name()),
             stats: "base",
             complete: outcome.complete && !outcome.interrupted,
             interrupted: outcome.interrupted,

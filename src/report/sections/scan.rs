@@ -17,10 +17,15 @@ pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section> {
 
 fn findings(body: &ScanBody) -> Section {
     let mut section = Section::new("Scan");
-    let rate = body.bytes_per_second.map_or_else(String::new, |r| format!(" at {}/s", Bytes(r as u64).decimal()));
-    let threads = if body.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", body.threads) };
-    section.aside =
-        format!("{} of weights read in {}{rate}, {threads}, {}", Bytes(body.bytes_read).binary(), seconds(body.seconds), body.io);
+    section.aside = match (body.seconds, body.threads) {
+        (Some(time), Some(threads)) => {
+            let rate = body.bytes_per_second.map_or_else(String::new, |r| format!(" at {}/s", Bytes(r as u64).decimal()));
+            let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+            let io = body.io.unwrap_or("nothing read");
+            format!("{} of weights read in {}{rate}, {threads}, {io}", Bytes(body.bytes_read).binary(), seconds(time))
+        }
+        _ => format!("{} of weights, merged from parts", Bytes(body.bytes_read).binary()),
+    };
     let t = &body.totals;
     section.say(format!(
         "{} NaN, {} Inf, {} zeros in {} values ({} sparse)",
