@@ -53,6 +53,22 @@ fn findings(body: &ScanBody) -> Section {
             .lines
             .push(Line { tone: Tone::Note, text: format!("{} further remarks: see --tensors or --format json", rest.len()) });
     }
+    if let Some(tied) = &body.tied {
+        let (head, embedding) = (escape_limited(&tied.head, 60), escape_limited(&tied.embedding, 60));
+        let rows = tied.rows_compared.map_or_else(String::new, |n| {
+            format!("{} rows compared, least cosine {:.4}", grouped(n), tied.least_cosine.unwrap_or(0.0))
+        });
+        let text = match tied.verdict {
+            "equal" => format!("`{head}` is `{embedding}` again, byte by byte: {} parameters count twice", grouped(tied.params)),
+            "copy" => format!(
+                "`{head}` holds the weights of `{embedding}` again in another type ({rows}): {} parameters count twice",
+                grouped(tied.params)
+            ),
+            "different" => format!("`{head}` is no copy of `{embedding}` ({rows})"),
+            _ => format!("`{head}` and `{embedding}` could not be compared"),
+        };
+        section.lines.push(Line { tone: Tone::Note, text });
+    }
     for note in &body.notes {
         section.lines.push(Line { tone: Tone::Note, text: note.clone() });
     }

@@ -19,7 +19,7 @@ use super::End;
 use super::memory::with_engines;
 use super::opened::{complain_of, end_of, open, opinions};
 use super::project::{Body as ProjectBody, targets, zeros};
-use super::scan::{ended, select, watch};
+use super::scan::{body, ended, select, watch};
 use crate::args::{Common, ReportArgs};
 use crate::output::Output;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     let selection = select(&checkpoint, None)?;
     let scans = !args.no_scan && !selection.files.is_empty();
 
-    let show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
+    let mut show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
     let input = ProjectInput::from_checkpoint(&checkpoint);
     let mut request = request(&checkpoint);
     let mut projected = ProjectBody { projection: project(&input, &request), copies: copies(&checkpoint) };
@@ -64,6 +64,10 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
         let (body, of_scan) = run_scan(&checkpoint, &selection, &mut request, common)?;
         end = end.max(of_scan);
         projected.projection.pruned = project(&input, &Request { targets: Vec::new(), shards: Vec::new(), ..request }).pruned;
+        // Equal bytes prove what the headers could not.
+        if let Some(tied) = body.tied.as_ref().filter(|t| t.verdict == "equal") {
+            show.totals.unique_params -= tied.params;
+        }
         after.extend(sections::scan(&body, Detail::Brief));
         scan = Some(body);
     }
@@ -98,5 +102,5 @@ fn request(checkpoint: &Checkpoint) -> Request {
 fn run_scan(checkpoint: &Checkpoint, selection: &Selection, request: &mut Request, common: &Common) -> Result<(ScanBody, End)> {
     let outcome = watch(selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
     request.zeros = Some(zeros(checkpoint, selection, &outcome));
-    Ok((ScanBody::of(checkpoint, &outcome, &selection.order, false), ended(checkpoint, &outcome)))
+    Ok((body(checkpoint, selection, &outcome, false), ended(checkpoint, &outcome)))
 }
