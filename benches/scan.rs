@@ -8,6 +8,8 @@
 //!     cargo bench --bench scan                       512 MiB a row, 2 threads, 7 turns
 //!     cargo bench --bench scan -- --mib 1024 --threads 1 --turns 11 --simd avx2 --io read BF16 Q4_0
 //!
+//!     cargo bench --bench scan -- --limit FILE       sums one file once, as a process to time beside `weigh scan FILE`
+//!
 //! Prints a Markdown table.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
@@ -181,6 +183,11 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let Some(at) = args.iter().position(|arg| arg == "--limit") {
+        println!("{:.3} s", limit(Path::new(&args[at + 1]), 2));
+        return;
+    }
     let settings = settings();
     let dir = tempfile::tempdir().expect("a folder for test files");
     let path = dir.path().join("bench.bin");

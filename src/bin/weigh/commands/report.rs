@@ -55,7 +55,8 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
         page.extend(sections::memory(&memory, Detail::Brief, false));
     }
     if output.streams() {
-        output.stream(&page, scans)?;
+        let pruned_follows = show.totals.tensors > 0 && checkpoint.format() != Some(Format::Gguf);
+        output.stream(&page, scans || pruned_follows)?;
     }
     let mut end = end_of(&checkpoint);
     let mut scan = None;
