@@ -56,5 +56,6 @@ pub const HEADER_WINDOW: usize = 256 * 1024;
 
 /// Files looked at in one folder, and how deep.
 pub const MAX_FILES: usize = 100_000;
-/// Depth of folders below the one asked for; published repos nest 3 deep (diffusers, onnx, original).
-pub const MAX_FOLDER_DEPTH: usize = 6;
+/// Depth of folders below the one asked for. Published repos nest 3 deep (diffusers, onnx, original); the bound only keeps the
+/// stack small, as links to folders are not followed.
+pub const MAX_FOLDER_DEPTH: usize = 500;

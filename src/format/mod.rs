@@ -26,6 +26,7 @@ pub use metadata::{Metadata, MetadataValue};
 pub use names::NameArena;
 pub use reader::HeaderReader;
 pub use second_opinion::{SecondOpinion, second_opinion};
+pub(crate) use sniff::not_a_checkpoint;
 pub use sniff::{Content, sniff};
 
 use crate::dtype::Dtype;

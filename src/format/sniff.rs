@@ -113,7 +113,7 @@ fn lfs_pointer(head: &[u8]) -> Option<Content> {
 }
 
 /// The error for a file that is no checkpoint: what it is, and what to do.
-pub(super) fn not_a_checkpoint(source: &dyn Source, content: &Content) -> Error {
+pub(crate) fn not_a_checkpoint(source: &dyn Source, content: &Content) -> Error {
     let wrong = |message: String, help: &str| Error::new(ErrorKind::WrongContent, message).with_path(source.path()).help(help);
     let len = source.len();
     match content {
