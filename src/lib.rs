@@ -11,4 +11,5 @@ pub mod checkpoint;
 pub mod stats;
 pub mod scan;
 pub mod project;
+pub mod audit;
 pub mod report;

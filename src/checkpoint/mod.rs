@@ -11,6 +11,7 @@ mod open;
 pub mod quantization;
 mod summary;
 mod tied;
+mod vocabulary;
 mod weight_sets;
 
 use std::borrow::Cow;
@@ -18,13 +19,14 @@ use std::path::PathBuf;
 
 pub use discover::{FoundFile, Listing, PassedBy, ShardName};
 pub use index::{ShardIndex, StatedTotal};
-pub use index_check::{IndexCheck, IndexedTensor, check_index};
+pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role};
 pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
 pub use summary::{Summary, Sums, shown_role};
 pub use tied::TiedEmbeddings;
+pub use vocabulary::{Vocabulary, read_vocabulary};
 
 use crate::error::Error;
 use crate::format::{Container, Format, TensorInfo};

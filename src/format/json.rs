@@ -55,12 +55,26 @@ pub struct JsonReader<'a> {
     text: Vec<u8>,
     token_offset: u64,
     max_text: u64,
+    odd_padding: bool,
 }
 
 impl<'a> JsonReader<'a> {
     /// A reader of one JSON value that fills the input but for white space.
     pub fn new(input: HeaderReader<'a>) -> Self {
-        Self { input, stack: Vec::new(), expect: Expect::Value, text: Vec::new(), token_offset: 0, max_text: MAX_NAME }
+        Self {
+            input,
+            stack: Vec::new(),
+            expect: Expect::Value,
+            text: Vec::new(),
+            token_offset: 0,
+            max_text: MAX_NAME,
+            odd_padding: false,
+        }
+    }
+
+    /// Whether white space other than spaces follows the value; known after [`JsonToken::End`].
+    pub fn has_odd_padding(&self) -> bool {
+        self.odd_padding
     }
 
     /// File offset of the token read last.
@@ -208,6 +222,9 @@ impl<'a> JsonReader<'a> {
             let chunk = self.input.available()?;
             let n = chunk.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r')).count();
             let whole = n == chunk.len() && n > 0;
+            if self.stack.is_empty() && self.expect == Expect::Separator {
+                self.odd_padding |= chunk[..n].iter().any(|b| *b != b' ');
+            }
             self.input.consume(n);
             if !whole {
                 return Ok(());

@@ -132,6 +132,10 @@ pub enum DefectKind {
     UnknownField,
     /// A value that the format's documents forbid but readers accept (null metadata, a name over 63 bytes, ...).
     OddValue,
+    /// A value for which readers of the format refuse the file (five dimensions, an empty key, ...).
+    ForbiddenValue,
+    /// Two metadata values under one key.
+    DuplicateMetadata,
     /// Text that is no UTF-8.
     NotUtf8,
 }
@@ -154,6 +158,8 @@ impl DefectKind {
             Self::HeaderPadding => "header-padding",
             Self::UnknownField => "unknown-field",
             Self::OddValue => "odd-value",
+            Self::ForbiddenValue => "forbidden-value",
+            Self::DuplicateMetadata => "duplicate-metadata",
             Self::NotUtf8 => "not-utf8",
         }
     }

@@ -3,6 +3,9 @@
 //! Reads what the header says even where the reference reader would refuse the file; every departure from the format becomes a
 //! defect. Rules and their sources: the repository README of safetensors, and the 0.8.0 crate where the README is silent.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
 use smallvec::SmallVec;
 
 use super::json::{JsonReader, JsonToken};
@@ -129,6 +132,9 @@ impl Parser<'_> {
         }
         // White space of any kind may follow; anything else is an error of the token reader.
         self.json.next_token()?;
+        if self.json.has_odd_padding() {
+            self.defect(DefectKind::HeaderPadding, None, "the header is padded with other characters than spaces");
+        }
         Ok(())
     }
 
@@ -142,12 +148,18 @@ impl Parser<'_> {
             _ => return Err(self.json.error("`__metadata__` is not a map of strings")),
         }
         let mut keys = 0;
+        // Hashes instead of keys: a million keys cost 16 MB.
+        let (state, mut seen) = (RandomState::new(), HashSet::new());
         loop {
             if self.json.next_token()? == JsonToken::EndObject {
                 return Ok(());
             }
             let key = self.json.text().to_owned();
             keys += 1;
+            if !seen.insert(state.hash_one(&key)) {
+                let message = format!("the key `{}` stands twice in `__metadata__` (duplicate)", escape_limited(&key, 80));
+                self.defect(DefectKind::DuplicateMetadata, None, &message);
+            }
             if keys > limits::MAX_KEYS {
                 return Err(Error::new(ErrorKind::Limit, format!("more than {} metadata keys", limits::MAX_KEYS))
                     .at(self.json.token_offset()));
@@ -307,7 +319,7 @@ impl Parser<'_> {
             match self.json.next_token()? {
                 JsonToken::EndArray => return Ok(numbers),
                 JsonToken::Number if numbers.len() == limit => {
-                    return Err(Error::new(ErrorKind::Limit, format!("`{field}` holds more than {limit} numbers"))
+                    return Err(Error::new(ErrorKind::Limit, format!("`{field}` holds more than {limit} numbers (dimensions)"))
                         .at(self.json.token_offset()));
                 }
                 JsonToken::Number => {
