@@ -95,7 +95,10 @@ fn count(input: &mut HeaderReader<'_>, what: &str, limit: u64, min_bytes: u64) -
     }
     if n > input.left() / min_bytes {
         return Err(input
-            .malformed(format!("{n} {what}s are promised, more than the {} bytes of the file can hold", input.left()))
+            .malformed(format!(
+                "{n} {what}s are promised, more than the {} bytes that are left can hold: truncated, or damaged at its start",
+                input.left()
+            ))
             .at(at));
     }
     if n > limit {
@@ -287,7 +290,7 @@ impl Parser<'_> {
             return Err(self
                 .input
                 .malformed(format!(
-                    "a string is said to be {bytes} bytes long, but {} bytes are left in the file",
+                    "a string length of {bytes} bytes reaches beyond the {} bytes that are left: truncated or damaged",
                     self.input.left()
                 ))
                 .help("the file is cut short or damaged: fetch it again"));

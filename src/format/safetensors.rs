@@ -88,7 +88,7 @@ fn header_length(source: &dyn Source) -> Result<u64> {
     if stated < 2 {
         return bad(
             ErrorKind::Malformed,
-            format!("the header is said to be {stated} bytes long; the shortest header is `{{}}`, 2 bytes"),
+            format!("the header is said to be {stated} bytes long; the shortest JSON header is `{{}}`, 2 bytes"),
         );
     }
     Ok(stated)
@@ -123,7 +123,7 @@ impl Parser<'_> {
                 JsonToken::EndObject => break,
                 JsonToken::Key if self.json.text() == "__metadata__" => {
                     if std::mem::replace(&mut metadata_seen, true) {
-                        return Err(self.json.error("`__metadata__` stands twice in the header"));
+                        return Err(self.json.error("`__metadata__` stands twice in the header (duplicate)"));
                     }
                     self.metadata()?;
                 }
@@ -133,7 +133,7 @@ impl Parser<'_> {
         // White space of any kind may follow; anything else is an error of the token reader.
         self.json.next_token()?;
         if self.json.has_odd_padding() {
-            self.defect(DefectKind::HeaderPadding, None, "the header is padded with other characters than spaces");
+            self.defect(DefectKind::HeaderPadding, None, "the padding of the header is not made of spaces alone");
         }
         Ok(())
     }
@@ -164,13 +164,17 @@ impl Parser<'_> {
                 return Err(Error::new(ErrorKind::Limit, format!("more than {} metadata keys", limits::MAX_KEYS))
                     .at(self.json.token_offset()));
             }
-            if self.json.next_token()? != JsonToken::String {
+            // Texts are cut to what is kept; they may be as long as the header.
+            self.json.set_max_text(limits::MAX_SAFETENSORS_HEADER);
+            let value = self.json.next_token()?;
+            if value != JsonToken::String {
                 return Err(self
                     .json
                     .error(format!("`__metadata__` holds something else than text under `{}`", escape_limited(&key, 80))));
             }
             let text = self.json.text();
             self.container.metadata.push_text(key, text, text.len() as u64);
+            self.json.set_max_text(limits::MAX_NAME);
         }
     }
 
@@ -258,7 +262,7 @@ impl Parser<'_> {
                 return Ok(entry);
             }
             let twice = |field: &str, there: bool, json: &JsonReader<'_>| {
-                if there { Err(json.error(format!("`{field}` stands twice in the header entry"))) } else { Ok(()) }
+                if there { Err(json.error(format!("`{field}` stands twice in the header entry (duplicate)"))) } else { Ok(()) }
             };
             match self.json.text() {
                 "dtype" => {

@@ -1,6 +1,6 @@
 //! What the readers that everybody uses would say: llama.cpp's loader and the safetensors crate.
 
-use super::super::Severity::Warning;
+use super::super::Severity::{Error as Bad, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
@@ -16,7 +16,7 @@ const LLAMA: Code = code(
 const REFERENCE: Code = code(
     "safetensors-refuses",
     "The reference reader refuses the file",
-    Warning,
+    Bad,
     "The `safetensors` crate, which Python's package is made of, was asked about the header and refuses the whole file for the reason given. Not given where another finding is \
      an error anyway.",
 );

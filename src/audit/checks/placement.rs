@@ -5,7 +5,8 @@ use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::extent::push_defects;
 use super::{Check, code};
-use crate::format::{DefectKind, Format};
+use crate::dtype::DtypeKind;
+use crate::format::{Container, DefectKind, Format, TensorInfo};
 
 const MISALIGNED: Code = code(
     "misaligned",
@@ -54,21 +55,23 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     }
 }
 
-fn unaligned(file: &str, container: &crate::format::Container, out: &mut Findings) {
-    let size = |t: &crate::format::TensorInfo| {
-        t.dtype.info().filter(|row| row.elements_per_block == 1).map_or(1, |row| row.bytes_per_block.max(1))
-    };
-    let mut odd = container.tensors.iter().filter(|t| t.bytes > 0 && t.offset % size(t).min(8) != 0);
-    let Some(first) = odd.next() else { return };
-    let more = odd.count();
+/// At odd addresses nothing but bytes can be mapped: a warning. Off by less, or of pairs (complex numbers): a note.
+fn unaligned(file: &str, container: &Container, out: &mut Findings) {
+    let size =
+        |t: &TensorInfo| t.dtype.info().filter(|row| row.elements_per_block == 1).map_or(1, |row| row.bytes_per_block.max(1));
+    let is_odd = |t: &&TensorInfo| t.offset % 2 == 1 && t.dtype.info().is_some_and(|row| row.kind != DtypeKind::Complex);
+    let mut all = container.tensors.iter().filter(|t| t.bytes > 0 && t.offset % size(t).min(8) != 0);
+    let Some(first) = all.clone().find(is_odd).or_else(|| all.next()) else { return };
+    let count = container.tensors.iter().filter(|t| t.bytes > 0 && t.offset % size(t).min(8) != 0).count();
     let why = if container.layout.data_start % 8 == 0 {
         "tensors of smaller types stand before it"
     } else {
         "the header is not padded to 8 bytes"
     };
-    let others = if more > 0 { format!(", and {more} more tensors") } else { String::new() };
-    let message = format!("data is not aligned to its element size of {} bytes{others}: {why}", size(first));
-    out.push(Finding::new(&UNALIGNED, message).file(file).tensor(container.name(first)).offset(Some(first.offset)));
+    let others = if count > 1 { format!(", nor is that of {} more tensors", count - 1) } else { String::new() };
+    let message = format!("the data is not aligned to its element size of {} bytes{others}: {why}", size(first));
+    let finding = Finding::new(&UNALIGNED, message).file(file).tensor(container.name(first)).offset(Some(first.offset));
+    out.push(if is_odd(&first) { finding } else { finding.severity(Note) });
 }
 
 fn alignment(file: &str, alignment: u64, out: &mut Findings) {

@@ -72,6 +72,10 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             // A link is left alone; an index that names a path outside cannot be loaded without following it.
             finding = finding.severity(Bad);
         }
+        if row == missing::SHARD && error.path().is_some_and(|p| p.extension().is_some_and(|e| e == "safetensors") && p.exists()) {
+            // Told by file names alone: an index would settle it, and GGUF parts state it in their keys.
+            finding = finding.severity(Warning);
+        }
         out.push(finding);
     }
 }

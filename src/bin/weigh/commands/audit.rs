@@ -25,7 +25,8 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     let Some(path) = &args.path else { return Err(Error::new(ErrorKind::Usage, "a PATH is needed")) };
     let request = AuditRequest {
         only_this_file: args.only_this_file,
-        scan: args.scan.then(|| ScanOptions { io: Io::Auto, ..ScanOptions::default() }),
+        // Read, not mapped: hostile files are looked at in bounded memory and cannot fault.
+        scan: args.scan.then(|| ScanOptions { io: Io::Read, ..ScanOptions::default() }),
         verify_hashes: args.verify_hashes,
         policy: policy(args)?,
     };
