@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// A safetensors file: name, dtype, shape, bytes of each tensor; written exactly as given.
-pub fn safetensors(tensors: &[(&str, &str, &[u64], (u64, u64))], data: &[u8]) -> Vec<u8> {
+pub(crate) fn safetensors(tensors: &[(&str, &str, &[u64], (u64, u64))], data: &[u8]) -> Vec<u8> {
     let entries: Vec<String> = tensors
         .iter()
         .map(|(name, dtype, shape, (begin, end))| {
@@ -16,7 +16,7 @@ pub fn safetensors(tensors: &[(&str, &str, &[u64], (u64, u64))], data: &[u8]) ->
 }
 
 /// Tensors one after another, all of one dtype with `size` bytes an element; data of ones.
-pub fn packed(tensors: &[(&str, &str, &[u64])], size: u64) -> Vec<u8> {
+pub(crate) fn packed(tensors: &[(&str, &str, &[u64])], size: u64) -> Vec<u8> {
     let mut at = 0;
     let placed: Vec<_> = tensors
         .iter()
@@ -30,7 +30,7 @@ pub fn packed(tensors: &[(&str, &str, &[u64])], size: u64) -> Vec<u8> {
 }
 
 /// A header, padded to 8 bytes, and data.
-pub fn raw(header: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn raw(header: &str, data: &[u8]) -> Vec<u8> {
     let mut header = header.to_owned();
     while header.len() % 8 != 0 {
         header.push(' ');
@@ -42,7 +42,7 @@ pub fn raw(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// A GGUF value.
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     U16(u16),
     U32(u32),
     I32(i32),
@@ -59,7 +59,7 @@ fn string(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// A GGUF file: keys, tensors (name, dimensions with the contiguous one first, type, offset), alignment, data.
-pub fn gguf(keys: &[(&str, Value<'_>)], tensors: &[(&str, &[u64], u32, u64)], alignment: usize, data: &[u8]) -> Vec<u8> {
+pub(crate) fn gguf(keys: &[(&str, Value<'_>)], tensors: &[(&str, &[u64], u32, u64)], alignment: usize, data: &[u8]) -> Vec<u8> {
     let mut out = b"GGUF".to_vec();
     out.extend_from_slice(&3u32.to_le_bytes());
     out.extend_from_slice(&(tensors.len() as u64).to_le_bytes());
@@ -121,7 +121,7 @@ pub fn gguf(keys: &[(&str, Value<'_>)], tensors: &[(&str, &[u64], u32, u64)], al
 }
 
 /// Writes a file, with the folders above it.
-pub fn put(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) {
+pub(crate) fn put(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();

@@ -54,7 +54,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&PARAMS, message));
         }
     }
-    let Some(most) = policy.max_ram else { return };
+    let Some(most) = policy.max_ram.filter(|_| checkpoint.tensors().len() > 0) else { return };
     let request = MemoryRequest {
         engines: MemoryRequest::default_engines(checkpoint.format()),
         ctx: policy.ctx,
