@@ -40,6 +40,8 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         if tensor.info.shape.len() != 2
             || !(tensor.info.dtype.is_float() || tensor.info.dtype.is_block_quant())
             || tensor.naming.layer.is_none()
+            // Packed weights have shapes of their own.
+            || tensor.logical_params != tensor.info.elements
         {
             continue;
         }
@@ -55,8 +57,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         };
         // Some families gate the output of attention with a second half of q.
         let gated = wanted.checked_mul(2) == Some(rows) && name.contains("q");
-        // Sub-byte elements and packed rows are told by the quantization check.
-        let columns_fit = model.hidden_size.is_none_or(|h| h == columns) || tensor.logical_params != tensor.info.elements;
+        let columns_fit = model.hidden_size.is_none_or(|h| h == columns);
         if (rows != wanted && !gated) || !columns_fit {
             let hidden = model.hidden_size.map_or_else(|| "?".to_owned(), |h| h.to_string());
             let message = format!(

@@ -142,7 +142,8 @@ fn architecture(file: &str, arch: &str, container: &Container, out: &mut Finding
         }
     }
     let has = |name: &str| container.tensors.iter().any(|t| container.name_bytes(t) == name.as_bytes());
-    if arch != "clip" && has("token_embd.weight") && has("blk.0.attn_norm.weight") {
+    let recurrent = ["mamba", "rwkv"].iter().any(|r| arch.contains(r));
+    if arch != "clip" && !recurrent && has("token_embd.weight") && has("blk.0.attn_norm.weight") {
         let missing = NEEDED.iter().map(|name| format!("{arch}.{name}")).filter(|key| container.metadata.get(key).is_none());
         let missing: Vec<String> = missing.collect();
         if let Some(first) = missing.first() {

@@ -37,7 +37,7 @@ pub(super) const CHECK: Check = Check { name: "quantization", codes: &[CLAIM, NO
 
 /// How a packed tensor ends, and how its scale ends (one of them).
 const PAIRS: &[(&str, &[&str])] = &[
-    (".qweight", &[".scales", ".absmax"]),
+    (".qweight", &[".scales", ".scale", ".absmax"]),
     (".weight_packed", &[".weight_scale", ".weight_global_scale"]),
     ("_blocks", &["_scales"]),
 ];

@@ -27,7 +27,7 @@ pub fn audit(path: &str, body: &AuditBody) -> Vec<Section> {
         for finding in found.iter().take(LISTED) {
             section.say(line(finding));
             if let Some(help) = &finding.help {
-                section.say(format!("  {help}"));
+                section.say(format!("  help: {help}"));
             }
         }
         if found.len() > LISTED {
