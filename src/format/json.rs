@@ -230,7 +230,16 @@ impl<'a> JsonReader<'a> {
         if found == word { Ok(token) } else { Err(self.syntax("a word that is not `true`, `false` or `null`")) }
     }
 
+    #[inline]
     fn skip_white_space(&mut self) -> Result<()> {
+        // Headers are written without spaces, or with one.
+        if self.input.available()?.first().is_some_and(|b| !matches!(b, b' ' | b'\n' | b'\t' | b'\r')) {
+            return Ok(());
+        }
+        self.skip_some_white_space()
+    }
+
+    fn skip_some_white_space(&mut self) -> Result<()> {
         loop {
             let chunk = self.input.available()?;
             let n = chunk.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r')).count();
