@@ -1,5 +1,7 @@
 //! Findings as data: a stable code, a severity, words, and the place.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -112,6 +114,8 @@ impl Finding {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     list: Vec<Finding>,
+    /// Files that have an error.
+    bad: HashSet<String>,
 }
 
 /// Findings of one kind listed for one file before the rest is counted.
@@ -120,6 +124,11 @@ const LISTED: usize = 3;
 impl Findings {
     /// Adds one.
     pub(crate) fn push(&mut self, finding: Finding) {
+        if let (Severity::Error, Some(file)) = (finding.severity, &finding.file)
+            && !self.bad.contains(file)
+        {
+            self.bad.insert(file.clone());
+        }
         self.list.push(finding);
     }
 
@@ -129,7 +138,7 @@ impl Findings {
         let mut like: Option<Finding> = None;
         for (i, finding) in findings.into_iter().enumerate() {
             if i < LISTED {
-                self.list.push(finding);
+                self.push(finding);
             } else {
                 rest += 1;
                 like.get_or_insert(finding);
@@ -140,13 +149,13 @@ impl Findings {
                 one.message = format!("{} more of this kind in this file", crate::units::grouped(rest));
                 (one.tensor, one.offset, one.help) = (None, None, None);
             }
-            self.list.push(one);
+            self.push(one);
         }
     }
 
     /// Whether a file has an error.
     pub(crate) fn has_error(&self, file: &str) -> bool {
-        self.list.iter().any(|f| f.severity == Severity::Error && f.file.as_deref() == Some(file))
+        self.bad.contains(file)
     }
 
     /// All of them: worst first, then by file and in the order of the checks.

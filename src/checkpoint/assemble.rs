@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::names::{Naming, classify, is_buffer};
 use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
-use crate::format::Format;
+use crate::format::{Container, Format, TensorInfo};
 use crate::source::{FileSource, read_exact_at};
 
 /// Longest tensor whose bytes are read to settle what packed weights hold (shapes and quantization states are some 100 bytes).
@@ -62,13 +62,19 @@ const HUGE: usize = 400_000;
 /// configured quantization, block quants.
 fn is_huge_and_plain(checkpoint: &Checkpoint, set: &WeightSet, format: Format) -> bool {
     let count: usize = set.files.iter().map(|&f| checkpoint.files[f].container.tensors.len()).sum();
-    count > HUGE
-        && format == Format::Safetensors
-        && !quantization::is_configured(checkpoint.config.as_ref())
-        && !set.files.iter().any(|&f| {
+    let any = |odd: &dyn Fn(&Container, &TensorInfo) -> bool| {
+        set.files.iter().any(|&f| {
             let container = &checkpoint.files[f].container;
-            container.tensors.iter().any(|t| quantization::is_anchor(&container.name(t)))
+            container.tensors.iter().any(|t| odd(container, t))
         })
+    };
+    count > HUGE
+        && match format {
+            Format::Safetensors => {
+                !quantization::is_configured(checkpoint.config.as_ref()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
+            }
+            Format::Gguf => !any(&|_, t| t.dtype.is_block_quant()),
+        }
 }
 
 /// Every tensor of a set as a weight or buffer by itself.

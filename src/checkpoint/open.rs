@@ -72,13 +72,16 @@ fn folder_plan(path: &Path) -> Result<Plan> {
     plan.problems.extend(problems);
     plan.notes.extend(notes);
     plan.pipeline = files.iter().any(|f| f.name == "model_index.json");
-    for file in &files {
-        if is_index(&file.path) {
-            match ShardIndex::read(&file.path) {
-                Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
-                Ok(_) => {}
-                Err(error) => plan.problems.push(error),
-            }
+    let indexes: Vec<&FoundFile> = files.iter().filter(|f| is_index(&f.path)).collect();
+    if indexes.len() > limits::MAX_INDEXES {
+        let message = format!("{} shard indexes, of which the first {} are read", indexes.len(), limits::MAX_INDEXES);
+        plan.problems.push(Error::new(ErrorKind::Limit, message).with_path(&plan.root));
+    }
+    for file in indexes.into_iter().take(limits::MAX_INDEXES) {
+        match ShardIndex::read(&file.path) {
+            Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
+            Ok(_) => {}
+            Err(error) => plan.problems.push(error),
         }
     }
     let (weights, others): (Vec<FoundFile>, Vec<FoundFile>) = files.into_iter().partition(|f| folder::is_weight_file(&f.name));

@@ -48,6 +48,9 @@ pub const MAX_CONFIG: u64 = 16 << 20;
 /// Bytes of a shard index: 91,991 tensors take 9 MB.
 pub const MAX_INDEX: u64 = 256 << 20;
 
+/// Shard indexes read of one folder; a repository has one a component.
+pub const MAX_INDEXES: usize = 256;
+
 /// Bytes of a tokenizer.json: Gemma's 262,144 tokens take 33 MB.
 pub const MAX_TOKENIZER: u64 = 256 << 20;
 

@@ -45,7 +45,9 @@ const NESTED: &[&str] = &["text_config", "llm_config", "language_config", "visio
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     for text in subject.texts.iter().filter(|t| t.name.ends_with(".json")) {
         // The main configuration's failure is a problem of opening and stands there.
-        let told = subject.problems().any(|p| p.path().is_some_and(|path| subject.name_of(path) == text.name));
+        let is_main =
+            |path: &std::path::Path| path.file_name().is_some_and(|n| n == "config.json") && subject.name_of(path) == text.name;
+        let told = text.base() == "config.json" && subject.problems().any(|p| p.path().is_some_and(is_main));
         if let Some(error) = text.error.as_ref().filter(|_| !told) {
             let base = text.base();
             let known = base.contains("config") || base.starts_with("model_index") || base.contains("template");
