@@ -35,11 +35,6 @@ def main():
     print("## Other readers on the same files\n")
     print("Outcomes as they were recorded, counted over the cases each reader was given. A reader that refuses a file it should refuse and takes one it")
     print("should take does well; the expectation of `warn` asks for a report, which a loader does not make.\n")
-    kinds = []
-    for reader in names:
-        for outcome in readers[reader].values():
-            if outcome not in kinds:
-                kinds.append(outcome)
     expect = {r["id"]: r["expect"] for r in rows}
     print("| reader | cases | takes what is to be rejected | refuses what is to be accepted | crash, hang or over the limits |")
     print("| --- | ---: | ---: | ---: | ---: |")
@@ -50,9 +45,19 @@ def main():
         worse = sum(o.lower() not in ("accept", "ok", "accepted", "reject", "rejected", "error", "warn") for o in got.values())
         print("| %s | %d | %d | %d | %d |" % (reader, len(got), takes, refuses, worse))
     print("\n## Every case\n")
+    print("The last column names the readers that take what is to be rejected, refuse what is to be accepted, crash, or do not end.\n")
     print("| case | what is wrong | expected | weigh | s | MiB | others |\n| --- | --- | --- | --- | ---: | ---: | --- |")
     for r in rows:
-        others = ", ".join("%s: %s" % (n, readers[n][r["id"]]) for n in names if r["id"] in readers[n])
+        by = {}
+        for name in names:
+            got = readers[name].get(r["id"])
+            if got and got not in ("accept", "reject"):
+                by.setdefault("fails", []).append(name)
+            elif got == "accept" and r["expect"] == "reject":
+                by.setdefault("takes", []).append(name)
+            elif got == "reject" and r["expect"] == "accept":
+                by.setdefault("refuses", []).append(name)
+        others = "; ".join("%s: %s" % (k, ", ".join(v)) for k, v in by.items())
         wrong = r["wrong"].replace("|", "\\|").replace("<", "&lt;")
         mark = r["outcome"] if not r["problems"] else "**%s**" % r["outcome"]
         print("| %s | %s | %s | %s | %.2f | %d | %s |" % (r["id"], wrong, r["expect"], mark, r["seconds"], r["mib"], others))

@@ -13,7 +13,8 @@ use serde_json::Value;
 /// Cases that only their values tell.
 const NEED_VALUES: [&str; 3] = ["st-nan_inf", "st-bool_values", "st-sparse_hole_data"];
 
-const SECONDS: u64 = 5;
+/// Seconds for a release build; a debug build on a busy machine is given three times that.
+const SECONDS: u64 = if cfg!(debug_assertions) { 15 } else { 5 };
 /// Bytes of private memory (`RLIMIT_DATA`: heap and private maps; every allocation beyond fails and would abort).
 const MEMORY: u64 = 256 << 20;
 
