@@ -746,6 +746,17 @@ fn weigh(args: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// A tensor of 8 PiB in a file of 200 bytes is not walked through, unit by unit.
+#[test]
+fn a_scan_ends_whatever_a_header_claims() {
+    let d = tempfile::tempdir().unwrap();
+    put(d.path(), "m.gguf", gguf(&[ARCH], &[("a", &[1 << 40, 1 << 11], 0, 0), ("b", &[8], 0, 1 << 53)], 32, &[0; 32]));
+    let begun = std::time::Instant::now();
+    let audit = run(&d.path().join("m.gguf"));
+    assert!(begun.elapsed().as_secs() < 5);
+    assert!(audit.failed && found(&audit).contains("not-scanned"), "{:?}", audit.findings);
+}
+
 #[test]
 fn exit_codes_and_the_policy() {
     let d = tempfile::tempdir().unwrap();
