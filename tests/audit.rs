@@ -1,4 +1,5 @@
 //! Every code of the audit: what brings it, what does not, and that it is explained.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 #[path = "common/build.rs"]
 mod build;

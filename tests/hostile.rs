@@ -2,6 +2,7 @@
 //!
 //! Needs python3, which writes the corpus; without it the test says so and stops.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Properties over many valid and many broken files: every byte mapped, counts exact, verdicts that agree with the reference reader.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 #[path = "common/build.rs"]
 mod build;
