@@ -29,6 +29,16 @@ pub enum ErrorKind {
     Unsupported,
     /// The file changed while it was read.
     Changed,
+    /// A shard that an index or the numbering of its neighbours promises is not there.
+    MissingShard,
+    /// A link or a name in an index that leads out of the folder asked for.
+    OutsideFolder,
+    /// A link whose target is not there.
+    BrokenLink,
+    /// A link that leads back to itself.
+    LinkLoop,
+    /// A download that was not finished.
+    PartialDownload,
     /// The caller asked to stop.
     Cancelled,
     /// The request itself makes no sense (an unknown scheme, a size that cannot be parsed).

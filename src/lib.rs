@@ -34,6 +34,7 @@ pub mod checkpoint;
 pub mod stats;
 pub mod scan;
 pub mod project;
+pub mod audit;
 pub mod report;
 
 /// The README's example is a test.

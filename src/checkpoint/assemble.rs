@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::names::{Naming, classify, is_buffer};
-use super::quantization::{self, Interpretation, TensorView};
+use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
-use crate::format::Format;
+use crate::format::{Container, Format, TensorInfo};
 use crate::source::{FileSource, read_exact_at};
 
 /// Longest tensor whose bytes are read to settle what packed weights hold (shapes and quantization states are some 100 bytes).
@@ -28,6 +28,10 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
     for component in &checkpoint.components {
         let Some(set) = component.weight_sets.iter().find(|set| set.selected) else { continue };
         let Some(format) = set.files.first().map(|&f| checkpoint.files[f].container.format) else { continue };
+        if is_huge_and_plain(checkpoint, set, format) {
+            plain_tensors(checkpoint, set, &mut tensors);
+            continue;
+        }
         let places = places(checkpoint, set);
         let interpretation = interpret(checkpoint, &places, format);
         for (place, meaning) in places.iter().zip(&interpretation.parts) {
@@ -46,10 +50,58 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
         }
         quantization = quantization.or(interpretation.quantization);
     }
-    tensors.sort_by_key(|t| (t.file, t.index));
+    let place = |t: &SelectedTensor| (t.file, t.index);
+    if !tensors.is_sorted_by_key(place) {
+        tensors.sort_by_key(place);
+    }
     checkpoint.tensors = tensors;
     checkpoint.quantization = quantization;
     checkpoint.notes.extend(notes);
+}
+
+/// Tensors of one set from which the tables of an interpretation (some 200 bytes a tensor) are worth avoiding.
+const HUGE: usize = 400_000;
+
+/// Whether a set is so large that its tensors are taken one by one, and nothing about it asks for more: names of packed weights, a
+/// configured quantization, block quants.
+fn is_huge_and_plain(checkpoint: &Checkpoint, set: &WeightSet, format: Format) -> bool {
+    let count: usize = set.files.iter().map(|&f| checkpoint.files[f].container.tensors.len()).sum();
+    let any = |odd: &dyn Fn(&Container, &TensorInfo) -> bool| {
+        set.files.iter().any(|&f| {
+            let container = &checkpoint.files[f].container;
+            container.tensors.iter().any(|t| odd(container, t))
+        })
+    };
+    count > HUGE
+        && match format {
+            Format::Safetensors => {
+                !quantization::is_configured(checkpoint.config.as_ref()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
+            }
+            Format::Gguf => !any(&|_, t| t.dtype.is_block_quant()),
+        }
+}
+
+/// Every tensor of a set as a weight or buffer by itself.
+fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<SelectedTensor>) {
+    out.reserve_exact(set.files.iter().map(|&f| checkpoint.files[f].container.tensors.len()).sum());
+    for &file in &set.files {
+        let container = &checkpoint.files[file].container;
+        for (index, info) in container.tensors.iter().enumerate() {
+            let name = container.name(info);
+            let mut naming = classify(&name, container.format);
+            if let Some(layers) = checkpoint.model.layers {
+                naming = naming.with_main_layers(layers);
+            }
+            let buffer = is_buffer(&name, info.dtype, &info.shape);
+            out.push(SelectedTensor {
+                file: u32::try_from(file).unwrap_or(u32::MAX),
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                naming,
+                part: if buffer { Part::Buffer } else { Part::Weight },
+                logical_params: if buffer { 0 } else { info.elements },
+            });
+        }
+    }
 }
 
 fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {

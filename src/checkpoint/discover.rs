@@ -7,15 +7,38 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits;
 use crate::text::shown_path;
 
-/// A regular file below the folder asked for.
-#[derive(Debug, Clone)]
-pub(super) struct FoundFile {
+/// A regular file below the folder asked for, whatever it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// Relative to the root, with `/`.
-    pub(super) name: String,
+    pub name: String,
     /// Its length.
-    pub(super) bytes: u64,
+    pub bytes: u64,
+}
+
+/// Why something in a folder was passed by without being a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PassedBy {
+    /// A link to a folder: it could lead in a circle, and hub caches link files only.
+    LinkedFolder,
+    /// A folder whose name is that of a weight file.
+    FolderNamedAsFile,
+    /// A folder below the depth that is looked at.
+    TooDeep,
+}
+
+/// What is in a folder beside the weights that are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The folder that names are relative to: the snapshot, for a hub cache.
+    pub root: PathBuf,
+    /// Every regular file that was seen, in name order.
+    pub files: Vec<FoundFile>,
+    /// What was passed by, with the path.
+    pub passed_by: Vec<(PassedBy, PathBuf)>,
 }
 
 /// Everything found below a folder.
@@ -27,6 +50,8 @@ pub(super) struct Found {
     pub(super) problems: Vec<Error>,
     /// Remarks; escaped.
     pub(super) notes: Vec<String>,
+    /// What was passed by.
+    pub(super) passed_by: Vec<(PassedBy, PathBuf)>,
 }
 
 /// Folders that hold no model files.
@@ -38,7 +63,7 @@ pub(super) fn walk(root: &Path) -> Result<Found> {
     let real_root = root.canonicalize().map_err(|e| Error::io(root, "cannot open", &e))?;
     let mut allowed = vec![real_root.clone()];
     allowed.extend(hub_blobs(&real_root));
-    let mut walker = Walker { root: root.to_path_buf(), allowed, found: Found::default() };
+    let mut walker = Walker { root: root.to_path_buf(), entries: 0, allowed, found: Found::default() };
     walker.folder(root, 0);
     walker.found.files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(walker.found)
@@ -53,6 +78,8 @@ fn hub_blobs(snapshot: &Path) -> Option<PathBuf> {
 
 struct Walker {
     root: PathBuf,
+    /// Files and folders met so far.
+    entries: usize,
     allowed: Vec<PathBuf>,
     found: Found,
 }
@@ -67,9 +94,13 @@ impl Walker {
             entries.filter_map(|entry| entry.ok().map(|e| e.path())).take(limits::MAX_FILES + 1).collect();
         paths.sort();
         for path in paths {
-            if self.found.files.len() >= limits::MAX_FILES {
+            self.entries += 1;
+            if self.entries == limits::MAX_FILES {
                 let message = format!("more than {} files; the rest is not looked at", limits::MAX_FILES);
-                return self.found.problems.push(Error::new(ErrorKind::Limit, message).with_path(&self.root));
+                self.found.problems.push(Error::new(ErrorKind::Limit, message).with_path(&self.root));
+            }
+            if self.entries >= limits::MAX_FILES {
+                return;
             }
             self.entry(&path, depth);
         }
@@ -85,11 +116,17 @@ impl Walker {
         let Some(target) = target else { return };
         if target.is_dir() {
             let hidden = path.file_name().and_then(OsStr::to_str).is_some_and(|n| SKIPPED_FOLDERS.contains(&n));
-            // A linked folder could lead in a circle, and hub caches link files only.
-            if hidden || is_link {
+            if hidden {
                 return;
             }
+            if is_link {
+                return self.found.passed_by.push((PassedBy::LinkedFolder, path.to_path_buf()));
+            }
+            if is_weight_name(path) {
+                self.found.passed_by.push((PassedBy::FolderNamedAsFile, path.to_path_buf()));
+            }
             if depth == limits::MAX_FOLDER_DEPTH {
+                self.found.passed_by.push((PassedBy::TooDeep, path.to_path_buf()));
                 return self.found.notes.push(format!("folders below {} are not looked at (too deep)", shown_path(path)));
             }
             self.folder(path, depth + 1);
@@ -97,9 +134,8 @@ impl Walker {
             let relative = path.strip_prefix(&self.root).unwrap_or(path);
             let name = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             self.found.files.push(FoundFile { path: path.to_path_buf(), name, bytes: target.len() });
-        } else if path.extension().and_then(OsStr::to_str).is_some_and(|e| matches!(e, "safetensors" | "gguf" | "json")) {
-            let error = Error::new(ErrorKind::NotRegularFile, "is a FIFO, socket or device, not a regular file; it is not opened");
-            self.found.problems.push(error.with_path(path));
+        } else if is_weight_name(path) || path.extension() == Some(OsStr::new("json")) {
+            self.found.problems.push(not_regular(path));
         }
     }
 
@@ -108,12 +144,17 @@ impl Walker {
         let real = match path.canonicalize() {
             Ok(real) => real,
             Err(e) => {
-                self.found.problems.push(Error::io(path, "a link that leads nowhere (its target was not downloaded?)", &e));
+                self.found.problems.push(broken_link(path, &e));
                 return None;
             }
         };
+        // Links to devices and to what the kernel makes up are told apart from links to files elsewhere: they may have no end.
+        if ["/dev", "/proc", "/sys"].iter().any(|odd| real.starts_with(odd)) {
+            self.found.problems.push(not_regular(path));
+            return None;
+        }
         if !self.allowed.iter().any(|root| real.starts_with(root)) {
-            let error = Error::new(ErrorKind::WrongContent, "a link that leaves the folder; it is not followed")
+            let error = Error::new(ErrorKind::OutsideFolder, "a link that leads outside the folder; it is not followed")
                 .with_path(path)
                 .help("name the file itself if you trust it");
             self.found.problems.push(error);
@@ -121,6 +162,24 @@ impl Walker {
         }
         std::fs::metadata(&real).map_err(|e| self.found.problems.push(Error::io(path, "cannot stat", &e))).ok()
     }
+}
+
+fn is_weight_name(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|e| matches!(e, "safetensors" | "gguf"))
+}
+
+fn not_regular(path: &Path) -> Error {
+    Error::new(ErrorKind::NotRegularFile, "is a FIFO, socket or device, not a regular file; it is not opened").with_path(path)
+}
+
+fn broken_link(path: &Path, error: &std::io::Error) -> Error {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ELOOP) {
+        return Error::new(ErrorKind::LinkLoop, "a link that leads back to itself (a loop)").with_path(path);
+    }
+    Error::new(ErrorKind::BrokenLink, format!("a link that leads nowhere ({error})"))
+        .with_path(path)
+        .help("its target was not downloaded or was deleted: fetch the file again")
 }
 
 /// The folder to look at: a snapshot for a hub cache's `models--*` folder, otherwise the folder itself.
@@ -157,20 +216,20 @@ pub(super) fn resolve_folder(folder: &Path, notes: &mut Vec<String>) -> Result<P
 
 /// A file name of the form `PREFIX-NUMBER-of-COUNT.EXTENSION`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ShardName<'a> {
+pub struct ShardName<'a> {
     /// Everything before the number.
-    pub(super) prefix: &'a str,
+    pub prefix: &'a str,
     /// The number, as written.
-    pub(super) number: u64,
+    pub number: u64,
     /// The count, as written.
-    pub(super) count: u64,
+    pub count: u64,
     /// `safetensors` or `gguf`.
-    pub(super) extension: &'a str,
+    pub extension: &'a str,
 }
 
 impl<'a> ShardName<'a> {
     /// Takes a file name apart; `None` when it is no shard's.
-    pub(super) fn parse(name: &'a str) -> Option<Self> {
+    pub fn parse(name: &'a str) -> Option<Self> {
         let (stem, extension) = name.rsplit_once('.')?;
         let (rest, count) = stem.rsplit_once("-of-")?;
         let (prefix, number) = rest.rsplit_once('-')?;
@@ -180,7 +239,7 @@ impl<'a> ShardName<'a> {
     }
 
     /// Whether another name belongs to the same set.
-    pub(super) fn same_set(&self, other: &ShardName<'_>) -> bool {
+    pub fn same_set(&self, other: &ShardName<'_>) -> bool {
         (self.prefix, self.count, self.extension) == (other.prefix, other.count, other.extension)
     }
 }

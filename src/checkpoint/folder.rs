@@ -41,9 +41,12 @@ pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> 
         let reason = match extension.as_str() {
             "incomplete" | "part" | "crdownload" | "aria2" => {
                 problems.push(
-                    Error::new(ErrorKind::Truncated, format!("a partial download ({} bytes so far)", file.bytes))
-                        .with_path(&file.path)
-                        .help("finish the download"),
+                    Error::new(
+                        ErrorKind::PartialDownload,
+                        format!("a partial (.incomplete) download ({} bytes so far)", file.bytes),
+                    )
+                    .with_path(&file.path)
+                    .help("finish the download"),
                 );
                 continue;
             }

@@ -4,37 +4,73 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{HeaderReader, JsonReader, JsonToken, limits};
+use crate::format::{Content, HeaderReader, JsonReader, JsonToken, limits, not_a_checkpoint, sniff};
 use crate::source::{FileSource, Source};
 use crate::text::escape_limited;
 
+/// A total that an index states, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedTotal {
+    /// As written, without quotes; cut to 80 characters.
+    pub text: String,
+    /// Whether it is written as text instead of a number.
+    pub quoted: bool,
+    /// Its value, where it is a whole number of 64 bits (older transformers write it as a float).
+    pub value: Option<u64>,
+}
+
 /// What an index says, read as a stream: tensor names are counted, not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ShardIndex {
+pub struct ShardIndex {
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// `metadata.total_size`: bytes of all tensors.
-    pub(super) total_size: Option<u64>,
+    pub total_size: Option<StatedTotal>,
+    /// `metadata.total_parameters`, which newer transformers write.
+    pub total_parameters: Option<StatedTotal>,
     /// Tensors that it names.
-    pub(super) tensors: u64,
+    pub tensors: u64,
     /// Files it names, with how many tensors each is to hold, in name order.
-    pub(super) files: BTreeMap<String, u64>,
+    pub files: BTreeMap<String, u64>,
+    /// Whether the text begins with a byte order mark, at which strict readers stop.
+    pub byte_order_mark: bool,
 }
+
+/// Takes the tensors of an index one by one: tensor name, file name.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&str, &str);
 
 impl ShardIndex {
     /// Reads an index.
     pub(super) fn read(path: &Path) -> Result<Self> {
+        Self::read_with(path, &mut |_, _| {})
+    }
+
+    /// Reads an index and gives every tensor of it to `visit`.
+    pub(super) fn read_with(path: &Path, visit: Visit<'_>) -> Result<Self> {
         let source = FileSource::open(path)?;
         if source.len() > limits::MAX_INDEX {
             let message = format!("a shard index of {} bytes, more than the {} that are read", source.len(), limits::MAX_INDEX);
             return Err(Error::new(ErrorKind::Limit, message).with_path(path));
         }
-        Self::parse(&source).map_err(|e| e.with_path(path))
+        match sniff(&source)? {
+            Content::Json | Content::Unknown => {}
+            other => return Err(not_a_checkpoint(&source, &other)),
+        }
+        Self::parse(&source, visit).map_err(|e| e.with_path(path))
     }
 
-    fn parse(source: &dyn Source) -> Result<Self> {
-        let mut json = JsonReader::new(HeaderReader::new(source, 0, u64::MAX));
-        let mut index = Self { path: source.path().to_path_buf(), total_size: None, tensors: 0, files: BTreeMap::new() };
+    fn parse(source: &dyn Source, visit: Visit<'_>) -> Result<Self> {
+        let mut head = [0; 3];
+        let byte_order_mark = source.read_at(0, &mut head)? == 3 && head == [0xEF, 0xBB, 0xBF];
+        let mut json = JsonReader::new(HeaderReader::new(source, if byte_order_mark { 3 } else { 0 }, u64::MAX));
+        let mut index = Self {
+            path: source.path().to_path_buf(),
+            total_size: None,
+            total_parameters: None,
+            tensors: 0,
+            files: BTreeMap::new(),
+            byte_order_mark,
+        };
         if json.next_token()? != JsonToken::BeginObject {
             return Err(json.error("the shard index is not a JSON object"));
         }
@@ -42,7 +78,7 @@ impl ShardIndex {
         while json.next_token()? == JsonToken::Key {
             match json.text() {
                 "weight_map" => {
-                    index.weight_map(&mut json)?;
+                    index.weight_map(&mut json, visit)?;
                     has_map = true;
                 }
                 "metadata" => index.metadata(&mut json)?,
@@ -59,15 +95,19 @@ impl ShardIndex {
         Ok(index)
     }
 
-    fn weight_map(&mut self, json: &mut JsonReader<'_>) -> Result<()> {
+    fn weight_map(&mut self, json: &mut JsonReader<'_>, visit: Visit<'_>) -> Result<()> {
         if json.next_token()? != JsonToken::BeginObject {
             return Err(json.error("`weight_map` is not a map of tensor names to file names"));
         }
+        let mut tensor = String::new();
         while json.next_token()? == JsonToken::Key {
             self.tensors += 1;
+            tensor.clear();
+            tensor.push_str(json.text());
             if json.next_token()? != JsonToken::String {
                 return Err(json.error("`weight_map` holds something else than file names"));
             }
+            visit(&tensor, json.text());
             if let Some(count) = self.files.get_mut(json.text()) {
                 *count += 1;
             } else if self.files.len() < limits::MAX_FILES {
@@ -85,11 +125,17 @@ impl ShardIndex {
             return json.skip_value(first);
         }
         while json.next_token()? == JsonToken::Key {
-            let is_total = json.text() == "total_size";
+            let is_size = json.text() == "total_size";
+            let is_parameters = json.text() == "total_parameters";
             let value = json.next_token()?;
-            if is_total && matches!(value, JsonToken::Number | JsonToken::String) {
-                // Written as an integer, as a float (older transformers) and as text.
-                self.total_size = json.text().parse::<u64>().ok().or_else(|| whole_float(json.text()));
+            if matches!(value, JsonToken::Number | JsonToken::String) && (is_size || is_parameters) {
+                let text = json.text();
+                let total = StatedTotal {
+                    text: escape_limited(text, 80),
+                    quoted: value == JsonToken::String,
+                    value: text.parse::<u64>().ok().or_else(|| whole_float(text)),
+                };
+                *(if is_size { &mut self.total_size } else { &mut self.total_parameters }) = Some(total);
             }
             json.skip_value(value)?;
         }
@@ -102,14 +148,12 @@ impl ShardIndex {
         let mut paths = Vec::new();
         let mut problems = Vec::new();
         for name in self.files.keys() {
-            if is_plain_relative(name) {
-                paths.push((name.clone(), folder.join(name)));
-            } else {
-                let message = format!(
-                    "the index names the file `{}`, which could lead out of the folder; it is not opened",
-                    escape_limited(name, 80)
-                );
-                problems.push(Error::new(ErrorKind::WrongContent, message).with_path(&self.path));
+            match unsound(name) {
+                None => paths.push((name.clone(), folder.join(name))),
+                Some(why) => {
+                    let message = format!("the index names the file `{}`, {why}; it is not opened", escape_limited(name, 80));
+                    problems.push(Error::new(ErrorKind::OutsideFolder, message).with_path(&self.path));
+                }
             }
         }
         (paths, problems)
@@ -121,11 +165,26 @@ fn whole_float(text: &str) -> Option<u64> {
     (x >= 0.0 && x < 2f64.powi(53) && x.fract() == 0.0).then_some(x as u64)
 }
 
-/// A relative name whose parts are all plain, whichever separator it is read with.
-fn is_plain_relative(name: &str) -> bool {
-    !name.is_empty()
-        && !name.contains(['\0', ':'])
-        && name.split(['/', '\\']).all(|part| !part.is_empty() && part != "." && part != "..")
+/// Why a file name of an index is not opened: it could lead out of the folder, whichever separator it is read with.
+fn unsound(name: &str) -> Option<&'static str> {
+    let mut parts = name.split(['/', '\\']);
+    if name.is_empty() {
+        Some("an empty name")
+    } else if name.contains('\0') {
+        Some("a name with a NUL in it")
+    } else if name.starts_with(['/', '\\']) {
+        Some("an absolute path, which leads outside the folder")
+    } else if name.contains(':') {
+        Some("a drive or URL, which leads outside the folder")
+    } else if parts.clone().any(|part| part == "..") {
+        Some("a path that leads outside the folder through `..`")
+    } else if parts.all(|part| part == ".") {
+        Some("the directory itself and not a file")
+    } else if name.split(['/', '\\']).any(|part| part.is_empty() || part == ".") {
+        Some("a path that is not plain")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +193,7 @@ mod tests {
     use crate::source::MemorySource;
 
     fn parse(text: &str) -> Result<ShardIndex> {
-        ShardIndex::parse(&MemorySource::new("dir/model.safetensors.index.json", text.as_bytes().to_vec()))
+        ShardIndex::parse(&MemorySource::new("dir/model.safetensors.index.json", text.as_bytes().to_vec()), &mut |_, _| {})
     }
 
     #[test]
@@ -143,7 +202,7 @@ mod tests {
             let index =
                 parse(&format!(r#"{{"metadata":{{"x":[1,{{}}],"total_size":{total}}},"weight_map":{{"a":"1","b":"2","c":"1"}}}}"#))
                     .unwrap();
-            assert_eq!((index.total_size, index.tensors), (Some(123), 3));
+            assert_eq!((index.total_size.unwrap().value, index.tensors), (Some(123), 3));
             assert_eq!(index.files.into_iter().collect::<Vec<_>>(), [("1".to_owned(), 2), ("2".to_owned(), 1)]);
         }
         assert!(parse(r#"{"metadata":{}}"#).unwrap_err().to_string().contains("weight_map"));

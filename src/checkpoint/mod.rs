@@ -4,23 +4,29 @@ mod assemble;
 mod discover;
 mod folder;
 mod index;
+mod index_check;
 pub mod model_config;
 pub mod names;
 mod open;
 pub mod quantization;
 mod summary;
 mod tied;
+mod vocabulary;
 mod weight_sets;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+pub use discover::{FoundFile, Listing, PassedBy, ShardName};
+pub use index::{ShardIndex, StatedTotal};
+pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role};
 pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
+pub use vocabulary::{Vocabulary, read_vocabulary};
 
 use crate::error::Error;
 use crate::format::{Container, Format, TensorInfo};
@@ -91,6 +97,10 @@ pub struct Checkpoint {
     pub problems: Vec<Error>,
     /// Weights in forms that are not read.
     pub unread: Vec<UnreadFile>,
+    /// Every file that was seen, read or not, and what was passed by.
+    pub listing: Listing,
+    /// The shard indexes that were read.
+    pub indexes: Vec<ShardIndex>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
     /// Selected tensors with what they mean, in file and header order.
@@ -190,6 +200,11 @@ impl Checkpoint {
         assemble::select_tensors(&mut other);
         other.tied = TiedEmbeddings::of(&other);
         other
+    }
+
+    /// The config.json of the main component, where there is one.
+    pub fn config_json(&self) -> Option<&serde_json::Value> {
+        self.config.as_ref()
     }
 
     /// Bytes of the selected tensors.

@@ -1,11 +1,11 @@
 //! Opens a checkpoint: finds its files, reads their headers, and works out what the model is.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::discover::{self, Found, FoundFile, ShardName};
+use super::discover::{self, Found, FoundFile, Listing, ShardName};
 use super::index::ShardIndex;
 use super::model_config::{self, ModelConfig};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, assemble, folder, weight_sets};
@@ -33,6 +33,7 @@ struct Plan {
     notes: Vec<String>,
     indexes: Vec<ShardIndex>,
     unread: Vec<super::UnreadFile>,
+    listing: Listing,
     pipeline: bool,
 }
 
@@ -68,17 +69,21 @@ fn is_index(path: &Path) -> bool {
 fn folder_plan(path: &Path) -> Result<Plan> {
     let mut plan = Plan::default();
     plan.root = discover::resolve_folder(path, &mut plan.notes)?;
-    let Found { files, problems, notes } = discover::walk(&plan.root)?;
+    let Found { files, problems, notes, passed_by } = discover::walk(&plan.root)?;
+    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by };
     plan.problems.extend(problems);
     plan.notes.extend(notes);
     plan.pipeline = files.iter().any(|f| f.name == "model_index.json");
-    for file in &files {
-        if is_index(&file.path) {
-            match ShardIndex::read(&file.path) {
-                Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
-                Ok(_) => {}
-                Err(error) => plan.problems.push(error),
-            }
+    let indexes: Vec<&FoundFile> = files.iter().filter(|f| is_index(&f.path)).collect();
+    if indexes.len() > limits::MAX_INDEXES {
+        let message = format!("{} shard indexes, of which the first {} are read", indexes.len(), limits::MAX_INDEXES);
+        plan.problems.push(Error::new(ErrorKind::Limit, message).with_path(&plan.root));
+    }
+    for file in indexes.into_iter().take(limits::MAX_INDEXES) {
+        match ShardIndex::read(&file.path) {
+            Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
+            Ok(_) => {}
+            Err(error) => plan.problems.push(error),
         }
     }
     let (weights, others): (Vec<FoundFile>, Vec<FoundFile>) = files.into_iter().partition(|f| folder::is_weight_file(&f.name));
@@ -163,51 +168,41 @@ fn file_plan(path: &Path, options: &OpenOptions) -> Result<Plan> {
 
 fn missing_shard(file: &Path, index: &ShardIndex, name: &str) -> Error {
     let tensors = index.files.get(name).copied().unwrap_or(0);
-    Error::new(ErrorKind::NotFound, format!("named by the shard index for {tensors} tensors, but the file is not there"))
+    Error::new(ErrorKind::MissingShard, format!("named by the shard index for {tensors} tensors, but the file is missing"))
         .with_path(file)
         .help("fetch this file")
 }
 
 /// Shards that the file names promise and that are not there. Sets that an index describes are checked against it instead.
 fn numbering_gaps(plan: &Plan) -> Vec<Error> {
-    let mut problems = Vec::new();
-    let mut done: HashSet<(String, String)> = HashSet::new();
-    for file in &plan.files {
+    type Set<'a> = (&'a str, &'a str, u64, &'a str);
+    let mut sets: BTreeMap<Set<'_>, (&FoundFile, HashSet<u64>, usize)> = BTreeMap::new();
+    for file in plan.files.iter().filter(|f| !plan.indexed.contains(&f.name)) {
         let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
         let Some(shard) = ShardName::parse(base) else { continue };
-        let key = (folder.to_owned(), format!("{}-{}.{}", shard.prefix, shard.count, shard.extension));
-        if plan.indexed.contains(&file.name) || !done.insert(key) {
-            continue;
-        }
-        let numbers: HashSet<u64> = plan
-            .files
-            .iter()
-            .filter_map(|f| {
-                let (other_folder, other) = f.name.rsplit_once('/').unwrap_or(("", &f.name));
-                ShardName::parse(other).filter(|o| other_folder == folder && o.same_set(&shard)).map(|o| o.number)
-            })
-            .collect();
-        // Numbering starts at 0 in some repos; there the last one may be COUNT - 1 or COUNT.
-        let zero_based = numbers.contains(&0);
-        let wanted = if zero_based {
-            0..numbers.iter().max().map_or(0, |m| m + 1).max(shard.count)
-        } else {
-            1..shard.count.saturating_add(1)
-        };
-        let missing: Vec<String> = wanted.clone().filter(|n| !numbers.contains(n)).take(4).map(|n| n.to_string()).collect();
-        let count = wanted.end.saturating_sub(wanted.start).saturating_sub(numbers.len() as u64);
-        if !missing.is_empty() {
-            let more =
-                if count > missing.len() as u64 { format!(" and {} more", count - missing.len() as u64) } else { String::new() };
-            let message = format!("one of {} shards, of which number {}{more} is not there", shard.count, missing.join(", "));
-            problems.push(
-                Error::new(ErrorKind::NotFound, message)
-                    .with_path(&file.path)
-                    .help("fetch the missing shards, or use --only-this-file"),
-            );
-        }
+        let digits = base.rsplit_once("-of-").and_then(|(rest, _)| rest.rsplit_once('-')).map_or(5, |(_, number)| number.len());
+        let set = sets.entry((folder, shard.prefix, shard.count, shard.extension));
+        set.or_insert_with(|| (file, HashSet::new(), digits)).1.insert(shard.number);
     }
-    problems
+    sets.into_iter()
+        .filter_map(|((_, prefix, count, extension), (file, numbers, digits))| {
+            // Numbering starts at 0 in some repos; there the last one may be COUNT - 1 or COUNT.
+            let zero_based = numbers.contains(&0);
+            let wanted =
+                if zero_based { 0..numbers.iter().max().map_or(0, |m| m + 1).max(count) } else { 1..count.saturating_add(1) };
+            let name = |n: u64| escape_limited(&format!("{prefix}-{n:0digits$}-of-{count:0digits$}.{extension}"), 80);
+            let missing: Vec<String> = wanted.clone().filter(|n| !numbers.contains(n)).take(4).map(name).collect();
+            let lost = wanted.end.saturating_sub(wanted.start).saturating_sub(numbers.len() as u64);
+            let more = lost.saturating_sub(missing.len() as u64);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            (!missing.is_empty()).then(|| {
+                let message = format!("one of {count} shards, of which {lost} are missing: {}{more}", missing.join(", "));
+                Error::new(ErrorKind::MissingShard, message)
+                    .with_path(&file.path)
+                    .help("fetch the missing shards, or use --only-this-file")
+            })
+        })
+        .collect()
 }
 
 fn nothing_here(path: &Path, plan: &Plan) -> Error {
@@ -235,6 +230,9 @@ fn relative(path: &Path, root: &Path) -> String {
 
 /// Reads the headers and puts everything together.
 fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
+    if plan.listing.files.is_empty() {
+        plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), passed_by: Vec::new() };
+    }
     // Headers are read side by side: a hundred shards wait for a disk, or parse, together.
     let reads: Vec<_> = plan
         .files
@@ -273,6 +271,8 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
         tied: TiedEmbeddings::NotApplicable,
         problems: plan.problems,
         unread: plan.unread,
+        listing: plan.listing,
+        indexes: plan.indexes,
         notes: plan.notes,
         tensors: Vec::new(),
         config,
@@ -304,7 +304,7 @@ fn compare_indexes(indexes: &[ShardIndex], files: &[CheckpointFile], root: &Path
         if tensors != index.tensors {
             notes.push(format!("{shown} names {} tensors; its files hold {}", grouped(index.tensors), grouped(tensors)));
         }
-        if let Some(total) = index.total_size.filter(|total| *total != bytes) {
+        if let Some(total) = index.total_size.as_ref().and_then(|t| t.value).filter(|total| *total != bytes) {
             notes.push(format!("{shown} says total_size {}; its files hold {} bytes of tensors", grouped(total), grouped(bytes)));
         }
     }

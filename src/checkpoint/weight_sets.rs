@@ -3,7 +3,8 @@
 //! A folder may hold the same model several times (consolidated beside sharded, several GGUF quants, an fp16 variant, a copy under
 //! `original/`); counting all of them is the most common wrong total. Names decide first, headers where names do not.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::discover::ShardName;
 use super::{CheckpointFile, Component, WeightSet};
@@ -126,21 +127,32 @@ fn is_adapter(set: &Candidate, container: &Container) -> bool {
     set.stem == "adapter_model" || (!container.tensors.is_empty() && container.tensors.iter().take(8).all(looks))
 }
 
+/// Groups of one place that a further set is compared with; beyond it a set stands for itself. Folders with so many different
+/// models are collections, and comparing each with each would take the square of their number.
+const COMPARED: usize = 64;
+
 /// Within one place: sets that hold the same tensors are copies of one component, others are components of their own.
-fn split_by_content(name: String, mut sets: Vec<Candidate>, files: &[CheckpointFile]) -> Vec<Component> {
+fn split_by_content<'a>(name: String, mut sets: Vec<Candidate>, files: &'a [CheckpointFile]) -> Vec<Component> {
     sets.sort_by_cached_key(preference);
-    let mut groups: Vec<Vec<Candidate>> = Vec::new();
+    let mut groups: Vec<(Vec<Candidate>, OnceCell<Names<'a>>)> = Vec::new();
     for set in sets {
-        match groups.iter_mut().find(|group| is_copy(&group[0], &set, files)) {
-            Some(group) => group.push(set),
-            None => groups.push(vec![set]),
+        let names = OnceCell::new();
+        let same = |(group, first): &&mut (Vec<Candidate>, OnceCell<Names<'a>>)| {
+            is_copy(&group[0], &set, files, || {
+                let (a, b) = (first.get_or_init(|| names_of(&group[0], files)), names.get_or_init(|| names_of(&set, files)));
+                share_of_names(a, b)
+            })
+        };
+        match groups.iter_mut().take(COMPARED).find(same) {
+            Some((group, _)) => group.push(set),
+            None => groups.push((vec![set], names)),
         }
     }
     let several = groups.len() > 1;
     groups
         .into_iter()
         .enumerate()
-        .map(|(i, group)| {
+        .map(|(i, (group, _))| {
             let name = if several && i > 0 { format!("{name}/{}", group[0].stem) } else { name.clone() };
             component(name, group, files)
         })
@@ -156,7 +168,7 @@ fn preference(set: &Candidate) -> impl Ord + use<> {
     (copy, set.format != Format::Safetensors, !set.indexed, main, set.variant.is_some(), by_size, set.stem.clone())
 }
 
-fn is_copy(a: &Candidate, b: &Candidate, files: &[CheckpointFile]) -> bool {
+fn is_copy(a: &Candidate, b: &Candidate, files: &[CheckpointFile], share: impl FnOnce() -> f64) -> bool {
     if a.folder != b.folder || a.stem == b.stem {
         // Another variant of one name; a copy folder of this component's folder.
         return true;
@@ -170,7 +182,7 @@ fn is_copy(a: &Candidate, b: &Candidate, files: &[CheckpointFile]) -> bool {
         return same_gguf_model(first_a, first_b);
     }
     // A GGUF beside the safetensors it was made from.
-    a.format != b.format || share_of_names(a, b, files) >= SAME_NAMES
+    a.format != b.format || share() >= SAME_NAMES
 }
 
 /// Quants of one model agree in architecture, depth, width and vocabulary.
@@ -189,21 +201,35 @@ fn same_gguf_model(a: &Container, b: &Container) -> bool {
     facts(a) == facts(b)
 }
 
-fn share_of_names(a: &Candidate, b: &Candidate, files: &[CheckpointFile]) -> f64 {
-    let names = |set: &Candidate| -> HashSet<&[u8]> {
-        set.files.iter().flat_map(|&i| files[i].container.tensors.iter().map(move |t| files[i].container.name_bytes(t))).collect()
-    };
-    let (a, b) = (names(a), names(b));
-    let smaller = a.len().min(b.len());
-    if smaller == 0 { 0.0 } else { a.intersection(&b).count() as f64 / smaller as f64 }
+/// Tensor names of a set.
+type Names<'a> = HashSet<&'a [u8]>;
+
+fn names_of<'a>(set: &Candidate, files: &'a [CheckpointFile]) -> Names<'a> {
+    set.files.iter().flat_map(|&i| files[i].container.tensors.iter().map(move |t| files[i].container.name_bytes(t))).collect()
+}
+
+fn share_of_names(a: &Names<'_>, b: &Names<'_>) -> f64 {
+    let (smaller, larger) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    if smaller.is_empty() {
+        0.0
+    } else {
+        smaller.iter().filter(|name| larger.contains(*name)).count() as f64 / smaller.len() as f64
+    }
 }
 
 fn component(name: String, group: Vec<Candidate>, files: &[CheckpointFile]) -> Component {
+    let several_folders = group.iter().any(|other| other.folder != group[0].folder);
+    let mut alike: HashMap<(&str, &str, Option<&str>), usize> = HashMap::new();
+    for set in &group {
+        *alike.entry((&set.folder, &set.stem, set.variant.as_deref())).or_default() += 1;
+    }
+    let twice =
+        |set: &Candidate| alike.get(&(set.folder.as_str(), set.stem.as_str(), set.variant.as_deref())).is_some_and(|&n| n > 1);
     let weight_sets = group
         .iter()
         .enumerate()
         .map(|(i, set)| WeightSet {
-            name: set_name(set, &group, files),
+            name: set_name(set, several_folders, twice(set), files),
             files: set.files.clone(),
             tensor_bytes: set.bytes,
             selected: i == 0,
@@ -213,12 +239,11 @@ fn component(name: String, group: Vec<Candidate>, files: &[CheckpointFile]) -> C
 }
 
 /// The shortest name that tells a set from its alternatives.
-fn set_name(set: &Candidate, group: &[Candidate], files: &[CheckpointFile]) -> String {
+fn set_name(set: &Candidate, several_folders: bool, twice: bool, files: &[CheckpointFile]) -> String {
     let folder = set.folder.rsplit('/').next().unwrap_or_default();
-    let in_copy_folder = group.iter().any(|other| other.folder != set.folder) && !folder.is_empty();
+    let in_copy_folder = several_folders && !folder.is_empty();
     let variant = set.variant.as_deref().map(|v| format!("{}.{v}", set.stem));
     let base = variant.unwrap_or_else(|| set.stem.clone());
-    let twice = group.iter().filter(|o| o.folder == set.folder && o.stem == set.stem && o.variant == set.variant).count() > 1;
     let name = if twice {
         format!("{base} ({})", if set.indexed { "indexed" } else { files[set.files[0]].container.format.name() })
     } else {

@@ -121,7 +121,10 @@ dtypes! {
 impl Dtype {
     /// The dtype that a safetensors header spells so. Case-sensitive, as the reference reader is.
     pub fn from_safetensors(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|d| d.info().is_some_and(|row| row.in_safetensors && row.name == name))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|d| d.info().is_some_and(|row| row.in_safetensors && row.name.len() == name.len() && row.name == name))
     }
 
     /// The dtype behind an id in a GGUF tensor info; `None` for ids that were removed or never given.

@@ -96,7 +96,10 @@ fn count(input: &mut HeaderReader<'_>, what: &str, limit: u64, min_bytes: u64) -
     }
     if n > input.left() / min_bytes {
         return Err(input
-            .malformed(format!("{n} {what}s are promised, more than the {} bytes of the file can hold", input.left()))
+            .malformed(format!(
+                "{n} {what}s are promised, more than the {} bytes that are left can hold: truncated, or damaged at its start",
+                input.left()
+            ))
             .at(at));
     }
     if n > limit {
@@ -123,6 +126,7 @@ const VALUE_TYPES: [(&str, u64); 13] = [
 ];
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
+const BOOL: u32 = 7;
 const U32: u32 = 4;
 
 struct Parser<'a> {
@@ -138,6 +142,13 @@ impl Parser<'_> {
             let at = self.input.offset();
             self.string(limits::MAX_NAME, "a key")?;
             let key = String::from_utf8_lossy(&self.text).into_owned();
+            if self.text.is_empty() {
+                self.defect(DefectKind::ForbiddenValue, None, at, "an empty key, at which llama.cpp refuses the file".into());
+            }
+            if std::str::from_utf8(&self.text).is_err() {
+                let message = format!("the key `{}` is no UTF-8", escape_limited(&key, 80));
+                self.defect(DefectKind::ForbiddenValue, None, at, message);
+            }
             if !seen.insert(key.clone()) {
                 let message = format!("the key `{}` stands twice", escape_limited(&key, 80));
                 self.defect(DefectKind::DuplicateName, None, at, message);
@@ -160,16 +171,26 @@ impl Parser<'_> {
     fn value(&mut self, key: &str, kind: u32) -> Result<()> {
         match kind {
             STRING => {
+                let at = self.input.offset();
                 let bytes = self.string(limits::MAX_KEPT_TEXT as u64, "")?;
+                if is_not_utf8(&self.text, bytes) {
+                    self.defect(DefectKind::NotUtf8, None, at, format!("the text of `{}` is no UTF-8", escape_limited(key, 80)));
+                }
                 let text = String::from_utf8_lossy(&self.text);
                 self.container.metadata.push_text(key.to_owned(), &text, bytes);
             }
             ARRAY => {
                 let value = self.array(key)?;
+                // Pushed next: the element type is noted with its place.
                 self.container.metadata.push(key.to_owned(), value);
             }
             _ => {
+                let at = self.input.offset();
+                let odd_bool = kind == BOOL && self.input.peek()?.is_some_and(|b| b > 1);
                 let value = self.scalar(kind)?;
+                if odd_bool {
+                    self.odd_bool(key, at);
+                }
                 if key == "general.alignment" && kind != U32 {
                     return Err(self
                         .input
@@ -204,7 +225,7 @@ impl Parser<'_> {
         let len = self.input.u64()?;
         let (element, size) = VALUE_TYPES[kind as usize];
         if kind == ARRAY {
-            return Err(self.input.malformed("an array of arrays, which no reader takes").at(at));
+            return Err(self.input.malformed("an array of arrays (nested), which llama.cpp refuses").at(at));
         }
         let least = if kind == STRING { 8 } else { size };
         if len > self.input.left() / least {
@@ -215,14 +236,12 @@ impl Parser<'_> {
         }
         let offset = self.input.offset();
         if kind == STRING {
-            for _ in 0..len {
-                let bytes = self.input.u64()?;
-                self.check_string(bytes)?;
-                self.input.skip(bytes)?;
-            }
+            self.strings(key, len)?;
         } else if len <= limits::MAX_KEPT_ARRAY {
             let mut values = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+            let mut odd_bool = false;
             for _ in 0..len {
+                odd_bool |= kind == BOOL && self.input.peek()?.is_some_and(|b| b > 1);
                 values.push(match self.scalar(kind)? {
                     MetadataValue::Unsigned(n) => n as f64,
                     MetadataValue::Signed(n) => n as f64,
@@ -231,6 +250,10 @@ impl Parser<'_> {
                     _ => f64::NAN,
                 });
             }
+            if odd_bool {
+                self.odd_bool(key, offset);
+            }
+            self.container.metadata.note_elements(element);
             return Ok(MetadataValue::Numbers(values));
         } else {
             self.input.skip(len * size)?;
@@ -238,12 +261,37 @@ impl Parser<'_> {
         Ok(MetadataValue::Array { element, len, bytes: self.input.offset() - offset, offset })
     }
 
+    /// The strings of an array: looked at, not kept.
+    fn strings(&mut self, key: &str, len: u64) -> Result<()> {
+        let tokens = key == "tokenizer.ggml.tokens";
+        let mut not_utf8: Option<u64> = None;
+        for _ in 0..len {
+            let at = self.input.offset();
+            let bytes = self.string(limits::MAX_KEPT_TEXT as u64, "")?;
+            if is_not_utf8(&self.text, bytes) {
+                not_utf8.get_or_insert(at);
+            }
+            if tokens && is_bad_byte_token(&self.text) {
+                self.container.metadata.note_bad_byte_token(&self.text);
+            }
+        }
+        if let Some(at) = not_utf8 {
+            self.defect(DefectKind::NotUtf8, None, at, format!("a text in `{}` is no UTF-8", escape_limited(key, 80)));
+        }
+        Ok(())
+    }
+
+    fn odd_bool(&mut self, key: &str, at: u64) {
+        let message = format!("a bool of `{}` is stored as something else than 0 or 1", escape_limited(key, 80));
+        self.defect(DefectKind::OddValue, None, at, message);
+    }
+
     fn check_string(&self, bytes: u64) -> Result<()> {
         if bytes > limits::MAX_GGUF_STRING || bytes > self.input.left() {
             return Err(self
                 .input
                 .malformed(format!(
-                    "a string is said to be {bytes} bytes long, but {} bytes are left in the file",
+                    "a string length of {bytes} bytes reaches beyond the {} bytes that are left: truncated or damaged",
                     self.input.left()
                 ))
                 .help("the file is cut short or damaged: fetch it again"));
@@ -303,7 +351,7 @@ impl Parser<'_> {
         let name_text = String::from_utf8_lossy(&self.text).into_owned();
         let name = self.container.names.push(&self.text).ok_or_else(|| self.input.over_limit("more than 4 GiB of tensor names"))?;
         if std::str::from_utf8(&self.text).is_err() {
-            self.defect(DefectKind::NotUtf8, Some(index), at, "the tensor name is no UTF-8".into());
+            self.defect(DefectKind::ForbiddenValue, Some(index), at, "the tensor name is no UTF-8".into());
         }
         if name_len > GGML_MAX_NAME {
             self.defect(
@@ -343,7 +391,20 @@ impl Parser<'_> {
             return Err(self.input.malformed(format!("{n} dimensions; ggml has at most {GGML_MAX_DIMS}")).at(at));
         }
         if n > GGML_MAX_DIMS {
-            self.defect(DefectKind::OddValue, Some(index), at, format!("{n} dimensions; ggml refuses more than {GGML_MAX_DIMS}"));
+            self.defect(
+                DefectKind::ForbiddenValue,
+                Some(index),
+                at,
+                format!("{n} dimensions; ggml refuses more than {GGML_MAX_DIMS}"),
+            );
+        }
+        if n == 0 {
+            self.defect(
+                DefectKind::OddValue,
+                Some(index),
+                at,
+                "no dimension at all (n_dims is 0); ggml takes it for one element".into(),
+            );
         }
         let mut shape = Shape::new();
         for _ in 0..n {
@@ -442,4 +503,17 @@ impl Parser<'_> {
     fn defect(&mut self, kind: DefectKind, tensor: Option<u32>, offset: u64, message: String) {
         self.container.push_defect(Defect { kind, tensor, offset: Some(offset), stated: None, expected: None, message });
     }
+}
+
+/// Whether the kept part of a text is no UTF-8; a character cut at the end of it is none of its faults.
+fn is_not_utf8(kept: &[u8], bytes: u64) -> bool {
+    match std::str::from_utf8(kept) {
+        Ok(_) => false,
+        Err(e) => e.error_len().is_some() || kept.len() as u64 == bytes,
+    }
+}
+
+/// `<0x-1>`: the form of a byte token without its two hexadecimal digits.
+fn is_bad_byte_token(token: &[u8]) -> bool {
+    matches!(token, [b'<', b'0', b'x', a, b, b'>'] if !(a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }

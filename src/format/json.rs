@@ -55,12 +55,34 @@ pub struct JsonReader<'a> {
     text: Vec<u8>,
     token_offset: u64,
     max_text: u64,
+    odd_padding: bool,
 }
 
 impl<'a> JsonReader<'a> {
     /// A reader of one JSON value that fills the input but for white space.
     pub fn new(input: HeaderReader<'a>) -> Self {
-        Self { input, stack: Vec::new(), expect: Expect::Value, text: Vec::new(), token_offset: 0, max_text: MAX_NAME }
+        Self {
+            input,
+            stack: Vec::new(),
+            expect: Expect::Value,
+            text: Vec::new(),
+            token_offset: 0,
+            max_text: MAX_NAME,
+            odd_padding: false,
+        }
+    }
+
+    /// Sets the longest string that is taken, for texts that are cut afterwards.
+    pub(crate) fn set_max_text(&mut self, bytes: u64) {
+        self.max_text = bytes;
+        if self.text.capacity() as u64 > MAX_NAME {
+            self.text = Vec::new();
+        }
+    }
+
+    /// Whether white space other than spaces follows the value; known after [`JsonToken::End`].
+    pub fn has_odd_padding(&self) -> bool {
+        self.odd_padding
     }
 
     /// File offset of the token read last.
@@ -84,6 +106,11 @@ impl<'a> JsonReader<'a> {
         crate::error::Error::new(crate::error::ErrorKind::Malformed, message).with_path(self.input_path()).at(self.token_offset)
     }
 
+    /// An error of grammar.
+    fn syntax(&self, what: impl AsRef<str>) -> crate::error::Error {
+        self.error(format!("no valid JSON: {}", what.as_ref()))
+    }
+
     fn input_path(&self) -> &std::path::Path {
         self.input.path()
     }
@@ -101,7 +128,7 @@ impl<'a> JsonReader<'a> {
                 return if self.stack.is_empty() && self.expect == Expect::Separator {
                     Ok(JsonToken::End)
                 } else {
-                    Err(self.error("the JSON text ends in the middle of a value"))
+                    Err(self.syntax("the JSON text ends in the middle of a value"))
                 };
             };
             match (self.expect, byte) {
@@ -119,18 +146,18 @@ impl<'a> JsonReader<'a> {
                     self.read_string()?;
                     self.skip_white_space()?;
                     if self.input.peek()? != Some(b':') {
-                        return Err(self.error("a key is not followed by `:`"));
+                        return Err(self.syntax("a key is not followed by `:`"));
                     }
                     self.input.consume(1);
                     self.expect = Expect::Value;
                     return Ok(JsonToken::Key);
                 }
                 (Expect::Value | Expect::FirstElement, _) => return self.read_value(byte),
-                (Expect::Separator, _) if self.stack.is_empty() => return Err(self.error("text after the end of the JSON value")),
+                (Expect::Separator, _) if self.stack.is_empty() => return Err(self.syntax("text after the end of the JSON value")),
                 (Expect::Separator, _) => {
-                    return Err(self.error(format!("found {} where `,` or a closing bracket belongs", shown(byte))));
+                    return Err(self.syntax(format!("found {} where `,` or a closing bracket belongs", shown(byte))));
                 }
-                _ => return Err(self.error(format!("found {} where a key belongs", shown(byte)))),
+                _ => return Err(self.syntax(format!("found {} where a key belongs", shown(byte)))),
             }
         }
     }
@@ -187,7 +214,7 @@ impl<'a> JsonReader<'a> {
             b't' => self.read_word(b"true", JsonToken::Bool(true))?,
             b'f' => self.read_word(b"false", JsonToken::Bool(false))?,
             b'n' => self.read_word(b"null", JsonToken::Null)?,
-            _ => return Err(self.error(format!("found {} where a value belongs", shown(byte)))),
+            _ => return Err(self.syntax(format!("found {} where a value belongs", shown(byte)))),
         };
         self.expect = Expect::Separator;
         Ok(token)
@@ -197,17 +224,29 @@ impl<'a> JsonReader<'a> {
         let mut found = [0u8; 5];
         let found = &mut found[..word.len()];
         if self.input.left() < word.len() as u64 {
-            return Err(self.error("the JSON text ends in the middle of a value"));
+            return Err(self.syntax("the JSON text ends in the middle of a value"));
         }
         self.input.read_exact(found)?;
-        if found == word { Ok(token) } else { Err(self.error("a word that is not `true`, `false` or `null`")) }
+        if found == word { Ok(token) } else { Err(self.syntax("a word that is not `true`, `false` or `null`")) }
     }
 
+    #[inline]
     fn skip_white_space(&mut self) -> Result<()> {
+        // Headers are written without spaces, or with one.
+        if self.input.available()?.first().is_some_and(|b| !matches!(b, b' ' | b'\n' | b'\t' | b'\r')) {
+            return Ok(());
+        }
+        self.skip_some_white_space()
+    }
+
+    fn skip_some_white_space(&mut self) -> Result<()> {
         loop {
             let chunk = self.input.available()?;
             let n = chunk.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r')).count();
             let whole = n == chunk.len() && n > 0;
+            if self.stack.is_empty() && self.expect == Expect::Separator {
+                self.odd_padding |= chunk[..n].iter().any(|b| *b != b' ');
+            }
             self.input.consume(n);
             if !whole {
                 return Ok(());
@@ -229,7 +268,7 @@ impl<'a> JsonReader<'a> {
                 break;
             }
         }
-        if is_number(&self.text) { Ok(()) } else { Err(self.error(format!("`{}` is no JSON number", self.shown_text()))) }
+        if is_number(&self.text) { Ok(()) } else { Err(self.syntax(format!("`{}` is no JSON number", self.shown_text()))) }
     }
 
     fn shown_text(&self) -> String {
@@ -249,7 +288,7 @@ impl<'a> JsonReader<'a> {
         loop {
             let chunk = self.input.available()?;
             if chunk.is_empty() {
-                return Err(self.error("a string without its closing quote"));
+                return Err(self.syntax("a string without its closing quote"));
             }
             let n = chunk.iter().take_while(|&&b| b != b'"' && b != b'\\' && b >= 0x20).count();
             self.text.extend_from_slice(&chunk[..n]);
@@ -260,17 +299,17 @@ impl<'a> JsonReader<'a> {
                 None => {}
                 Some(b'"') => break,
                 Some(b'\\') => self.read_escape()?,
-                Some(control) => return Err(self.error(format!("an unescaped control character 0x{control:02x} inside a string"))),
+                Some(control) => return Err(self.syntax(format!("an unescaped control character 0x{control:02x} inside a string"))),
             }
         }
         match std::str::from_utf8(&self.text) {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.error("a string that is no UTF-8")),
+            Err(_) => Err(self.syntax("a string that is no UTF-8")),
         }
     }
 
     fn read_byte(&mut self) -> Result<u8> {
-        let byte = self.input.peek()?.ok_or_else(|| self.error("a string without its closing quote"))?;
+        let byte = self.input.peek()?.ok_or_else(|| self.syntax("a string without its closing quote"))?;
         self.input.consume(1);
         Ok(byte)
     }
@@ -284,7 +323,7 @@ impl<'a> JsonReader<'a> {
             b'r' => b'\r',
             b't' => b'\t',
             b'u' => return self.read_unicode_escape(),
-            _ => return Err(self.error("an unknown escape inside a string")),
+            _ => return Err(self.syntax("an unknown escape inside a string")),
         };
         self.text.push(byte);
         Ok(())
@@ -296,13 +335,13 @@ impl<'a> JsonReader<'a> {
             0xD800..=0xDBFF => {
                 let second = if self.read_byte()? == b'\\' && self.read_byte()? == b'u' { self.read_hex4()? } else { 0 };
                 if !(0xDC00..=0xDFFF).contains(&second) {
-                    return Err(self.error("half of a surrogate pair inside a string"));
+                    return Err(self.syntax("half of a surrogate pair inside a string"));
                 }
                 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
             }
             other => other,
         };
-        let c = char::from_u32(code).ok_or_else(|| self.error("half of a surrogate pair inside a string"))?;
+        let c = char::from_u32(code).ok_or_else(|| self.syntax("half of a surrogate pair inside a string"))?;
         self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         Ok(())
     }
@@ -311,7 +350,7 @@ impl<'a> JsonReader<'a> {
         let mut value = 0;
         for _ in 0..4 {
             let byte = self.read_byte()?;
-            let digit = char::from(byte).to_digit(16).ok_or_else(|| self.error("a \\u escape without four hexadecimal digits"))?;
+            let digit = char::from(byte).to_digit(16).ok_or_else(|| self.syntax("a \\u escape without four hexadecimal digits"))?;
             value = value << 4 | digit;
         }
         Ok(value)

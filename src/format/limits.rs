@@ -48,6 +48,9 @@ pub const MAX_CONFIG: u64 = 16 << 20;
 /// Bytes of a shard index: 91,991 tensors take 9 MB.
 pub const MAX_INDEX: u64 = 256 << 20;
 
+/// Shard indexes read of one folder; a repository has one a component.
+pub const MAX_INDEXES: usize = 256;
+
 /// Bytes of a tokenizer.json: Gemma's 262,144 tokens take 33 MB.
 pub const MAX_TOKENIZER: u64 = 256 << 20;
 
@@ -56,5 +59,6 @@ pub const HEADER_WINDOW: usize = 256 * 1024;
 
 /// Files looked at in one folder, and how deep.
 pub const MAX_FILES: usize = 100_000;
-/// Depth of folders below the one asked for; published repos nest 3 deep (diffusers, onnx, original).
-pub const MAX_FOLDER_DEPTH: usize = 6;
+/// Depth of folders below the one asked for. Published repos nest 3 deep (diffusers, onnx, original); the bound only keeps the
+/// stack small, as links to folders are not followed.
+pub const MAX_FOLDER_DEPTH: usize = 500;

@@ -40,6 +40,9 @@ pub enum MetadataValue {
 pub struct Metadata {
     entries: Vec<(String, MetadataValue)>,
     kept_text: usize,
+    /// Element types of kept numeric arrays, by place among the entries.
+    elements: Vec<(usize, &'static str)>,
+    bad_byte_token: Option<String>,
 }
 
 impl Metadata {
@@ -93,6 +96,30 @@ impl Metadata {
             MetadataValue::Numbers(values) => Some(values),
             _ => None,
         }
+    }
+
+    /// The element type of an array under a key, as GGUF names it.
+    pub fn element_type(&self, key: &str) -> Option<&'static str> {
+        let at = self.entries.iter().position(|(k, _)| k == key)?;
+        match self.entries[at].1 {
+            MetadataValue::Array { element, .. } => Some(element),
+            _ => self.elements.iter().find(|(entry, _)| *entry == at).map(|(_, element)| *element),
+        }
+    }
+
+    /// The first token of the form `<0x..>` that is no byte in two hexadecimal digits.
+    pub fn bad_byte_token(&self) -> Option<&str> {
+        self.bad_byte_token.as_deref()
+    }
+
+    /// Notes the element type of the array that is added next.
+    pub(crate) fn note_elements(&mut self, element: &'static str) {
+        self.elements.push((self.entries.len(), element));
+    }
+
+    /// Notes a token that is no byte though it looks like one; the first is kept.
+    pub(crate) fn note_bad_byte_token(&mut self, token: &[u8]) {
+        self.bad_byte_token.get_or_insert_with(|| String::from_utf8_lossy(token).into_owned());
     }
 
     /// Adds a value; text is cut to what may be kept.

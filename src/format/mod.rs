@@ -26,6 +26,7 @@ pub use metadata::{Metadata, MetadataValue};
 pub use names::NameArena;
 pub use reader::HeaderReader;
 pub use second_opinion::{SecondOpinion, second_opinion};
+pub(crate) use sniff::not_a_checkpoint;
 pub use sniff::{Content, sniff};
 
 use crate::dtype::Dtype;
@@ -131,6 +132,10 @@ pub enum DefectKind {
     UnknownField,
     /// A value that the format's documents forbid but readers accept (null metadata, a name over 63 bytes, ...).
     OddValue,
+    /// A value for which readers of the format refuse the file (five dimensions, an empty key, ...).
+    ForbiddenValue,
+    /// Two metadata values under one key.
+    DuplicateMetadata,
     /// Text that is no UTF-8.
     NotUtf8,
 }
@@ -153,6 +158,8 @@ impl DefectKind {
             Self::HeaderPadding => "header-padding",
             Self::UnknownField => "unknown-field",
             Self::OddValue => "odd-value",
+            Self::ForbiddenValue => "forbidden-value",
+            Self::DuplicateMetadata => "duplicate-metadata",
             Self::NotUtf8 => "not-utf8",
         }
     }
@@ -265,6 +272,13 @@ impl Container {
     /// Notes tensors of one name. Hashes only are held, so that two million names cost little; equal hashes are compared.
     pub(crate) fn find_duplicate_names(&mut self) {
         let state = RandomState::new();
+        // Nearly every file has none: sorted hashes tell that faster than a table does.
+        let mut hashes: Vec<u64> = self.tensors.iter().map(|t| state.hash_one(self.names.bytes(t.name))).collect();
+        hashes.sort_unstable();
+        if hashes.windows(2).all(|pair| pair[0] != pair[1]) {
+            return;
+        }
+        drop(hashes);
         let mut first_of: HashMap<u64, u32> = HashMap::with_capacity(self.tensors.len());
         let mut found = Vec::new();
         for (i, tensor) in self.tensors.iter().enumerate() {

@@ -137,10 +137,13 @@ impl<'a> HeaderReader<'a> {
 
     /// The error for a header that ends in the middle of something `wanted` bytes long.
     pub fn ended(&self, wanted: u64) -> Error {
-        Error::new(ErrorKind::Truncated, format!("the header goes on for {wanted} bytes where only {} are left", self.left()))
-            .with_path(self.source.path())
-            .at(self.offset())
-            .help("the file is cut short or damaged: fetch it again")
+        Error::new(
+            ErrorKind::Truncated,
+            format!("truncated: the header goes on for {wanted} bytes where only {} are left", self.left()),
+        )
+        .with_path(self.source.path())
+        .at(self.offset())
+        .help("the file is cut short or damaged: fetch it again")
     }
 
     fn refill(&mut self) -> Result<()> {

@@ -3,6 +3,9 @@
 //! Reads what the header says even where the reference reader would refuse the file; every departure from the format becomes a
 //! defect. Rules and their sources: the repository README of safetensors, and the 0.8.0 crate where the README is silent.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
 use smallvec::SmallVec;
 
 use super::json::{JsonReader, JsonToken};
@@ -85,7 +88,7 @@ fn header_length(source: &dyn Source) -> Result<u64> {
     if stated < 2 {
         return bad(
             ErrorKind::Malformed,
-            format!("the header is said to be {stated} bytes long; the shortest header is `{{}}`, 2 bytes"),
+            format!("the header is said to be {stated} bytes long; the shortest JSON header is `{{}}`, 2 bytes"),
         );
     }
     Ok(stated)
@@ -120,7 +123,7 @@ impl Parser<'_> {
                 JsonToken::EndObject => break,
                 JsonToken::Key if self.json.text() == "__metadata__" => {
                     if std::mem::replace(&mut metadata_seen, true) {
-                        return Err(self.json.error("`__metadata__` stands twice in the header"));
+                        return Err(self.json.error("`__metadata__` stands twice in the header (duplicate)"));
                     }
                     self.metadata()?;
                 }
@@ -129,6 +132,9 @@ impl Parser<'_> {
         }
         // White space of any kind may follow; anything else is an error of the token reader.
         self.json.next_token()?;
+        if self.json.has_odd_padding() {
+            self.defect(DefectKind::HeaderPadding, None, "the padding of the header is not made of spaces alone");
+        }
         Ok(())
     }
 
@@ -142,23 +148,33 @@ impl Parser<'_> {
             _ => return Err(self.json.error("`__metadata__` is not a map of strings")),
         }
         let mut keys = 0;
+        // Hashes instead of keys: a million keys cost 16 MB.
+        let (state, mut seen) = (RandomState::new(), HashSet::new());
         loop {
             if self.json.next_token()? == JsonToken::EndObject {
                 return Ok(());
             }
             let key = self.json.text().to_owned();
             keys += 1;
+            if !seen.insert(state.hash_one(&key)) {
+                let message = format!("the key `{}` stands twice in `__metadata__` (duplicate)", escape_limited(&key, 80));
+                self.defect(DefectKind::DuplicateMetadata, None, &message);
+            }
             if keys > limits::MAX_KEYS {
                 return Err(Error::new(ErrorKind::Limit, format!("more than {} metadata keys", limits::MAX_KEYS))
                     .at(self.json.token_offset()));
             }
-            if self.json.next_token()? != JsonToken::String {
+            // Texts are cut to what is kept; they may be as long as the header.
+            self.json.set_max_text(limits::MAX_SAFETENSORS_HEADER);
+            let value = self.json.next_token()?;
+            if value != JsonToken::String {
                 return Err(self
                     .json
                     .error(format!("`__metadata__` holds something else than text under `{}`", escape_limited(&key, 80))));
             }
             let text = self.json.text();
             self.container.metadata.push_text(key, text, text.len() as u64);
+            self.json.set_max_text(limits::MAX_NAME);
         }
     }
 
@@ -246,7 +262,7 @@ impl Parser<'_> {
                 return Ok(entry);
             }
             let twice = |field: &str, there: bool, json: &JsonReader<'_>| {
-                if there { Err(json.error(format!("`{field}` stands twice in the header entry"))) } else { Ok(()) }
+                if there { Err(json.error(format!("`{field}` stands twice in the header entry (duplicate)"))) } else { Ok(()) }
             };
             match self.json.text() {
                 "dtype" => {
@@ -307,7 +323,7 @@ impl Parser<'_> {
             match self.json.next_token()? {
                 JsonToken::EndArray => return Ok(numbers),
                 JsonToken::Number if numbers.len() == limit => {
-                    return Err(Error::new(ErrorKind::Limit, format!("`{field}` holds more than {limit} numbers"))
+                    return Err(Error::new(ErrorKind::Limit, format!("`{field}` holds more than {limit} numbers (dimensions)"))
                         .at(self.json.token_offset()));
                 }
                 JsonToken::Number => {

@@ -8,8 +8,8 @@ use crate::source::{Source, read_exact_at};
 use crate::text::escape_limited;
 
 /// Longest header the reference reader is asked about: it builds a tree of some ten times the header, and must stay within the
-/// memory bound of this crate.
-const MAX_ASKED: u64 = 16 << 20;
+/// bounds of this crate in memory and time. Headers of published shards have some 100 KB.
+const MAX_ASKED: u64 = 4 << 20;
 
 /// What the reference reader says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -92,6 +92,11 @@ fn content_of(head: &[u8], source: &dyn Source) -> Content {
     if let Some((_, name)) = KNOWN.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Content::Other(name);
     }
+    // An error page in JSON under a checkpoint's name; a header length is no text.
+    let is_text = head.iter().take(16).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+    if is_text && matches!(text.first(), Some(b'{' | b'[')) {
+        return Content::Json;
+    }
     let extension = source.path().extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     if let Some(row) = FORMATS.iter().find(|row| row.extensions.contains(&extension.as_str())) {
         // Damaged beyond recognition, but named so: the format's reader says what is wrong with it.
@@ -121,7 +126,7 @@ fn lfs_pointer(head: &[u8]) -> Option<Content> {
 }
 
 /// The error for a file that is no checkpoint: what it is, and what to do.
-pub(super) fn not_a_checkpoint(source: &dyn Source, content: &Content) -> Error {
+pub(crate) fn not_a_checkpoint(source: &dyn Source, content: &Content) -> Error {
     let wrong = |message: String, help: &str| Error::new(ErrorKind::WrongContent, message).with_path(source.path()).help(help);
     let len = source.len();
     match content {

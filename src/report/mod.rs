@@ -1,10 +1,12 @@
 //! Reports: serde bodies with the field names of the JSON, the same as sections of words and tables, and a renderer per output.
 //! Nothing is computed here but sums and shares of what the other rooms found.
 
+pub mod audit;
 pub mod cell;
 mod csv;
 pub mod document;
 mod markdown;
+pub mod sarif;
 pub mod scan;
 pub mod sections;
 pub mod show;

@@ -102,7 +102,7 @@ struct Progress {
 
 impl Progress {
     fn new(file: &ScanFile) -> Self {
-        let start = |tensor: &super::ScanTensor| match Layout::of(tensor) {
+        let start = |tensor: &super::ScanTensor| match Layout::in_file(file, tensor) {
             Err(skip) => TensorOutcome { skipped: Some(skip), ..TensorOutcome::default() },
             Ok(_) if tensor.elements == 0 => TensorOutcome { stats: Some(TensorStats::default()), ..TensorOutcome::default() },
             Ok(_) => TensorOutcome::default(),

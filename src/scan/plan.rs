@@ -32,6 +32,14 @@ impl Layout {
         Self::cut(tensor.dtype, tensor.elements, tensor.bytes, tensor.slices).ok_or(Skip::SizeMismatch)
     }
 
+    /// As [`Layout::of`], for a tensor of a file: what reaches beyond the length that the file had when its header was read is not
+    /// walked through, however much a header claims.
+    pub(super) fn in_file(file: &ScanFile, tensor: &ScanTensor) -> Result<Self, Skip> {
+        let layout = Self::of(tensor)?;
+        let len = file.identity.map_or(u64::MAX, |identity| identity.len);
+        if tensor.offset.saturating_add(tensor.bytes) > len { Err(Skip::BeyondEnd) } else { Ok(layout) }
+    }
+
     /// The same from a part's record.
     pub(super) fn of_part(tensor: &PartTensor) -> Option<Self> {
         let name = tensor.dtype.as_deref()?;
@@ -135,9 +143,9 @@ impl<'a> Cursor<'a> {
             Some(part) => {
                 let total: u128 = files
                     .iter()
-                    .flat_map(|file| &file.tensors)
-                    .filter(|tensor| Layout::of(tensor).is_ok())
-                    .map(|tensor| u128::from(tensor.bytes))
+                    .flat_map(|file| file.tensors.iter().map(move |tensor| (file, tensor)))
+                    .filter(|(file, tensor)| Layout::in_file(file, tensor).is_ok())
+                    .map(|(_, tensor)| u128::from(tensor.bytes))
                     .sum();
                 let count = u128::from(part.count.max(1));
                 total * u128::from(part.index.saturating_sub(1)) / count..total * u128::from(part.index) / count
@@ -153,7 +161,7 @@ impl<'a> Cursor<'a> {
         (self.at, self.slice, self.unit) = (0, 0, 0);
         let Some(file) = self.files.get(self.file) else { return };
         let scannable = file.tensors.iter().enumerate().filter(|(_, tensor)| tensor.bytes != 0);
-        self.order.extend(scannable.filter_map(|(index, tensor)| Some((index, Layout::of(tensor).ok()?))));
+        self.order.extend(scannable.filter_map(|(index, tensor)| Some((index, Layout::in_file(file, tensor).ok()?))));
         self.order.sort_by_key(|(index, _)| (file.tensors[*index].offset, *index));
     }
 

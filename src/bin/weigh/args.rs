@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Project(ProjectArgs),
     /// What it takes to run
     Memory(MemoryArgs),
+    /// What is wrong with it, before it is loaded
+    Audit(AuditArgs),
 }
 
 /// The whole report.
@@ -290,6 +292,53 @@ pub(crate) struct MemoryArgs {
     pub(crate) only_this_file: bool,
 }
 
+/// `weigh audit`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  weigh audit ./repo\n  weigh audit ./repo --deny warning --allow pickle --format sarif -o audit.sarif\n  \
+                        weigh audit model.gguf --scan --max-size 8GiB --max-ram 12GiB --ctx 8k\n  weigh audit --explain truncated\n\n\
+                        Exit codes: 0 nothing at or above the threshold (error, unless --deny lowers it); 1 findings; 2 something could not be read.\n\
+                        A policy is JSON: {\"deny\": [..], \"allow\": [..], \"max_size\": \"10GiB\", \"max_params\": \"8B\", \"max_ram\": \"24GiB\", \"ctx\": 8192}"
+)]
+pub(crate) struct AuditArgs {
+    /// What to look at
+    #[arg(value_name = "PATH", required_unless_present = "explain")]
+    pub(crate) path: Option<PathBuf>,
+    /// Read every value too: NaN, Inf, BOOL other than 0 and 1, matrices of zeros
+    #[arg(long)]
+    pub(crate) scan: bool,
+    /// Hash the files whose hash a hub cache states
+    #[arg(long)]
+    pub(crate) verify_hashes: bool,
+    /// Fail at a code, or at findings of a severity (error, warning, note) and above
+    #[arg(long, value_name = "CODE|SEVERITY")]
+    pub(crate) deny: Vec<String>,
+    /// Leave a code out
+    #[arg(long, value_name = "CODE")]
+    pub(crate) allow: Vec<String>,
+    /// Read deny, allow and budgets from a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Most bytes of the selected files
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<String>,
+    /// Most parameters
+    #[arg(long, value_name = "N")]
+    pub(crate) max_params: Option<String>,
+    /// Most memory to run it
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_ram: Option<String>,
+    /// Context in tokens that --max-ram is about
+    #[arg(long, value_name = "N", requires = "max_ram")]
+    pub(crate) ctx: Option<String>,
+    /// Say what a code means; `all` lists the codes
+    #[arg(long, value_name = "CODE")]
+    pub(crate) explain: Option<String>,
+    /// A shard stands for itself, not for its set
+    #[arg(long)]
+    pub(crate) only_this_file: bool,
+}
+
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -301,6 +350,8 @@ pub(crate) enum Format {
     Csv,
     /// For pasting
     Markdown,
+    /// For code hosts (audit only)
+    Sarif,
 }
 
 /// When to use colours.

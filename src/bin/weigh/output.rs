@@ -67,6 +67,20 @@ impl Output {
         self.put(text.as_bytes())
     }
 
+    /// Whether SARIF was asked for.
+    pub(crate) fn is_sarif(&self) -> bool {
+        self.format == Format::Sarif
+    }
+
+    /// Writes a value as JSON without the common head.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write_value(&self, value: &impl Serialize) -> Result<()> {
+        let text = to_json(value).map_err(|e| Error::new(ErrorKind::Io, format!("cannot write the report: {e}")))?;
+        self.put(text.as_bytes())
+    }
+
     /// Writes sections at once, with a blank line after them when more is to come.
     ///
     /// # Errors
@@ -82,7 +96,7 @@ impl Output {
 
     fn renderer(&self) -> Option<&'static Renderer> {
         let name = match self.format {
-            Format::Json => return None,
+            Format::Json | Format::Sarif => return None,
             Format::Text => "text",
             Format::Csv => "csv",
             Format::Markdown => "markdown",

@@ -45,7 +45,10 @@ pub(super) fn index(piece: &str) -> Option<u32> {
 
 /// Looks a key up in a table sorted by key.
 pub(super) fn lookup<T: Copy>(table: &[(&str, T)], key: &str) -> Option<T> {
-    table.binary_search_by(|(k, _)| (*k).cmp(key)).ok().map(|i| table[i].1)
+    // Most steps are settled by the first byte, without a call.
+    let first = *key.as_bytes().first()?;
+    let order = |(k, _): &(&str, T)| k.as_bytes().first().copied().unwrap_or(0).cmp(&first).then_with(|| (*k).cmp(key));
+    table.binary_search_by(order).ok().map(|i| table[i].1)
 }
 
 /// Whether a table is sorted and free of duplicates, as [`lookup`] needs.

@@ -181,6 +181,17 @@ pub fn interpret_with(
     out
 }
 
+/// Whether a configuration names a quantization.
+pub(super) fn is_configured(config: Option<&Value>) -> bool {
+    Configured::of(config).method.is_some()
+}
+
+/// Whether a name ends as that of some method's packed weights or scales.
+pub(super) fn is_anchor(name: &str) -> bool {
+    let plain = name.ends_with(".weight") || name.ends_with(".bias");
+    !plain && METHODS.iter().any(|method| method.anchors.iter().any(|suffix| name.ends_with(suffix)))
+}
+
 /// Tensors whose name ends as some method's anchor, with that method, in the order of tensors and then of methods.
 fn anchors(tensors: &[TensorView<'_>]) -> Vec<(usize, &'static Method, &'static str)> {
     let mut found = Vec::new();

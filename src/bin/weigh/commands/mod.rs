@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod audit;
 mod memory;
 mod merge;
 mod opened;
@@ -8,9 +9,9 @@ mod report;
 mod scan;
 mod show;
 
-use weighbridge::error::Result;
+use weighbridge::error::{Error, ErrorKind, Result};
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Format};
 use crate::interrupt;
 use crate::output::Output;
 
@@ -45,6 +46,9 @@ impl End {
 /// When it could not do its work at all.
 pub(crate) fn run(args: &Args) -> Result<End> {
     let output = Output::new(&args.common);
+    if args.common.format == Format::Sarif && !matches!(args.command, Some(Command::Audit(_))) {
+        return Err(Error::new(ErrorKind::Usage, "--format sarif is for `weigh audit`"));
+    }
     match &args.command {
         None => report::run(&args.report, &args.common, &output),
         Some(Command::Show(show)) => show::run(show, &output),
@@ -52,5 +56,6 @@ pub(crate) fn run(args: &Args) -> Result<End> {
         Some(Command::Merge(merge)) => merge::run(merge, &output),
         Some(Command::Project(project)) => project::run(project, &args.common, &output),
         Some(Command::Memory(memory)) => memory::run(memory, &output),
+        Some(Command::Audit(audit)) => audit::run(audit, &args.common, &output),
     }
 }

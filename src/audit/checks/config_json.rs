@@ -1,0 +1,103 @@
+//! Whether the configuration files are JSON with sensible figures.
+
+use serde_json::{Map, Value};
+
+use super::super::Severity::Warning;
+use super::super::finding::{Code, Finding, Findings};
+use super::super::subject::Subject;
+use super::{Check, code};
+use crate::text::escape_limited;
+
+pub(super) const UNREADABLE: Code = code(
+    "config-unreadable",
+    "A configuration file that is no JSON",
+    Warning,
+    "The file is cut short, nested beyond reason, or holds NaN or Infinity, which Python writes and JSON forbids. Tensors are still counted; what depends on the \
+     configuration is not known. Fetch the file again, or save it without such values.",
+);
+const VALUE: Code = code(
+    "config-value",
+    "A configuration value that cannot be",
+    Warning,
+    "A figure of the wrong type or out of any range (a negative width, 10^30 layers, heads of 0). Loaders fail at it, or allocate by it.",
+);
+
+pub(super) const CHECK: Check = Check { name: "config_json", codes: &[UNREADABLE, VALUE], run };
+
+/// Keys, the least and the most that makes sense, and whether a list (one figure a layer or stage) is used too.
+const FIGURES: &[(&str, u64, u64, bool)] = &[
+    ("hidden_size", 1, 1 << 24, false),
+    ("num_hidden_layers", 1, 100_000, false),
+    ("num_attention_heads", 1, 1 << 20, true),
+    ("num_key_value_heads", 0, 1 << 20, true),
+    ("head_dim", 1, 1 << 20, true),
+    ("intermediate_size", 0, 1 << 28, true),
+    ("vocab_size", 1, 1 << 31, true),
+    ("max_position_embeddings", 0, 1 << 40, true),
+    ("n_embd", 1, 1 << 24, false),
+    ("n_layer", 1, 100_000, false),
+    ("n_head", 1, 1 << 20, false),
+];
+
+/// Objects inside config.json that hold figures of a part.
+const NESTED: &[&str] = &["text_config", "llm_config", "language_config", "vision_config", "audio_config"];
+
+fn run(subject: &Subject<'_>, out: &mut Findings) {
+    for text in subject.texts.iter().filter(|t| t.name.ends_with(".json")) {
+        // The main configuration's failure is a problem of opening and stands there.
+        let is_main =
+            |path: &std::path::Path| path.file_name().is_some_and(|n| n == "config.json") && subject.name_of(path) == text.name;
+        let told = text.base() == "config.json" && subject.problems().any(|p| p.path().is_some_and(is_main));
+        if let Some(error) = text.error.as_ref().filter(|_| !told) {
+            let base = text.base();
+            let known = base.contains("config") || base.starts_with("model_index") || base.contains("template");
+            if known {
+                out.push(Finding::new(&UNREADABLE, error.clone()).file(&text.name));
+            }
+        }
+        if let (true, Some(Value::Object(top))) = (text.base() == "config.json", &text.json) {
+            figures(&text.name, "", top, out);
+            types(&text.name, top, out);
+            for key in NESTED {
+                if let Some(inner) = top.get(*key).and_then(Value::as_object) {
+                    figures(&text.name, &format!("{key}."), inner, out);
+                }
+            }
+        }
+    }
+}
+
+fn figures(file: &str, prefix: &str, map: &Map<String, Value>, out: &mut Findings) {
+    // State-space models write heads of 0 where there are none.
+    let attention = map.get("model_type").and_then(Value::as_str).is_none_or(|t| !t.contains("mamba") && !t.contains("rwkv"));
+    for &(key, least, most, list) in FIGURES {
+        let Some(value) = map.get(key).filter(|v| !v.is_null()) else { continue };
+        if list && value.is_array() {
+            continue;
+        }
+        let least = if attention { least } else { 0 };
+        let whole =
+            value.as_u64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && *x >= 0.0 && *x < 1e18).map(|x| x as u64));
+        if whole.is_none_or(|n| n < least || n > most) {
+            let shown = escape_limited(&value.to_string(), 40);
+            let message = format!("`{prefix}{key}` is {shown}, out of the range {least} to {most}");
+            out.push(Finding::new(&VALUE, message).file(file).tensor(format!("{prefix}{key}")));
+        }
+    }
+}
+
+fn types(file: &str, top: &Map<String, Value>, out: &mut Findings) {
+    let rules: [(&str, fn(&Value) -> bool, &str); 5] = [
+        ("torch_dtype", |v| v.is_string() || v.is_null(), "text"),
+        ("dtype", |v| v.is_string() || v.is_null() || v.is_object(), "text"),
+        ("quantization_config", |v| v.is_object() || v.is_null(), "an object"),
+        ("architectures", |v| v.is_array() || v.is_null(), "a list"),
+        ("model_type", |v| v.is_string() || v.is_null(), "text"),
+    ];
+    for (key, fits, wanted) in rules {
+        if let Some(value) = top.get(key).filter(|v| !fits(v)) {
+            let message = format!("`{key}` is {}, not {wanted}", escape_limited(&value.to_string(), 40));
+            out.push(Finding::new(&VALUE, message).file(file).tensor(key));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Paths and links that lead elsewhere.
+
+use super::super::Severity::{Error as Bad, Warning};
+use super::super::finding::{Code, Finding, Findings};
+use super::super::subject::Subject;
+use super::{Check, code};
+use crate::checkpoint::PassedBy;
+
+pub(super) const OUTSIDE: Code = code(
+    "leads-outside",
+    "A link or index entry that leads out of the folder",
+    Warning,
+    "A link, or a file name in a shard index, points outside the folder (links into the blobs of the same hub cache are fine). A loader that follows it reads a \
+     file of your machine as if it were the model's. It was not opened. In an index it is an error.",
+);
+pub(super) const BROKEN: Code = code(
+    "link-broken",
+    "A link whose target is not there",
+    Bad,
+    "Mostly a hub cache whose blob was deleted or not fetched. Download the file again.",
+);
+pub(super) const LOOP: Code = code(
+    "link-loop",
+    "A link that leads back to itself",
+    Warning,
+    "The link can never be opened. Programs that walk folders without care hang at it. Remove it.",
+);
+const FOLDER: Code = code(
+    "link-to-folder",
+    "A link to a folder",
+    Warning,
+    "A linked folder can lead in a circle, and was not looked into. Hub caches link files only. Give the folder itself if it is meant.",
+);
+const NAMED: Code = code(
+    "folder-named-as-file",
+    "A folder with the name of a weight file",
+    Warning,
+    "A folder is called like a checkpoint file. Loaders that look for the ending try to open it and fail. Rename it, or fetch the file that belongs there.",
+);
+const DEEP: Code = code(
+    "folder-too-deep",
+    "A folder too deep to look into",
+    Warning,
+    "Folders are nested deeper than is looked at (see the table of limits). What is below was not audited.",
+);
+
+pub(super) const CHECK: Check = Check { name: "links", codes: &[OUTSIDE, BROKEN, LOOP, FOLDER, NAMED, DEEP], run };
+
+fn run(subject: &Subject<'_>, out: &mut Findings) {
+    let Some(checkpoint) = subject.checkpoint else { return };
+    let findings = checkpoint.listing.passed_by.iter().map(|(why, path)| {
+        let (row, message) = match why {
+            PassedBy::LinkedFolder => (FOLDER, "a link to a folder (it could be a loop); it is not followed"),
+            PassedBy::FolderNamedAsFile => (NAMED, "a directory with the name of a checkpoint file"),
+            PassedBy::TooDeep => (DEEP, "too deep; what is below is not looked at"),
+        };
+        Finding::new(&row, message).file(subject.name_of(path))
+    });
+    out.push_many(findings);
+}

@@ -1,0 +1,122 @@
+//! What the values tell, where they were scanned.
+
+use super::super::Severity::{Note, Warning};
+use super::super::finding::{Code, Finding, Findings};
+use super::super::subject::Subject;
+use super::{Check, code};
+use crate::checkpoint::{Checkpoint, Part};
+use crate::dtype::Dtype;
+use crate::source::{FileSource, Source};
+use crate::units::grouped;
+
+const NAN: Code = code(
+    "nan-values",
+    "Values that are not a number",
+    Warning,
+    "A tensor holds NaN. One such weight turns every result that passes it into NaN. The training diverged, or a conversion overflowed.",
+);
+const INF: Code = code(
+    "infinite-values",
+    "Infinite values",
+    Warning,
+    "A tensor holds infinite values: mostly an overflow in a conversion to F16. Some masks are stored as -Inf on purpose.",
+);
+const BOOL: Code = code(
+    "bool-values",
+    "BOOL bytes other than 0 and 1",
+    Warning,
+    "A BOOL tensor holds other bytes than 0 and 1. What they mean depends on the program; for some it is undefined behaviour.",
+);
+const ZERO: Code = code(
+    "all-zero",
+    "A matrix of zeros",
+    Warning,
+    "Every value of a matrix (or of a tensor of a million values) is zero: a download whose data never came, a failed conversion, or weights that were never trained. \
+     Biases and other short vectors of zeros are usual and not reported.",
+);
+const SKIPPED: Code = code(
+    "not-scanned",
+    "A tensor whose values were not scanned",
+    Note,
+    "The values were asked for, and those of this tensor could not be read or are of a type without a decoder. Nothing is said about them.",
+);
+
+pub(super) const CHECK: Check = Check { name: "values", codes: &[NAN, INF, BOOL, ZERO, SKIPPED], run };
+
+/// Elements from which a vector of zeros is no bias any more.
+const LONG_VECTOR: u64 = 1 << 20;
+
+fn run(subject: &Subject<'_>, out: &mut Findings) {
+    let (Some(checkpoint), Some((selection, outcome))) = (subject.checkpoint, subject.values) else { return };
+    let tensors: Vec<_> = checkpoint.tensors().collect();
+    let mut found: [Vec<Finding>; 4] = Default::default();
+    for (file, order) in outcome.files.iter().zip(&selection.order) {
+        if let (Some(error), Some(&first)) = (&file.error, order.first()) {
+            let name = checkpoint.files[tensors[first].file].name.clone();
+            out.push(
+                Finding::new(&SKIPPED, format!("its values were not scanned: {}", error.message())).severity(Warning).file(name),
+            );
+            continue;
+        }
+        for (tensor, &index) in file.tensors.iter().zip(order) {
+            let view = &tensors[index];
+            let at = |row: &Code, message: String| {
+                Finding::new(row, message)
+                    .file(&checkpoint.files[view.file].name)
+                    .tensor(view.name())
+                    .offset(Some(view.info.offset))
+            };
+            let Some(stats) = &tensor.stats else {
+                let why = tensor.skipped.map_or("unknown", |s| s.word());
+                found[3].push(at(&SKIPPED, format!("not scanned ({why})")));
+                continue;
+            };
+            let of = grouped(stats.elements);
+            if stats.nan > 0 {
+                found[0].push(at(&NAN, format!("{} of {of} values are NaN", grouped(stats.nan))));
+            }
+            let infinite = stats.pos_inf + stats.neg_inf;
+            if infinite > 0 {
+                let message =
+                    format!("{} of {of} values are infinite ({} +Inf, {} -Inf)", grouped(infinite), stats.pos_inf, stats.neg_inf);
+                found[1].push(at(&INF, message));
+            }
+            let long = view.info.shape.iter().filter(|d| **d > 1).count() >= 2 || stats.elements >= LONG_VECTOR;
+            if stats.all_zero() && long && view.part != Part::Buffer {
+                found[2].push(at(&ZERO, format!("all {of} values are zero")));
+            }
+        }
+    }
+    for findings in found {
+        out.push_many(findings);
+    }
+    booleans(checkpoint, out);
+}
+
+/// The scan takes every byte but 0 for true, so these are looked at here.
+fn booleans(checkpoint: &Checkpoint, out: &mut Findings) {
+    let odd = checkpoint.tensors().filter(|t| t.info.dtype == Dtype::BOOL).filter_map(|tensor| {
+        let file = &checkpoint.files[tensor.file];
+        let count = odd_bytes(&FileSource::open(&file.path).ok()?, tensor.info.offset, tensor.info.bytes)?;
+        (count > 0).then(|| {
+            let message = format!("{} BOOL bytes are neither 0 nor 1", grouped(count));
+            Finding::new(&BOOL, message).file(&file.name).tensor(tensor.name()).offset(Some(tensor.info.offset))
+        })
+    });
+    out.push_many(odd.collect::<Vec<_>>());
+}
+
+fn odd_bytes(source: &dyn Source, offset: u64, bytes: u64) -> Option<u64> {
+    let mut buffer = vec![0; 256 * 1024];
+    let (mut done, mut odd) = (0u64, 0u64);
+    while done < bytes {
+        let want = usize::try_from(bytes - done).unwrap_or(usize::MAX).min(buffer.len());
+        let got = source.read_at(offset.checked_add(done)?, &mut buffer[..want]).ok()?;
+        if got == 0 {
+            return None;
+        }
+        odd += buffer[..got].iter().filter(|b| **b > 1).count() as u64;
+        done += got as u64;
+    }
+    Some(odd)
+}

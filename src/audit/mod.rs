@@ -1,0 +1,162 @@
+//! Judges a checkpoint and the folder around it: findings with stable codes, what was looked at, and whether a policy is met.
+//!
+//! Nothing is fetched, unpickled, rendered, extracted or run. A check is a file in `checks/` and a row of [`CHECKS`].
+
+mod checks;
+mod finding;
+mod policy;
+mod subject;
+
+use std::path::{Path, PathBuf};
+
+pub use checks::{CHECKS, Check, codes, find};
+pub use finding::{Code, Finding, Severity};
+pub use policy::Policy;
+
+use finding::Findings;
+use subject::Subject;
+
+use crate::checkpoint::{self, Checkpoint, OpenOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observe::Observer;
+use crate::scan::{self, ScanOptions, ScanOutcome, Selection};
+
+/// What to audit, and how far.
+#[derive(Debug, Clone, Default)]
+pub struct AuditRequest {
+    /// A shard stands for itself, not for its set.
+    pub only_this_file: bool,
+    /// Reads every value with these options.
+    pub scan: Option<ScanOptions>,
+    /// Hashes files whose hash a hub cache states.
+    pub verify_hashes: bool,
+    /// What is a failure.
+    pub policy: Policy,
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Regular files that were seen.
+    pub files_seen: u64,
+    /// Files whose content was read and understood.
+    pub files_understood: u64,
+    /// The others, in name order.
+    pub files_not_understood: Vec<String>,
+    /// Bytes that were read of headers, texts, and weights where they were scanned.
+    pub bytes_read: u64,
+    /// Whether every value was scanned.
+    pub values_scanned: bool,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// What was asked for.
+    pub path: PathBuf,
+    /// Worst first.
+    pub findings: Vec<Finding>,
+    /// Findings that the policy leaves out.
+    pub allowed: u64,
+    /// Whether any finding is a failure by the policy.
+    pub failed: bool,
+    /// Whether something that was asked for could not be read at all.
+    pub unreadable: bool,
+    /// Whether the scan was stopped.
+    pub interrupted: bool,
+    /// What was looked at.
+    pub coverage: Coverage,
+}
+
+impl Audit {
+    /// How many findings have a severity.
+    pub fn count(&self, severity: Severity) -> u64 {
+        self.findings.iter().filter(|f| f.severity == severity).count() as u64
+    }
+}
+
+/// Audits a path. What cannot be read is a finding, not an error.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when there is nothing at the path; a scan that cannot start.
+pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Result<Audit> {
+    let opened = checkpoint::open(path, &OpenOptions { only_this_file: request.only_this_file });
+    if let Err(error) = &opened
+        && error.kind() == ErrorKind::NotFound
+        && std::fs::symlink_metadata(path).is_err()
+    {
+        return Err(error.clone());
+    }
+    let scanned = match (&opened, &request.scan) {
+        (Ok(checkpoint), Some(options)) => Some(scan_values(checkpoint, options, observer)?),
+        _ => None,
+    };
+    let mut subject = Subject::new(path, &opened, &request.policy);
+    subject.values = scanned.as_ref().map(|(selection, outcome)| (selection, outcome));
+    subject.verify_hashes = request.verify_hashes;
+    let mut findings = Findings::default();
+    for check in CHECKS {
+        (check.run)(&subject, &mut findings);
+    }
+    let all = findings.finish();
+    let unreadable = subject.problems().any(checks::is_unreadable);
+    let coverage = coverage(&subject, scanned.as_ref().map(|(_, outcome)| outcome));
+    let total = all.len();
+    let findings: Vec<Finding> = all.into_iter().filter(|f| !request.policy.allows(f)).collect();
+    Ok(Audit {
+        path: path.to_path_buf(),
+        allowed: (total - findings.len()) as u64,
+        failed: findings.iter().any(|f| request.policy.denies(f)),
+        findings,
+        unreadable,
+        interrupted: scanned.is_some_and(|(_, outcome)| outcome.interrupted),
+        coverage,
+    })
+}
+
+fn scan_values(
+    checkpoint: &Checkpoint,
+    options: &ScanOptions,
+    observer: &dyn Observer,
+) -> std::result::Result<(Selection, ScanOutcome), Error> {
+    let selection = Selection::of(checkpoint, &|_| true);
+    let outcome = scan::scan(&selection.files, options, observer)?;
+    Ok((selection, outcome))
+}
+
+fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
+    let understood: std::collections::HashSet<&str> = subject
+        .files()
+        .iter()
+        .map(|f| f.name.as_str())
+        .chain(subject.texts.iter().filter(|t| t.error.is_none()).map(|t| t.name.as_str()))
+        .collect();
+    let indexes: std::collections::HashSet<&Path> =
+        subject.checkpoint.map_or(&[][..], |c| &c.indexes).iter().map(|i| i.path.as_path()).collect();
+    let mut coverage = Coverage { files_seen: subject.listed().len() as u64, ..Coverage::default() };
+    for file in subject.listed() {
+        if understood.contains(file.name.as_str()) || indexes.contains(file.path.as_path()) || is_plain_text(&file.name) {
+            coverage.files_understood += 1;
+        } else {
+            coverage.files_not_understood.push(file.name.clone());
+        }
+    }
+    if subject.checkpoint.is_none() {
+        coverage.files_seen = 1;
+        coverage.files_not_understood.push(subject.name_of(subject.path));
+    }
+    let headers: u64 = subject.containers().map(|(_, c)| c.layout.data_start.min(c.file_len)).sum();
+    let texts: u64 = subject.texts.iter().map(|t| t.text.len() as u64).sum();
+    coverage.bytes_read = headers + texts + outcome.map_or(0, |o| o.bytes_read);
+    coverage.values_scanned = outcome.is_some_and(|o| o.complete);
+    coverage
+}
+
+/// Text that no loader acts on.
+fn is_plain_text(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let (stem, extension) = base.rsplit_once('.').unwrap_or((&base, ""));
+    matches!(extension, "md" | "txt" | "gitattributes" | "gitignore")
+        || matches!(stem, "license" | "licence" | "notice" | "readme")
+        || matches!(base.as_str(), "tokenizer.json")
+}

@@ -1,0 +1,162 @@
+//! What the checks look at: the checkpoint, the folder around it, and the small text files in it, each read once.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile};
+use crate::error::{Error, ErrorKind};
+use crate::format::{Container, SecondOpinion, limits, second_opinion};
+use crate::scan::{ScanOutcome, Selection};
+use crate::source::{FileSource, read_small};
+use crate::text::escape_limited;
+
+use super::policy::Policy;
+
+/// Text files that are read of one folder; published repos have some ten.
+const MAX_TEXTS: usize = 512;
+
+/// Bytes of text files that are read of one folder.
+const MAX_TEXT_BYTES: u64 = 64 << 20;
+
+/// A small text file.
+pub(crate) struct TextFile {
+    /// Relative to the folder, with `/`.
+    pub(crate) name: String,
+    /// Its text; bytes that are no UTF-8 become U+FFFD.
+    pub(crate) text: String,
+    /// Its value, for JSON.
+    pub(crate) json: Option<Value>,
+    /// Why it could not be read or is no JSON; escaped.
+    pub(crate) error: Option<String>,
+}
+
+impl TextFile {
+    /// File name without folders.
+    pub(crate) fn base(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+}
+
+/// Everything that is audited.
+pub(crate) struct Subject<'a> {
+    /// What was asked for.
+    pub(crate) path: &'a Path,
+    /// What could be opened.
+    pub(crate) checkpoint: Option<&'a Checkpoint>,
+    /// Why nothing could be opened.
+    pub(crate) failure: Option<&'a Error>,
+    /// Configs, templates and model cards.
+    pub(crate) texts: Vec<TextFile>,
+    /// The reference reader's answers, one a file of the checkpoint.
+    pub(crate) opinions: Vec<SecondOpinion>,
+    /// The scan, where one was asked for.
+    pub(crate) values: Option<(&'a Selection, &'a ScanOutcome)>,
+    /// What is too much.
+    pub(crate) policy: &'a Policy,
+    /// Whether the bytes of files are to be hashed.
+    pub(crate) verify_hashes: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// Gathers what the checks need.
+    pub(crate) fn new(path: &'a Path, opened: &'a Result<Checkpoint, Error>, policy: &'a Policy) -> Self {
+        let checkpoint = opened.as_ref().ok();
+        let mut subject = Self {
+            path,
+            checkpoint,
+            failure: opened.as_ref().err(),
+            texts: Vec::new(),
+            opinions: Vec::new(),
+            values: None,
+            policy,
+            verify_hashes: false,
+        };
+        subject.read_texts();
+        subject.opinions = subject.files().iter().map(opinion).collect();
+        subject
+    }
+
+    /// The files whose headers were read.
+    pub(crate) fn files(&self) -> &'a [CheckpointFile] {
+        self.checkpoint.map_or(&[], |c| &c.files)
+    }
+
+    /// Names and headers of the files that were read.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = (&'a str, &'a Container)> + use<'a> {
+        self.files().iter().map(|f| (f.name.as_str(), &f.container))
+    }
+
+    /// Every file that was seen.
+    pub(crate) fn listed(&self) -> &'a [FoundFile] {
+        self.checkpoint.map_or(&[], |c| &c.listing.files)
+    }
+
+    /// What could not be read or is not there.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &'a Error> + use<'a> {
+        let problems: &[Error] = self.checkpoint.map_or(&[], |c| &c.problems);
+        problems.iter().chain(self.failure)
+    }
+
+    /// A path as findings name it: relative to the folder, or its last part.
+    pub(crate) fn name_of(&self, path: &Path) -> String {
+        let root = self.checkpoint.map(|c| c.listing.root.as_path()).filter(|r| !r.as_os_str().is_empty());
+        let relative = root.and_then(|root| path.strip_prefix(root).ok()).filter(|p| !p.as_os_str().is_empty());
+        let shown = relative.map(PathBuf::from).or_else(|| path.file_name().map(PathBuf::from));
+        shown.unwrap_or_else(|| path.to_path_buf()).to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+    }
+
+    /// Whether a folder was asked for.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    fn read_texts(&mut self) {
+        let Some(checkpoint) = self.checkpoint else { return };
+        let mut bytes = 0u64;
+        for file in checkpoint.listing.files.iter().filter(|f| is_text(&f.name)) {
+            if self.texts.len() == MAX_TEXTS || bytes > MAX_TEXT_BYTES {
+                break;
+            }
+            bytes = bytes.saturating_add(file.bytes.min(limits::MAX_CONFIG));
+            self.texts.push(read_text(file));
+        }
+    }
+}
+
+fn opinion(file: &CheckpointFile) -> SecondOpinion {
+    let ask = || second_opinion(&FileSource::open(&file.path).ok()?, &file.container).ok();
+    ask().unwrap_or(SecondOpinion::NotAsked("the file could not be read again"))
+}
+
+/// Configs, templates and cards by their endings. Vocabularies and indexes have readers of their own.
+fn is_text(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    if base.ends_with(".index.json") || matches!(base.as_str(), "tokenizer.json" | "vocab.json" | "tokenizer.model") {
+        return false;
+    }
+    base.ends_with(".json") || base.ends_with(".jinja") || base.ends_with(".jinja2") || base == "readme.md"
+}
+
+fn read_text(file: &FoundFile) -> TextFile {
+    let mut out = TextFile { name: file.name.clone(), text: String::new(), json: None, error: None };
+    let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            // A data file of that ending may well be larger than any configuration.
+            out.error = (e.kind() != ErrorKind::Limit).then(|| e.message().to_owned());
+            return out;
+        }
+    };
+    if file.name.to_ascii_lowercase().ends_with(".json") {
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => out.json = Some(value),
+            Err(e) => out.error = Some(format!("no JSON: {}", escape_limited(&e.to_string(), 120))),
+        }
+    }
+    out.text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+    };
+    out
+}

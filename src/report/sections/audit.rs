@@ -1,0 +1,89 @@
+//! `weigh audit` as sections: findings, then what was looked at.
+
+use crate::audit::{Code, Finding, Severity};
+use crate::report::audit::AuditBody;
+use crate::report::cell::Section;
+use crate::text::{escape, escape_limited};
+use crate::units::{Bytes, grouped};
+
+/// Findings of one severity that are listed; the rest is counted.
+const LISTED: usize = 200;
+/// Names of files that are listed.
+const NAMES: usize = 8;
+
+/// The sections of a body.
+pub fn audit(path: &str, body: &AuditBody) -> Vec<Section> {
+    let mut headline = Section::new(escape(path));
+    let c = &body.counts;
+    let plural = |n: u64, word: &str| if n == 1 { format!("1 {word}") } else { format!("{} {word}s", grouped(n)) };
+    headline.aside = format!("{}, {}, {}", plural(c.error, "error"), plural(c.warning, "warning"), plural(c.note, "note"));
+    let mut sections = vec![headline];
+    for (severity, title) in [(Severity::Error, "Errors"), (Severity::Warning, "Warnings"), (Severity::Note, "Notes")] {
+        let found: Vec<&Finding> = body.findings.iter().filter(|f| f.severity == severity).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let mut section = Section::new(title);
+        for finding in found.iter().take(LISTED) {
+            section.say(line(finding));
+            if let Some(help) = &finding.help {
+                section.say(format!("  help: {help}"));
+            }
+        }
+        if found.len() > LISTED {
+            section.say(format!("{} more: see --format json", found.len() - LISTED));
+        }
+        sections.push(section);
+    }
+    sections.push(coverage(body));
+    sections
+}
+
+fn line(finding: &Finding) -> String {
+    let mut line = format!("[{}]", finding.code);
+    if let Some(file) = &finding.file {
+        line.push_str(&format!(" {}:", escape_limited(file, 120)));
+    }
+    if let Some(tensor) = &finding.tensor {
+        line.push_str(&format!(" `{}`:", escape_limited(tensor, 80)));
+    }
+    line.push(' ');
+    line.push_str(&finding.message);
+    if let Some(offset) = finding.offset {
+        line.push_str(&format!(" (at byte {offset})"));
+    }
+    line
+}
+
+fn coverage(body: &AuditBody) -> Section {
+    let c = &body.coverage;
+    let mut section = Section::new("Looked at");
+    section.aside = format!(
+        "{} of {} files understood, {} read, values {}",
+        grouped(c.files_understood),
+        grouped(c.files_seen),
+        Bytes(c.bytes_read).binary(),
+        if c.values_scanned { "scanned" } else { "not scanned" }
+    );
+    if !c.files_not_understood.is_empty() {
+        let names: Vec<String> = c.files_not_understood.iter().take(NAMES).map(|n| escape_limited(n, 60)).collect();
+        let more = c.files_not_understood.len().saturating_sub(NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        section.say(format!("not understood: {}{more}", names.join(", ")));
+    }
+    if body.counts.allowed > 0 {
+        section.say(format!("{} findings are left out by the policy", grouped(body.counts.allowed)));
+    }
+    if !c.values_scanned {
+        section.note("only headers and texts were read; --scan reads every value");
+    }
+    section
+}
+
+/// What a code means.
+pub fn explanation(code: &Code) -> Vec<Section> {
+    let mut section = Section::new(code.code);
+    section.aside = format!("{} ({})", code.title, code.severity.name());
+    section.say(code.explanation);
+    vec![section]
+}

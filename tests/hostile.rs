@@ -1,0 +1,194 @@
+//! The hostile corpus: every case of `tests/hostile/gen.py` meets its manifest through the built `weigh audit`, within 5 s and 256 MiB.
+//!
+//! Needs python3, which writes the corpus; without it the test says so and stops.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Cases that only their values tell.
+const NEED_VALUES: [&str; 3] = ["st-nan_inf", "st-bool_values", "st-sparse_hole_data"];
+
+/// Seconds for a release build; a debug build on a busy machine is given three times that.
+const SECONDS: u64 = if cfg!(debug_assertions) { 15 } else { 5 };
+/// Bytes of private memory (`RLIMIT_DATA`: heap and private maps; every allocation beyond fails and would abort).
+const MEMORY: u64 = 256 << 20;
+
+struct Outcome {
+    code: Option<i32>,
+    signal: Option<i32>,
+    stdout: Vec<u8>,
+    stderr: String,
+    seconds: f64,
+}
+
+fn audit(path: &Path, scan: bool, as_nobody: bool) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    command.arg("audit").arg(path).args(["--format", "json", "--no-progress"]).stdin(Stdio::null());
+    if scan {
+        command.arg("--scan");
+    }
+    if as_nobody {
+        command.uid(65534).gid(65534);
+    }
+    limit_memory(&mut command);
+    let start = Instant::now();
+    let output = command.output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        signal: output.status.signal(),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
+#[allow(unsafe_code)]
+fn limit_memory(command: &mut Command) {
+    // SAFETY: between fork and exec only setrlimit, which is async-signal-safe, is called.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
+            if libc::setrlimit(libc::RLIMIT_DATA, &limit) == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        });
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// What is wrong with an outcome, by the manifest.
+fn judge(case: &Value, outcome: &Outcome) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(signal) = outcome.signal {
+        wrong.push(format!("killed by signal {signal}"));
+    }
+    if outcome.stderr.contains("panicked") {
+        wrong.push(outcome.stderr.clone());
+    }
+    if outcome.seconds > Duration::from_secs(SECONDS).as_secs_f64() {
+        wrong.push(format!("{:.1} s", outcome.seconds));
+    }
+    let document: Value = serde_json::from_slice(&outcome.stdout).unwrap_or_default();
+    let findings = document["findings"].as_array().cloned().unwrap_or_default();
+    let of = |severity: &str| findings.iter().filter(|f| f["severity"] == severity).count();
+    let (errors, warnings) = (of("error"), of("warning"));
+    let got = match outcome.code {
+        Some(0) if warnings > 0 => "warn",
+        Some(0) => "accept",
+        _ => "reject",
+    };
+    let also = case["also_ok"].as_array().cloned().unwrap_or_default();
+    if case["expect"] != got && !also.iter().any(|a| a == got) {
+        wrong.push(format!("{got} instead of {}", case["expect"]));
+    }
+    if outcome.code == Some(0) && errors > 0 {
+        wrong.push("errors, but exit 0".into());
+    }
+    if got == "reject" && errors == 0 && outcome.stderr.is_empty() {
+        wrong.push("rejected without an error".into());
+    }
+    let mut words = outcome.stderr.to_lowercase();
+    for finding in findings.iter().filter(|f| f["severity"] != "note") {
+        for field in ["file", "tensor", "message", "help"] {
+            words.push_str(&text(&finding[field]).to_lowercase());
+            words.push(' ');
+        }
+    }
+    let must = case["must_mention"].as_array().cloned().unwrap_or_default();
+    if got != "accept" && !must.is_empty() && !must.iter().any(|m| words.contains(&text(m).to_lowercase())) {
+        wrong.push(format!("mentions none of {must:?}: {}", words.chars().take(300).collect::<String>()));
+    }
+    if !matches!(case["kind"].as_str(), Some("repo" | "index")) && got == "reject" && errors > 0 {
+        let base = text(&case["path"]).rsplit('/').next().unwrap_or_default().to_owned();
+        if !findings.iter().any(|f| f["severity"] == "error" && f["file"] == base.as_str()) {
+            wrong.push("no error names the file".into());
+        }
+    }
+    wrong
+}
+
+/// The folder of the corpus, written anew.
+fn corpus(python: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/gen.py");
+    let done = Command::new(python).arg(script).arg(folder.path()).stdout(Stdio::null()).status().unwrap();
+    assert!(done.success(), "gen.py failed");
+    folder
+}
+
+fn python() -> Option<&'static str> {
+    let found = Command::new("python3").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    found.is_ok_and(|s| s.success()).then_some("python3")
+}
+
+#[test]
+fn every_case_meets_its_manifest() {
+    let Some(python) = python() else {
+        eprintln!("SKIPPED: 364 hostile cases, as python3 is not here to write them");
+        return;
+    };
+    let folder = corpus(python);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.path().join("manifest.json")).unwrap()).unwrap();
+    let cases = manifest["cases"].as_array().unwrap();
+    let root = std::fs::metadata(folder.path()).map(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0).unwrap_or(false);
+    let mut failures = Vec::new();
+    for case in cases {
+        let path: PathBuf = folder.path().join(text(&case["path"]));
+        let id = text(&case["id"]);
+        // Root may read everything: there the case is run as somebody else.
+        let as_nobody = case["needs"] == "not-root" && root;
+        if as_nobody {
+            open_to_all(folder.path());
+        }
+        let outcome = audit(&path, NEED_VALUES.contains(&id), as_nobody);
+        let wrong = judge(case, &outcome);
+        if !wrong.is_empty() {
+            failures.push(format!("{id} ({}): {}", text(&case["wrong"]), wrong.join("; ")));
+        }
+    }
+    assert_eq!(cases.len(), 364);
+    assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+fn open_to_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755));
+}
+
+/// The text form of every small case holds nothing that a terminal acts on.
+#[test]
+fn no_case_reaches_the_terminal_unescaped() {
+    let Some(python) = python() else {
+        eprintln!("SKIPPED: hostile names, as python3 is not here to write them");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/gen.py");
+    let made = Command::new(python).arg(script).arg(folder.path()).arg("--no-big").stdout(Stdio::null()).status().unwrap();
+    assert!(made.success());
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.path().join("manifest.json")).unwrap()).unwrap();
+    for case in manifest["cases"].as_array().unwrap() {
+        let id = text(&case["id"]);
+        if !["name_", "key_", "val_", "meta_", "arch_", "magic_", "tmpl"].iter().any(|part| id.contains(part)) {
+            continue;
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+        let output = command.arg("audit").arg(folder.path().join(text(&case["path"]))).output().unwrap();
+        for bytes in [output.stdout, output.stderr] {
+            let shown = String::from_utf8(bytes).unwrap_or_else(|_| panic!("{id}: no UTF-8"));
+            let bad = |c: char| {
+                (c.is_control() && c != '\n')
+                    || matches!(u32::from(c), 0x200b..=0x200f | 0x202a..=0x202e | 0x2066..=0x2069 | 0xe0000..=0xe007f | 0x2028 | 0x2029)
+            };
+            assert!(!shown.contains(bad), "{id}: {shown:?}");
+            assert!(!shown.to_lowercase().contains("safe ") || !shown.contains(" is safe"), "{id}");
+        }
+    }
+}
