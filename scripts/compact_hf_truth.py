@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes fixtures/hf-project/hf.json from the record of safetensors checkpoints as quantizers write them (truth/hf).
 
-usage: compact_hf_truth.py truth/hf SCHEME,... > fixtures/hf-project/hf.json
+usage: compact_hf_truth.py truth/hf > fixtures/hf-project/hf.json
 
 Base models keep every tensor; schemes keep their totals: files, bytes, and tensors and bytes per dtype. Shard plans are kept as
 they are, without the names."""
@@ -9,8 +9,7 @@ import json
 import sys
 
 
-def main(folder, schemes):
-    wanted = schemes.split(",")
+def main(folder):
     bases, rows = {}, []
     for line in json.load(open(f"{folder}/index.json")):
         base, scheme = line["base"], line["scheme"]
@@ -25,7 +24,7 @@ def main(folder, schemes):
                 "file_bytes": record["total"]["file_bytes"],
                 "tensors": [t[:3] for t in record["tensors"]],
             }
-        elif scheme in wanted:
+        else:
             types = {}
             for _, dtype, _, size in record["tensors"]:
                 row = types.setdefault(dtype, [0, 0])
@@ -33,7 +32,9 @@ def main(folder, schemes):
                 row[1] += size
             total = record["total"]
             rows.append({"base": base, "scheme": scheme, "tool": line["tool"], "tensor_bytes": total["data_bytes"],
-                         "file_bytes": total["file_bytes"], "files": len(record["files"]), "types": types})
+                         "file_bytes": total["file_bytes"], "files": len(record["files"]), "whole_model": record["whole_model"],
+                         "types": types})
+    refused = [{k: r[k] for k in ("base", "scheme", "cause", "message")} for r in json.load(open(f"{folder}/refused.json"))]
     record = json.load(open(f"{folder}/sharding.json"))
     real = [
         {
@@ -55,7 +56,7 @@ def main(folder, schemes):
     dump = lambda x: json.dumps(x, separators=(",", ":"))
     lines = lambda xs: "[\n" + ",\n".join(map(dump, xs)) + "\n]"
     print("{" + ",\n".join([
-        f'"about":{dump({"made_by": record["tool"]})}', f'"bases":{dump(bases)}', f'"schemes":{lines(rows)}',
+        f'"about":{dump({"made_by": record["tool"]})}', f'"bases":{dump(bases)}', f'"schemes":{lines(rows)}', f'"refused":{lines(refused)}',
         f'"state_dict_order":{dump(orders)}', f'"real":{lines(real)}',
         f'"huggingface":{lines(split(record["huggingface_hub_split"]))}', f'"mlx":{lines(split(record["mlx_make_shards"]))}',
     ]) + "}")

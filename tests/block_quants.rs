@@ -1,5 +1,6 @@
 //! Block quants against other people's decoders: `fixtures/dtypes` holds tensors of every type with planted scales (0, -0.0, NaN,
 //! Inf, subnormal), `truth.json` what numpy says of their decoded values, `block_quant_values.json` checksums of the values.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;

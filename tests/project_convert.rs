@@ -1,6 +1,8 @@
 //! GGUF targets from Hugging Face folders against what the converter and the quantizer wrote: an estimate in this form, so tensor
 //! bytes are compared but for computed tensors, and file bytes must lie in the stated range.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use serde_json::Value;
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;

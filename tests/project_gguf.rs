@@ -1,12 +1,16 @@
 //! Every `llama-quantize` run on record: types of every tensor, tensor bytes and file bytes.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use serde_json::Value;
 use weighbridge::checkpoint::{ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::Options;
+use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::scheme::{self, Context};
-use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Target};
+use weighbridge::project::storage::shard::ShardSpec;
+use weighbridge::project::storage::{Options, Request};
+use weighbridge::project::{Basis, GgufSource, MemoryRequest, ProjectInput, ProjectTensor, Target, memory, project};
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/gguf-project/llama_quantize.json");
@@ -88,19 +92,7 @@ fn every_run_on_record_is_reproduced() {
     let mut score = Score::default();
     let mut misses = Vec::new();
     for (name, model) in record["models"].as_object().unwrap() {
-        let tensors = tensors(model);
-        let tensor_bytes: u64 = tensors.iter().map(|t| t.bytes).sum();
-        let input = ProjectInput {
-            format: Some(Format::Gguf),
-            file_bytes: model["file_bytes"].as_u64().unwrap(),
-            header_bytes: model["file_bytes"].as_u64().unwrap() - tensor_bytes,
-            tensors,
-            files: 1,
-            model: &config,
-            quantization: None,
-            safetensors_metadata: None,
-            gguf: Some(source(model)),
-        };
+        let input = whole(model, &config);
         let targets = model["targets"].as_object().unwrap();
         for (key, row) in targets {
             let (target, imatrix) = key.strip_suffix("+imatrix").map_or((key.as_str(), false), |t| (t, true));
@@ -177,4 +169,102 @@ fn every_run_on_record_is_reproduced() {
     println!("{score:?}, {} misses", misses.len());
     assert!(misses.is_empty(), "{} misses\n{}", misses.len(), misses[..misses.len().min(40)].join("\n"));
     assert!(score.lists > 1500 && score.files > 300 && score.refusals > 90, "{score:?}");
+}
+
+fn whole<'a>(model: &Value, config: &'a ModelConfig) -> ProjectInput<'a> {
+    let tensors = tensors(model);
+    let tensor_bytes: u64 = tensors.iter().map(|t| t.bytes).sum();
+    let file_bytes = model["file_bytes"].as_u64().unwrap();
+    ProjectInput {
+        format: Some(Format::Gguf),
+        file_bytes,
+        header_bytes: file_bytes - tensor_bytes,
+        tensors,
+        files: 1,
+        model: config,
+        quantization: None,
+        safetensors_metadata: None,
+        gguf: Some(source(model)),
+    }
+}
+
+#[test]
+fn a_mixture_projected_to_itself_gives_its_actual_size() {
+    let record = record();
+    let config = ModelConfig::default();
+    let mut rows = 0;
+    for (name, model) in record["models"].as_object().unwrap() {
+        let original = whole(model, &config);
+        for key in ["Q4_K_M", "Q8_0", "IQ4_XS", "Q3_K_L", "MXFP4_MOE"] {
+            let Some(file_bytes) = model["targets"][key]["file_bytes"].as_u64() else { continue };
+            let target = Target::parse(key);
+            let context = Context::new(&original, Options::default());
+            let plan = scheme::plan(&context, &target).unwrap().unwrap();
+            // What was written becomes the source; it now has the two keys that the quantizer adds.
+            let mut gguf = source(model);
+            gguf.kv_bytes += if gguf.has_quantization_version { 0 } else { 44 } + if gguf.has_file_type { 0 } else { 33 };
+            (gguf.has_quantization_version, gguf.has_file_type) = (true, true);
+            let tensors = plan.tensors.iter().map(|t| {
+                let layer = t.source.and_then(|i| original.tensors[i as usize].layer);
+                ProjectTensor::weight(t.name.to_string(), Role::Other, layer, t.dtype, &t.shape)
+            });
+            let again = ProjectInput { tensors: tensors.collect(), file_bytes, gguf: Some(gguf), ..original.clone() };
+            let row = scheme::row(&Context::new(&again, Options::default()), &target);
+            assert_eq!((row.file_bytes, row.ratio), (Some(file_bytes), Some(1.0)), "{name} {key}");
+            rows += 1;
+        }
+    }
+    println!("{rows} mixtures projected to themselves");
+    assert!(rows > 40);
+}
+
+#[test]
+fn weights_in_llama_cpp_equal_its_model_buffer() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/memory/llama_memory.json");
+    let buffers: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let record = record();
+    let config = ModelConfig::default();
+    let request = MemoryRequest { engines: vec!["llama.cpp".to_owned()], ..MemoryRequest::default() };
+    let mut models = 0;
+    for (name, row) in buffers["models"].as_object().unwrap() {
+        let Some(model) = record["models"].get(name) else { continue };
+        let report = memory(&whole(model, &config), &request);
+        let weights = &report.engines[0].devices[0].terms[0];
+        assert_eq!((weights.low, weights.basis), (row["model_bytes"].as_u64(), Basis::Exact), "{name}");
+        models += 1;
+    }
+    assert!(models >= 16);
+}
+
+#[test]
+fn rows_have_the_field_names_of_the_report() {
+    let record = record();
+    let config = ModelConfig::default();
+    let input = whole(&record["models"]["syn-mamba"], &config);
+    let request = Request {
+        targets: Target::parse_list("q4_k_m,iq1_s,q1_0,nonsense", input.format),
+        shards: vec![ShardSpec::parse("gguf-split:1MB").unwrap()],
+        prune: vec![PruneSpec::Measured],
+        ..Request::default()
+    };
+    let got = serde_json::to_value(project(&input, &request)).unwrap();
+    let keys = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(keys(&got), "actual pruned quantized sharded");
+    assert_eq!(keys(&got["actual"]), "bits_per_weight file_bytes tensor_bytes");
+    assert_eq!(
+        keys(&got["quantized"][0]),
+        "basis beyond_narrowest bits_per_weight bridge container file_bytes files notes ratio scheme tensor_bytes types"
+    );
+    assert_eq!(got["quantized"][0]["basis"], "exact");
+    assert_eq!(keys(&got["quantized"][0]["bridge"][0]), "bytes label");
+    assert_eq!(keys(&got["quantized"][0]["types"]["Q4_K"]), "bytes tensors");
+    // Only an importance matrix is missing: the types are told all the same; a type without a fallback gives none.
+    assert_eq!((&got["quantized"][1]["basis"], &got["quantized"][1]["tensor_bytes"]), (&"refused".into(), &Value::Null));
+    assert!(got["quantized"][1]["types"].get("IQ1_S").is_some());
+    assert_eq!(got["quantized"][2]["types"], serde_json::json!({}));
+    assert_eq!((&got["quantized"][3]["scheme"], &got["quantized"][3]["container"]), (&"nonsense".into(), &Value::Null));
+    assert_eq!(keys(&got["pruned"][0]), "forms logical_params measured_sparsity notes spec target_sparsity threshold");
+    assert_eq!(keys(&got["pruned"][0]["forms"][0]), "bytes form loadable_by ratio");
+    assert_eq!(keys(&got["sharded"][0]), "index_bytes limit notes order rule shards");
+    assert_eq!(keys(&got["sharded"][0]["shards"][0]), "file_bytes name tensor_bytes tensors");
 }

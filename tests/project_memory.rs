@@ -1,10 +1,14 @@
 //! The KV cache of llama.cpp against its own memory breakdown, and figures published for other engines.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use serde_json::Value;
-use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
+use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
+use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::memory::{Budget, KvType, MemoryRequest, Verdict};
-use weighbridge::project::{Basis, ProjectInput, memory};
+use weighbridge::project::storage::Request;
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, memory, project};
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/memory/llama_memory.json");
@@ -156,4 +160,64 @@ fn a_budget_is_answered_with_the_largest_context() {
     assert_eq!((fit[1].devices, fit[1].max_ctx), (2, Some(131_072)));
     assert_eq!((fit[2].verdict, fit[2].max_ctx), (Some(Verdict::No), None));
     assert!(Budget::parse("24G").is_err() && Budget::parse("0x24GiB").is_err());
+}
+
+#[test]
+fn what_would_fit_instead_is_named() {
+    // Llama-3.1-8B shapes: 16.06 GB in bf16, 1 GiB of cache at 8k.
+    let config = ModelConfig {
+        family: Some("llama".to_owned()),
+        context_length: Some(131_072),
+        ..model(vec![layer(KvKind::Full, 32, 8, 128, None)])
+    };
+    let mut input = input(&config, Format::Safetensors);
+    let mut add = |name: String, role, layer, shape: &[u64]| {
+        input.tensors.push(ProjectTensor::weight(name, role, layer, Dtype::BF16, shape));
+    };
+    add("model.embed_tokens.weight".into(), Role::Embedding, None, &[128_256, 4096]);
+    add("lm_head.weight".into(), Role::LmHead, None, &[128_256, 4096]);
+    add("model.norm.weight".into(), Role::Norm, None, &[4096]);
+    for n in 0..32u32 {
+        let shapes: [(&str, &[u64]); 9] = [
+            ("self_attn.q_proj", &[4096, 4096]),
+            ("self_attn.k_proj", &[1024, 4096]),
+            ("self_attn.v_proj", &[1024, 4096]),
+            ("self_attn.o_proj", &[4096, 4096]),
+            ("mlp.gate_proj", &[14_336, 4096]),
+            ("mlp.up_proj", &[14_336, 4096]),
+            ("mlp.down_proj", &[4096, 14_336]),
+            ("input_layernorm", &[4096]),
+            ("post_attention_layernorm", &[4096]),
+        ];
+        for (module, shape) in shapes {
+            let role = if shape.len() == 1 { Role::Norm } else { Role::Mlp };
+            add(format!("model.layers.{n}.{module}.weight"), role, Some(n), shape);
+        }
+    }
+    input.file_bytes = input.tensor_bytes();
+    assert_eq!(input.tensor_bytes(), 16_060_522_496);
+    let asked = MemoryRequest {
+        fit: vec![Budget::parse("24GiB").unwrap(), Budget::parse("12GiB").unwrap(), Budget::parse("3GiB").unwrap()],
+        ..request("vllm", 8192)
+    };
+    let fit = memory(&input, &asked).fit;
+    // 24 GiB less 14.96 of weights and 1.5 set aside leaves 7.5 GiB at 1 GiB a sequence.
+    assert_eq!((fit[0].verdict, fit[0].max_seqs, fit[0].max_ctx), (Some(Verdict::Fits), Some(7), Some(61_760 / 256 * 256)));
+    assert_eq!((fit[1].verdict, fit[1].first_scheme_that_fits.as_deref()), (Some(Verdict::No), Some("ct-fp8-dynamic")));
+    assert_eq!((fit[2].verdict, fit[2].first_scheme_that_fits.as_deref()), (Some(Verdict::No), None));
+
+    // formulas A.1, the same model: tensor bytes by scheme.
+    let stated = [
+        ("int8", 9_083_953_152),
+        ("bnb-int8", 9_086_705_888),
+        ("awq-4bit-g128", 5_727_854_592),
+        ("gptq-4bit-g128", 5_732_835_328),
+        ("mlx-4bit-g64", 4_517_404_672),
+    ];
+    let targets = stated.iter().map(|(name, _)| Target::parse(name)).collect();
+    let got = project(&input, &Request { targets, ..Request::default() });
+    for (row, (name, bytes)) in got.quantized.iter().zip(stated) {
+        assert_eq!(row.tensor_bytes, Some(bytes), "{name}: {:?}", row.notes);
+    }
+    assert_eq!(format!("{:.3}", got.quantized[0].ratio.unwrap()), "0.566");
 }

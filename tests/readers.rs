@@ -1,4 +1,5 @@
 //! The two readers against files that other people's writers made, and against damage.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! The scan as a whole: threads, parts, ways of reading and instructions must not change a digit, and a file that changes must
 //! lose its figures.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 mod common;
 

@@ -38,12 +38,16 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
             tensors.push(SelectedTensor {
                 file: u32::try_from(place.file).unwrap_or(u32::MAX),
                 index: u32::try_from(place.index).unwrap_or(u32::MAX),
-                naming: place.naming,
+                naming: Naming { role: meaning.part.role(place.naming.role), ..place.naming },
                 part: meaning.part,
                 logical_params: meaning.logical_params,
             });
         }
         notes.extend(interpretation.notes);
+        if interpretation.unresolved > 0 {
+            let n = crate::units::grouped(interpretation.unresolved);
+            notes.push(format!("{n} packed weights of a kind that is not unpacked: their stored elements are counted, so parameters are a lower bound"));
+        }
         quantization = quantization.or(interpretation.quantization);
     }
     let place = |t: &SelectedTensor| (t.file, t.index);
@@ -107,7 +111,8 @@ fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {
         for (index, info) in container.tensors.iter().enumerate() {
             let name = container.name(info);
             let mut naming = classify(&name, container.format);
-            if let Some(layers) = checkpoint.model.layers {
+            // Some families store their prediction layers as further blocks.
+            if let (Some(layers), Some(_)) = (checkpoint.model.layers, checkpoint.model.mtp_layers) {
                 naming = naming.with_main_layers(layers);
             }
             let buffer = is_buffer(&name, info.dtype, &info.shape);

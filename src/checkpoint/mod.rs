@@ -24,7 +24,7 @@ pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role};
 pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
-pub use summary::{Summary, Sums, shown_role};
+pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
 pub use vocabulary::{Vocabulary, read_vocabulary};
 

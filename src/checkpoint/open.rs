@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::discover::{self, Found, FoundFile, Listing, ShardName};
 use super::index::ShardIndex;
 use super::model_config::{self, ModelConfig};
@@ -231,10 +233,17 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
     if plan.listing.files.is_empty() {
         plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), passed_by: Vec::new() };
     }
+    // Headers are read side by side: a hundred shards wait for a disk, or parse, together.
+    let reads: Vec<_> = plan
+        .files
+        .par_iter()
+        .map(|found| {
+            let source = FileSource::open(&found.path)?;
+            Ok::<_, Error>((source.opened_identity(), format::read(&source)?))
+        })
+        .collect();
     let mut files = Vec::with_capacity(plan.files.len());
-    for found in &plan.files {
-        let read = FileSource::open(&found.path)
-            .and_then(|source| format::read(&source).map(|container| (source.opened_identity(), container)));
+    for (found, read) in plan.files.iter().zip(reads) {
         match read {
             Ok((identity, container)) => {
                 files.push(CheckpointFile {
@@ -321,7 +330,8 @@ fn model_facts(
     let candidates = folder.into_iter().chain([root.to_path_buf()]).map(|f| f.join("config.json"));
     for path in candidates.filter(|p| p.is_file()) {
         match read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)) {
-            Ok(value) => {
+            Ok(mut value) => {
+                add_quantize_config(&path, &mut value);
                 let mut model = model_config::from_config_json(&value);
                 model.origin = Some(relative(&path, root));
                 return (model, Some(value));
@@ -332,9 +342,22 @@ fn model_facts(
     (ModelConfig::default(), None)
 }
 
+/// Old GPTQ repos keep their quantization beside config.json.
+fn add_quantize_config(config: &Path, value: &mut serde_json::Value) {
+    let beside = config.with_file_name("quantize_config.json");
+    let Some(object) = value.as_object_mut().filter(|o| !o.contains_key("quantization_config") && beside.is_file()) else { return };
+    let quantization = read_small(&beside, limits::MAX_CONFIG).and_then(|bytes| parse_config(&beside, &bytes));
+    if let Ok(mut quantization) = quantization {
+        if let Some(fields) = quantization.as_object_mut() {
+            fields.entry("quant_method").or_insert_with(|| "gptq".into());
+        }
+        object.insert("quantization_config".to_owned(), quantization);
+    }
+}
+
 fn parse_config(path: &Path, bytes: &[u8]) -> Result<serde_json::Value> {
     serde_json::from_slice(bytes).map_err(|e| {
         let reason = escape_limited(&e.to_string(), 120);
-        Error::new(ErrorKind::Malformed, format!("config.json is no JSON: {reason}")).with_path(path)
+        Error::new(ErrorKind::Malformed, format!("not JSON: {reason}")).with_path(path)
     })
 }

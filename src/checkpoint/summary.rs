@@ -74,7 +74,7 @@ impl Summary {
                     dtypes.push((tensor.info.dtype, name.to_owned(), sums));
                 }
             }
-            roles.entry(shown_role(&tensor)).or_default().add(&tensor);
+            roles.entry(tensor.naming.role).or_default().add(&tensor);
             layers.entry(tensor.naming.layer).or_default().add(&tensor);
             match tensor.part {
                 Part::Weight => {}
@@ -98,14 +98,5 @@ impl Summary {
         summary.files = selected.len() as u64;
         summary.file_bytes = selected.iter().fold(0, |sum, &i| sum + checkpoint.files[i].container.file_len);
         summary
-    }
-}
-
-/// The role a tensor is counted under: buffers and quantization bookkeeping apart from the weights they stand beside.
-pub fn shown_role(tensor: &Tensor<'_>) -> Role {
-    match tensor.part {
-        Part::Buffer => Role::Buffer,
-        Part::Auxiliary => Role::QuantAux,
-        Part::Weight => tensor.naming.role,
     }
 }

@@ -1,6 +1,6 @@
 //! Whether the output head shares the input embedding.
 
-use super::{Checkpoint, Part, Role};
+use super::{Checkpoint, Part, Role, Tensor};
 use crate::format::Format;
 use crate::text::escape_limited;
 
@@ -51,6 +51,13 @@ impl TiedEmbeddings {
             params: head.logical_params,
             stated: stated == Some(true),
         }
+    }
+
+    /// The two tensors of a possible copy among the selected ones: embedding, then head.
+    pub fn pair<'a>(&self, checkpoint: &'a Checkpoint) -> Option<(Tensor<'a>, Tensor<'a>)> {
+        let Self::PossibleCopy { embedding, head, .. } = self else { return None };
+        let named = |name: &str, role| checkpoint.tensors().find(|t| t.naming.role == role && t.name() == name);
+        Some((named(embedding, Role::Embedding)?, named(head, Role::LmHead)?))
     }
 
     /// The remark a reader of parameter counts needs; `None` where there is nothing to say.

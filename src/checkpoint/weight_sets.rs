@@ -169,7 +169,7 @@ fn preference(set: &Candidate) -> impl Ord + use<> {
 }
 
 fn is_copy(a: &Candidate, b: &Candidate, files: &[CheckpointFile], share: impl FnOnce() -> f64) -> bool {
-    if (a.folder == b.folder && a.stem == b.stem) || a.folder != b.folder {
+    if a.folder != b.folder || a.stem == b.stem {
         // Another variant of one name; a copy folder of this component's folder.
         return true;
     }

@@ -151,7 +151,7 @@ impl Dtype {
     /// product does not fit 64 bits.
     pub fn bytes_of(self, elements: Elements) -> Option<Bytes> {
         let row = self.info()?;
-        if elements.0 % row.elements_per_block != 0 {
+        if !elements.0.is_multiple_of(row.elements_per_block) {
             return None;
         }
         (elements.0 / row.elements_per_block).checked_mul(row.bytes_per_block).map(Bytes)

@@ -247,7 +247,7 @@ pub(super) fn find_layout_defects(container: &mut Container) {
             stated: Some(container.file_len),
             expected: Some(end),
             message: format!(
-                "incomplete: {} of {} bytes are there ({} missing); {lost} of {} tensors reach beyond the end, the first is `{name}` (truncated)",
+                "incomplete: {} of {} bytes are there ({} missing); {lost} of {} tensors reach beyond the end, the first is `{name}` (truncated); finish or repeat the download",
                 grouped(container.file_len),
                 grouped(end),
                 grouped(container.missing_bytes),

@@ -38,7 +38,8 @@ fn parse(source: &dyn Source) -> Result<Container> {
     let mut magic = [0; 4];
     input.read_exact(&mut magic)?;
     if magic != *b"GGUF" {
-        return Err(input.malformed("the file does not begin with GGUF (bad magic)").at(0));
+        let error = Error::new(ErrorKind::Malformed, "the file does not begin with GGUF (bad magic)");
+        return Err(error.with_path(source.path()).at(0).help("no GGUF, or damaged at its start: fetch it again"));
     }
     let version = input.u32()?;
     check_version(&input, version)?;
@@ -429,7 +430,7 @@ impl Parser<'_> {
             let index = u32::try_from(i).unwrap_or(u32::MAX);
             let tensor = &self.container.tensors[i];
             let (dtype, offset, elements) = (tensor.dtype, tensor.offset, tensor.elements);
-            let whole_rows = dtype.info().is_some_and(|row| tensor.row_len() % row.elements_per_block == 0);
+            let whole_rows = dtype.info().is_some_and(|row| tensor.row_len().is_multiple_of(row.elements_per_block));
             let bytes = dtype.bytes_of(Elements(elements)).filter(|_| whole_rows);
             if let (Some(info), None) = (dtype.info(), bytes) {
                 let message = format!(

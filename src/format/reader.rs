@@ -124,7 +124,10 @@ impl<'a> HeaderReader<'a> {
 
     /// An error of the header's making at the present place.
     pub fn malformed(&self, message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Malformed, message).with_path(self.source.path()).at(self.offset())
+        Error::new(ErrorKind::Malformed, message)
+            .with_path(self.source.path())
+            .at(self.offset())
+            .help("the file is damaged, or its writer at fault: fetch it again, or convert the model again")
     }
 
     /// An error that a bound was reached at the present place.

@@ -66,9 +66,7 @@ fn content_of(head: &[u8], source: &dyn Source) -> Content {
     match head {
         [b'P', b'K', 3 | 5, ..] => return Content::Zip,
         // Protocol 2 to 5 with the next opcode a frame, a dict, a list, a global, ... or torch's magic number (a long, 0x8a).
-        [0x80, 2..=5, next, ..]
-            if matches!(next, 0x95 | 0x8a | b'}' | b']' | b'(' | b'c' | b'X' | 0x8c | b'K' | b'N' | b'J' | b'M' | b'C') =>
-        {
+        [0x80, 2..=5, 0x95 | 0x8a | b'}' | b']' | b'(' | b'c' | b'X' | 0x8c | b'K' | b'N' | b'J' | b'M' | b'C', ..] => {
             return Content::Pickle;
         }
         _ => {}
@@ -104,7 +102,17 @@ fn content_of(head: &[u8], source: &dyn Source) -> Content {
         // Damaged beyond recognition, but named so: the format's reader says what is wrong with it.
         return Content::Checkpoint(row.format);
     }
-    if matches!(text.first(), Some(b'{' | b'[')) { Content::Json } else { Content::Unknown }
+    if looks_like_json(text) { Content::Json } else { Content::Unknown }
+}
+
+/// An opening bracket and something that may stand behind it in JSON; `[package]` is another language.
+fn looks_like_json(text: &[u8]) -> bool {
+    let inside = |rest: &[u8]| rest.trim_ascii_start().first().copied();
+    match text {
+        [b'{', rest @ ..] => matches!(inside(rest), Some(b'"' | b'}')),
+        [b'[', rest @ ..] => matches!(inside(rest), Some(b'"' | b'{' | b'[' | b']' | b'0'..=b'9' | b'-')),
+        _ => false,
+    }
 }
 
 fn lfs_pointer(head: &[u8]) -> Option<Content> {

@@ -5,8 +5,8 @@
 //! ([`ProjectInput`]) and return structs that serialise with the field names of the JSON report.
 
 pub mod input;
-pub mod memory;
 pub mod storage;
+pub mod memory;
 
 pub use input::{GgufSource, ProjectInput, ProjectTensor};
 pub use memory::{MemoryReport, MemoryRequest, memory};

@@ -55,7 +55,7 @@ pub enum Align {
 #[derive(Debug, Clone)]
 pub struct Column {
     /// Its heading.
-    pub title: &'static str,
+    pub title: String,
     /// How it is set.
     pub align: Align,
     /// Whether it may be left out where the page is too narrow; higher ones go first, 0 never.
@@ -75,7 +75,7 @@ pub struct Table {
 
 impl Table {
     /// A table with a left column and right ones. A `?` before a title lets the column go on a narrow page, `??` goes first.
-    pub fn new(titles: &[&'static str]) -> Self {
+    pub fn new(titles: &[&str]) -> Self {
         let columns = titles
             .iter()
             .enumerate()
@@ -84,7 +84,7 @@ impl Table {
                 let expendable = u8::try_from(title.len() - plain.len()).unwrap_or(0);
                 let plain = plain.trim_start_matches('<');
                 let left = i == 0 || title.contains('<');
-                Column { title: plain, align: if left { Align::Left } else { Align::Right }, expendable }
+                Column { title: plain.to_owned(), align: if left { Align::Left } else { Align::Right }, expendable }
             })
             .collect();
         Self { columns, rows: Vec::new(), total: None }

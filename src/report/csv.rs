@@ -20,7 +20,7 @@ fn set_table(out: &mut String, table: &Table) {
     let pictures: Vec<bool> =
         (0..table.columns.len()).map(|i| table.rows.iter().any(|row| matches!(row.get(i), Some(Cell::Bar(_))))).collect();
     let kept = |i: &usize| !pictures[*i];
-    line(out, (0..table.columns.len()).filter(kept).map(|i| field(table.columns[i].title)));
+    line(out, (0..table.columns.len()).filter(kept).map(|i| field(&table.columns[i].title)));
     for row in table.rows.iter().chain(&table.total) {
         line(out, (0..row.len()).filter(kept).map(|i| cell(&row[i])));
     }

@@ -25,15 +25,21 @@ pub struct Head {
     pub command: &'static str,
     /// What was asked for; null for commands without a path.
     pub path: Option<String>,
-    /// Remarks on the whole document.
-    pub notes: Vec<String>,
+    /// Remarks on the whole document; `None` where the body brings its own `notes`, which stand in the same object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Vec<String>>,
 }
 
 impl Head {
     /// The head of a command's document.
     pub fn new(command: &'static str, path: Option<String>) -> Self {
         let tool = Tool { name: "weigh", version: env!("CARGO_PKG_VERSION") };
-        Self { schema_version: SCHEMA_VERSION, tool, command, path, notes: Vec::new() }
+        Self { schema_version: SCHEMA_VERSION, tool, command, path, notes: Some(Vec::new()) }
+    }
+
+    /// The head of a document whose body has `notes` of its own.
+    pub fn of_noted(command: &'static str, path: Option<String>) -> Self {
+        Self { notes: None, ..Self::new(command, path) }
     }
 }
 

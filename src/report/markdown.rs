@@ -44,7 +44,7 @@ fn set_table(out: &mut String, table: &Table) {
     let kept: Vec<usize> =
         (0..table.columns.len()).filter(|&i| !table.rows.iter().any(|row| matches!(row.get(i), Some(Cell::Bar(_))))).collect();
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    out.push_str(&line(kept.iter().map(|&i| table.columns[i].title.to_owned()).collect()));
+    out.push_str(&line(kept.iter().map(|&i| table.columns[i].title.clone()).collect()));
     out.push_str(&line(
         kept.iter().map(|&i| if table.columns[i].align == Align::Right { "--:".into() } else { "---".into() }).collect(),
     ));

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Role, Tensor, shown_role};
+use crate::checkpoint::{Checkpoint, Role, Tensor};
 use crate::report::show::{ErrorRow, stated_shape};
-use crate::scan::ScanOutcome;
+use crate::scan::{CopyCheck, ScanOutcome};
 use crate::stats::{ScaleHealth, TensorStats};
 
 /// STATS of the report. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
@@ -136,10 +136,10 @@ pub struct Remark {
 #[allow(missing_docs)]
 pub struct ScanBody {
     pub bytes_read: u64,
-    pub seconds: f64,
+    pub seconds: Option<f64>,
     pub bytes_per_second: Option<f64>,
-    pub threads: usize,
-    pub io: &'static str,
+    pub threads: Option<usize>,
+    pub io: Option<&'static str>,
     pub stats: &'static str,
     pub complete: bool,
     pub interrupted: bool,
@@ -151,6 +151,7 @@ pub struct ScanBody {
     pub tensors: Option<Vec<TensorStatsRow>>,
     pub remarks: Vec<Remark>,
     pub sparsest: Vec<SparseRow>,
+    pub tied: Option<TiedRow>,
     pub errors: Vec<ErrorRow>,
     pub notes: Vec<String>,
 }
@@ -164,6 +165,38 @@ pub struct SparseRow {
     pub elements: u64,
     pub zeros: u64,
     pub sparsity: f64,
+}
+
+/// What the values tell of a tied embedding that may be stored twice.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs)]
+pub struct TiedRow {
+    pub embedding: String,
+    pub head: String,
+    /// `equal`: byte by byte; `copy`: the decoded rows agree, as after quantizing anew; `different`; `not-compared`.
+    pub verdict: &'static str,
+    pub rows_compared: Option<u64>,
+    pub least_cosine: Option<f64>,
+    /// Parameters that count twice if it is a copy.
+    pub params: u64,
+}
+
+impl TiedRow {
+    /// The row of a comparison.
+    pub fn of(embedding: &Tensor<'_>, head: &Tensor<'_>, check: CopyCheck) -> Self {
+        let (rows_compared, least_cosine) = match check {
+            CopyCheck::Rows { rows, least_cosine } => (Some(rows), Some(least_cosine)),
+            _ => (None, None),
+        };
+        let verdict = match check {
+            CopyCheck::Equal => "equal",
+            CopyCheck::NotCompared => "not-compared",
+            CopyCheck::Rows { .. } if check.is_copy() => "copy",
+            CopyCheck::Rows { .. } => "different",
+        };
+        let (embedding, params) = (embedding.name().into_owned(), head.logical_params);
+        Self { embedding, head: head.name().into_owned(), verdict, rows_compared, least_cosine, params }
+    }
 }
 
 /// How many tensors are listed as the sparsest.
@@ -198,6 +231,13 @@ impl ScanBody {
         if over > 0 {
             notes.push(format!("{over} further remarks are not listed; --tensors has every tensor"));
         }
+        if checkpoint.tensors().any(|t| t.part == crate::checkpoint::Part::Auxiliary) {
+            let method = checkpoint.quantization.as_ref().map_or("packed", |q| q.method.as_str());
+            notes.push(format!(
+                "weights are packed ({}): the values are those stored, codes and scales, not the weights",
+                crate::text::escape(method)
+            ));
+        }
         if outcome.interrupted {
             notes.push("interrupted: the figures are of what was read until then".to_owned());
         }
@@ -213,12 +253,14 @@ impl ScanBody {
         roles.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.role.cmp(b.role)));
         let mut dtypes: Vec<DtypeStats> = gather.dtypes.iter().map(|(dtype, stats)| dtype_row(dtype, stats)).collect();
         dtypes.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.dtype.cmp(&b.dtype)));
+        let measured = outcome.threads > 0;
         Self {
             bytes_read: outcome.bytes_read,
-            seconds: outcome.seconds,
-            bytes_per_second: (outcome.seconds > 0.0).then(|| outcome.bytes_read as f64 / outcome.seconds),
-            threads: outcome.threads,
-            io: outcome.io.name(),
+            // Merged parts were read at other times, perhaps on other machines.
+            seconds: measured.then_some(outcome.seconds),
+            bytes_per_second: (measured && outcome.seconds > 0.0).then(|| outcome.bytes_read as f64 / outcome.seconds),
+            threads: measured.then_some(outcome.threads),
+            io: measured.then(|| outcome.io.name()),
             stats: "base",
             complete: outcome.complete && !outcome.interrupted,
             interrupted: outcome.interrupted,
@@ -229,6 +271,7 @@ impl ScanBody {
             tensors: with_tensors.then_some(gather.rows),
             remarks: gather.remarks,
             sparsest,
+            tied: None,
             errors: outcome.files.iter().filter_map(|f| f.error.as_ref()).map(ErrorRow::of).collect(),
             notes,
         }
@@ -261,7 +304,7 @@ struct Gather<'a> {
 
 impl Gather<'_> {
     fn tensor(&mut self, tensor: &Tensor<'_>, outcome: &crate::scan::TensorOutcome, with_row: bool) {
-        let (dtype, role) = (tensor.dtype_name(), shown_role(tensor));
+        let (dtype, role) = (tensor.dtype_name(), tensor.naming.role);
         let mut remarks = Vec::new();
         if let Some(stats) = outcome.stats {
             push(&mut self.dtypes, dtype.to_owned(), stats);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Summary, Sums, Tensor, shown_role};
+use crate::checkpoint::{Checkpoint, Summary, Sums, Tensor};
 use crate::error::Error;
 use crate::format::{ByteMap, Format, MetadataValue, RegionKind, Regions, SecondOpinion};
 use crate::units::{BitsPerWeight, Bytes, Params};
@@ -484,7 +484,7 @@ fn tensors(checkpoint: &Checkpoint, filter: Option<&str>) -> Vec<TensorRow> {
             bytes: tensor.info.bytes,
             file: checkpoint.files[tensor.file].name.clone(),
             offset: tensor.info.offset,
-            role: shown_role(&tensor).name(),
+            role: tensor.naming.role.name(),
             layer: tensor.naming.layer,
         });
     }

@@ -95,7 +95,7 @@ fn words(out: &mut String, line: &Line, style: &TextStyle) {
 fn set_table(out: &mut String, table: &Table, style: &TextStyle) {
     let (keep, widths) = fit(table, style);
     let rule_before_total = table.total.is_some() && table.rows.len() > 1;
-    let titles: Vec<String> = table.columns.iter().map(|c| c.title.to_owned()).collect();
+    let titles: Vec<String> = table.columns.iter().map(|c| c.title.clone()).collect();
     if titles.iter().skip(1).any(|t| !t.is_empty()) {
         let line = set_row(&titles, &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "2", style));
@@ -222,7 +222,7 @@ fn bar(share: f64) -> String {
         eighths = eighths.max(1);
     }
     let mut out = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         out.push(EIGHTHS[eighths % 8]);
     }
     out

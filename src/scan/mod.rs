@@ -6,6 +6,7 @@
 //!
 //! A file that changes or shrinks while it is scanned loses its figures; the others keep theirs.
 
+mod copies;
 mod driver;
 mod input;
 mod kernel;
@@ -14,7 +15,9 @@ mod outcome;
 mod plan;
 mod selection;
 mod simd;
+mod simd_quant;
 
+pub use copies::{CopyCheck, compare};
 pub use driver::scan;
 pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};

@@ -56,7 +56,7 @@ impl Layout {
             return Some(Self { slices: 0, slice_bytes: 0, leaf_bytes, leaves_per_slice: 0, unit_level: 0 });
         }
         let evenly = slices > 1
-            && elements % slices == 0
+            && elements.is_multiple_of(slices)
             && dtype.bytes_of(Elements(elements / slices)).is_some()
             && bytes / slices >= ScanTensor::MIN_SLICE_BYTES;
         let slices = if evenly { slices } else { 1 };

@@ -1,6 +1,17 @@
-//! Which vector instructions a scan uses: the only place where the processor is asked.
+//! Which vector instructions a scan uses: the only place where the processor is asked, and the only door to `unsafe` in the
+//! scan.
+//!
+//! A kernel is written once, over [`Token`], and runs on every set of instructions. A token proves that the processor has what
+//! it stands for: only [`Level::choose`] makes one, after asking. Vectors can only be made with a token, so whoever holds one
+//! holds the proof. All sets have the same logical lanes (32 integers, 16 floats) and none fuses a multiply with an add, so the
+//! digits are the same.
+
+mod avx2;
+mod avx512;
+mod portable;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::stats::LeafStats;
 
 /// Vector instructions, by choice of the caller. Figures are the same with all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,18 +27,133 @@ pub enum Simd {
     Avx512,
 }
 
-/// What [`Simd`] comes to on this processor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What [`Simd`] comes to on this processor, with the proof that it is there.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Level {
-    /// Plain code.
-    Portable,
+    Portable(portable::Portable),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
 }
 
 impl Level {
     pub(super) fn choose(simd: Simd) -> Result<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if matches!(simd, Simd::Auto | Simd::Avx512)
+                && let Some(token) = avx512::Avx512::ask()
+            {
+                return Ok(Self::Avx512(token));
+            }
+            if matches!(simd, Simd::Auto | Simd::Avx2)
+                && let Some(token) = avx2::Avx2::ask()
+            {
+                return Ok(Self::Avx2(token));
+            }
+        }
         match simd {
-            Simd::Auto | Simd::Portable => Ok(Self::Portable),
-            _ => Err(Error::new(ErrorKind::Usage, "this processor has no such instructions")),
+            Simd::Auto | Simd::Portable => Ok(Self::Portable(portable::Portable)),
+            Simd::Avx2 => Err(Error::new(ErrorKind::Usage, "this processor has no AVX2")),
+            Simd::Avx512 => Err(Error::new(ErrorKind::Usage, "this processor has no AVX-512 (F, BW, DQ, VL)")),
         }
     }
+
+    /// Runs a kernel with these instructions.
+    #[inline]
+    pub(super) fn run(self, job: impl Job) -> LeafStats {
+        match self {
+            Self::Portable(token) => token.run(job),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => token.run(job),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => token.run(job),
+        }
+    }
+}
+
+/// A kernel with its bytes. `call` and all that it calls must be `#[inline(always)]` to be compiled for the token's
+/// instructions.
+pub(super) trait Job {
+    fn call<S: Token>(self, token: S) -> LeafStats;
+}
+
+/// Proof that the processor has a set of instructions, and the vectors made with it.
+pub(super) trait Token: Copy {
+    /// 32 integers of 16 bits.
+    type Halves: Ints<Self>;
+    /// 32 integers of 32 bits.
+    type Words: Ints<Self>;
+    /// 16 floats of 32 bits.
+    type Floats: Floats<Self>;
+    /// 16 floats of 64 bits.
+    type Doubles: Doubles<Self>;
+
+    fn run(self, job: impl Job) -> LeafStats;
+
+    /// Asks for the 64 bytes at `at` bytes after the start of `bytes`, which need not be there.
+    fn prefetch(self, bytes: &[u8], at: usize);
+
+    /// 32 BF16 values: those at even places, those at odd places.
+    fn bf16(self, bits: Self::Halves) -> (Self::Floats, Self::Floats);
+
+    /// 32 F16 values: the first 16, the last 16.
+    fn f16(self, bits: Self::Halves) -> (Self::Floats, Self::Floats);
+
+    /// 32 F32 values: the first 16, the last 16.
+    fn f32(self, bits: Self::Words) -> (Self::Floats, Self::Floats);
+}
+
+/// 32 integers. Values are passed as u32 and cut to their width.
+pub(super) trait Ints<S>: Copy {
+    /// Bytes of one vector.
+    const BYTES: usize;
+
+    fn splat(token: S, value: u32) -> Self;
+    /// Loads [`Ints::BYTES`] bytes from `at`, little-endian, from any address.
+    fn load(token: S, bytes: &[u8], at: usize) -> Self;
+    fn and(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn max_signed(self, other: Self) -> Self;
+    fn min_unsigned(self, other: Self) -> Self;
+    fn max_unsigned(self, other: Self) -> Self;
+    /// `self` plus 1 in each lane where `a` equals `b`.
+    fn count_equal(self, a: Self, b: Self) -> Self;
+    /// `self` plus 1 in each lane where `a > b`, signed.
+    fn count_greater(self, a: Self, b: Self) -> Self;
+    /// `self` where `a <= b` (unsigned), `other` elsewhere.
+    fn where_at_most(self, a: Self, b: Self, other: Self) -> Self;
+    /// Whether `self > other`, signed, in any lane.
+    fn any_greater(self, other: Self) -> bool;
+    /// Whether `self < other`, unsigned, in any lane.
+    fn any_below(self, other: Self) -> bool;
+    /// The lanes, widened without sign.
+    fn lanes(self) -> [u32; 32];
+}
+
+/// 16 floats of 32 bits.
+pub(super) trait Floats<S: Token>: Copy {
+    fn splat(token: S, value: f32) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// 0 in place of NaN and infinities.
+    fn finite_or_zero(self) -> Self;
+    fn widen(self) -> S::Doubles;
+}
+
+/// 16 floats of 64 bits.
+pub(super) trait Doubles<S>: Copy {
+    fn splat(token: S, value: f64) -> Self;
+    fn load(token: S, values: &[f64; 16]) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// The smaller one; `other` if either is NaN or both are zero.
+    fn min(self, other: Self) -> Self;
+    /// The larger one; `other` if either is NaN or both are zero.
+    fn max(self, other: Self) -> Self;
+    /// `other` in place of NaN and infinities.
+    fn finite_or(self, other: Self) -> Self;
+    fn lanes(self) -> [f64; 16];
 }

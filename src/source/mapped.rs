@@ -164,7 +164,8 @@ const NETWORK_FILE_SYSTEMS: [u64; 15] = [
     0x786f_4256, // VirtualBox shared folder
 ];
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

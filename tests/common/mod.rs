@@ -1,10 +1,12 @@
 //! Data for the tests.
+#![allow(unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::Path;
 
 /// `len` bytes that look random and are the same every time.
-pub fn noise(len: u64, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(len: u64, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut bytes = Vec::with_capacity(len as usize + 8);
     while bytes.len() < len as usize {
@@ -20,7 +22,7 @@ pub fn noise(len: u64, seed: u64) -> Vec<u8> {
 }
 
 /// Writes a file in one go.
-pub fn write_bytes(path: &Path, bytes: &[u8]) {
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) {
     let mut file = std::fs::File::create(path).unwrap();
     file.write_all(bytes).unwrap();
 }

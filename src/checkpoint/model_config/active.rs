@@ -26,7 +26,7 @@ pub struct ActiveParams {
     pub without_embeddings: u64,
 }
 
-/// The active parameters: total - routed + routed x used / experts, the rule of `facts/formulas.md` section D.1.
+/// The active parameters: total - routed + routed x used / experts.
 ///
 /// `experts` and `used` are routed experts per layer, all and per token; a model without experts gives `None` for both. A tied head
 /// that is stored a second time counts once. Returns `None` when more experts are used than there are, or there are routed

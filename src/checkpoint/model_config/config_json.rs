@@ -1,4 +1,4 @@
-//! Facts from a `config.json` (`facts/formulas.md` section H).
+//! Facts from a `config.json`: the keys of transformers 5.23.0 and of the families that bring their own code.
 
 use serde_json::Value;
 
@@ -97,6 +97,8 @@ impl Reader<'_> {
             model.layers = match self.row.map(|row| row.layout) {
                 Some(Layout::T5) => keys.count(&["num_decoder_layers", "num_layers"])?,
                 Some(Layout::EncoderDecoder) => keys.count(&["decoder_layers", "num_hidden_layers"])?,
+                // The class counts its pattern; older files state the number as well.
+                Some(Layout::NemotronH) => super::hybrid::pattern_length(keys).or(keys.count(LAYERS)?),
                 _ => self.shape(LAYERS, &mut notes)?,
             };
             model.heads = match self.row.map(|row| row.layout) {
@@ -126,7 +128,10 @@ impl Reader<'_> {
 
     fn tied(&self) -> Option<bool> {
         let stated = |map: &serde_json::Map<String, Value>| map.get("tie_word_embeddings").and_then(Value::as_bool);
-        stated(self.keys.text).or_else(|| stated(self.keys.top)).or_else(|| self.row.map(|row| row.tied))
+        stated(self.keys.text).or_else(|| stated(self.keys.top)).or_else(|| {
+            // An encoder may have no output head to tie: only what is stated counts.
+            self.row.filter(|row| row.layout != Layout::Encoder).map(|row| row.tied)
+        })
     }
 
     fn ffn(&self, hidden: Option<u64>, notes: &mut Vec<String>) -> Result<Option<u64>, String> {

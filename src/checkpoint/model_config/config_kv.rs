@@ -48,6 +48,7 @@ impl Reader<'_> {
                     Layout::GatedDelta => {
                         hybrid::gated_delta(&self.keys, layers, full, self.default_of("full_attention_interval"))?
                     }
+                    Layout::NemotronH => hybrid::nemotron_h(&self.keys, layers, full)?,
                     Layout::ChunkedByRope => self.chunked(layers, full, model)?,
                     Layout::SharedTail => self.shared_tail(layers, full, model)?,
                     Layout::Window(rule) => self.windowed(rule, layers, full, model)?,

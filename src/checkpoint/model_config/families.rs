@@ -1,7 +1,7 @@
 //! Architectures as rows: which names they go by, how their layers cache, what a missing key stands for.
 //!
 //! Sources: the configuration classes of transformers 5.23.0 (`models/*/configuration_*.py`) for `model_types`, `layout`, `tied` and
-//! `defaults`; llama.cpp commit 0c1e570 as read in `facts/gguf.md` section 5 for `gguf`.
+//! `defaults`; llama.cpp commit 0c1e570 for `gguf` and `gguf_layout`.
 
 /// Which layers keep a window only, in Hugging Face configurations. A `layer_types` list in the configuration goes before any rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub enum Layout {
     Mamba2Parallel,
     /// Qwen3-Next: gated delta net, with full attention every `full_attention_interval` layers.
     GatedDelta,
+    /// Nemotron-H: a layer is Mamba-2, attention or feed-forward, as a pattern string or list says.
+    NemotronH,
     /// Known, but its cache is not understood: the reason.
     NotUnderstood(&'static str),
 }
@@ -182,7 +184,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     row(&["mixtral", "phimoe"], &["phimoe"], L::Window(W::Every), G::Full),
     row(
         &["qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_vl", "qwen2_5_vl"],
-        &["qwen2", "qwen2vl", "dream"],
+        &["qwen2", "qwen2vl"],
         L::Window(W::FlaggedFrom),
         G::Full,
     )
@@ -269,7 +271,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     row(&["falcon_h1"], &["falcon-h1"], L::Mamba2Parallel, G::Parallel),
     row(&["qwen3_next"], &["qwen3next"], L::GatedDelta, G::Interval(4))
         .defaults(&[("full_attention_interval", 4), ("head_dim", 256)]),
-    row(&["nemotron_h"], &["nemotron_h"], L::NotUnderstood("its layer pattern string is not read"), G::HybridOrMlp),
+    row(&["nemotron_h"], &["nemotron_h"], L::NemotronH, G::HybridOrMlp).defaults(&[("head_dim", 128)]),
     row(
         &["rwkv", "rwkv5", "rwkv6", "rwkv7"],
         &["rwkv6", "rwkv7", "arwkv7", "rwkv6qwen2"],
@@ -333,6 +335,10 @@ pub const ARCHITECTURES: &[Architecture] = &[
             "eurobert",
             "gemma-embedding",
             "t5encoder",
+            // Diffusion language models.
+            "dream",
+            "llada",
+            "llada-moe",
         ],
         L::Encoder,
         G::Encoder,

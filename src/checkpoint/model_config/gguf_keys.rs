@@ -1,4 +1,4 @@
-//! Facts from GGUF keys (`facts/gguf.md` section 5, `facts/formulas.md` section H).
+//! Facts from GGUF keys: the key names of gguf-py 0.19.0, the cache rules of llama.cpp commit 0c1e570.
 
 use super::families::{self, Architecture, GgufLayout};
 use super::keys::MAX_LAYERS;
@@ -21,10 +21,11 @@ pub fn from_gguf(metadata: &Metadata, has_tensor: &dyn Fn(&str) -> bool) -> Mode
     let row = families::by_gguf(arch);
     let reader = Reader { metadata, arch, row };
     reader.fill(&mut model);
-    if has_tensor("token_embd.weight") {
+    model.kv = reader.kv(&mut model).unwrap_or_else(KvLayers::Refused);
+    // An encoder has no output head to tie.
+    if has_tensor("token_embd.weight") && !matches!(model.kv, KvLayers::NoCache(_)) {
         model.tied_embeddings = Some(!has_tensor("output.weight"));
     }
-    model.kv = reader.kv(&mut model).unwrap_or_else(KvLayers::Refused);
     model
 }
 

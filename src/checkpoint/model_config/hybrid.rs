@@ -1,4 +1,4 @@
-//! Layers with a state of fixed size, from `config.json`. State sizes: vLLM `mamba_utils.py` as read in `facts/formulas.md` section D;
+//! Layers with a state of fixed size, from `config.json`. State sizes: vLLM `mamba_utils.py`;
 //! keys: the configuration classes of transformers 5.23.0.
 
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::config_kv::{check_length, repeat};
 use super::keys::{Keys, whole};
 use super::layers::{self, recurrent};
-use super::{KvLayer, StateSize};
+use super::{KvKind, KvLayer, StateSize};
 
 const RANGE: &str = "the state of a recurrent layer is out of range";
 
@@ -76,6 +76,34 @@ pub(super) fn gated_delta(keys: &Keys<'_>, count: u64, full: KvLayer, interval: 
     let n = keys.count(&["full_attention_interval"])?.or(interval).filter(|&n| n > 0);
     let n = n.ok_or("key `full_attention_interval` is missing in config.json")?;
     Ok((0..count).map(|i| if (i + 1) % n != 0 { state } else { full }).collect())
+}
+
+/// Nemotron-H: `M` or `linear_attention` is Mamba-2, `*` or `full_attention` attention; `-`, `E`, `mlp` and `moe` keep nothing.
+pub(super) fn nemotron_h(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
+    let inner = product(keys.need(&["mamba_num_heads"])?, keys.need(&["mamba_head_dim"])?)?;
+    let groups = keys.need(&["n_groups", "mamba_n_groups"])?;
+    let conv = keys.need(&["conv_kernel", "mamba_d_conv"])?;
+    let state = recurrent(layers::mamba2(conv, inner, groups, keys.need(&["ssm_state_size"])?).ok_or(RANGE)?);
+    let one = |kind: &str| match kind {
+        "M" | "linear_attention" | "mamba" => Ok(state),
+        "*" | "full_attention" | "attention" => Ok(full),
+        "-" | "E" | "mlp" | "moe" => Ok(layers::nothing(KvKind::None)),
+        _ => Err("the layer pattern holds a kind of layer that is not known".to_owned()),
+    };
+    if let Some(kinds) = keys.list("layers_block_type")? {
+        check_length("layers_block_type", kinds.len(), count)?;
+        return kinds.iter().map(|kind| one(kind.as_str().unwrap_or(""))).collect();
+    }
+    let pattern = keys.text_of(&["hybrid_override_pattern"]).ok_or("key `hybrid_override_pattern` is missing in config.json")?;
+    check_length("hybrid_override_pattern", pattern.chars().count(), count)?;
+    let mut buffer = [0u8; 4];
+    pattern.chars().map(|c| one(c.encode_utf8(&mut buffer))).collect()
+}
+
+/// The number of layers that Nemotron-H's pattern gives.
+pub(super) fn pattern_length(keys: &Keys<'_>) -> Option<u64> {
+    let listed = keys.list("layers_block_type").ok().flatten().map(|kinds| kinds.len() as u64);
+    listed.or_else(|| keys.text_of(&["hybrid_override_pattern"]).map(|pattern| pattern.chars().count() as u64))
 }
 
 /// Granite 4, Bamba, Falcon-H1 spell their Mamba-2 keys alike; `mamba_d_ssm` goes before `mamba_expand x hidden_size`.

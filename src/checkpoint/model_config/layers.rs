@@ -31,7 +31,7 @@ pub(super) fn fold(layers: impl IntoIterator<Item = KvLayer>) -> Vec<KvLayer> {
     runs
 }
 
-/// The state of a Mamba-1 layer: `(conv_kernel - 1) x inner` and `inner x state` (vLLM `mamba_utils.py`, `facts/formulas.md` D).
+/// The state of a Mamba-1 layer: `(conv_kernel - 1) x inner` and `inner x state` (vLLM `mamba_utils.py`).
 pub(super) fn mamba1(conv_kernel: u64, inner: u64, state: u64) -> Option<StateSize> {
     mamba2(conv_kernel, inner, 0, state)
 }

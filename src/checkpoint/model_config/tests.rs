@@ -52,7 +52,7 @@ fn deepseek_v3() -> Value {
     )
 }
 
-/// `facts/formulas.md` section D.
+/// Bytes a token adds to the cache: the models' published shapes; DeepSeek-V3's 70,272 and 4,997,120 are its latent and expanded forms.
 #[test]
 fn kv_bytes_per_token_of_published_models() {
     for (name, config, expected) in [
@@ -80,7 +80,7 @@ fn kv_bytes_per_token_of_published_models() {
     assert_eq!((model.layers, model.mtp_layers, model.experts, model.experts_used), (Some(61), Some(1), Some(256), Some(8)));
 }
 
-/// `facts/formulas.md` section D and `facts/demand.md` section 4.
+/// gpt-oss against a vLLM log (18 full layers, 36,864 bytes a token), Gemma 3 27B's 10.406 GiB at 131,072 tokens, Llama 4 Scout's chunks.
 #[test]
 fn windows_bound_the_cache() {
     let gpt_oss = |layers| with(decoder("gpt_oss", layers, 2880, 64, 8), json!({"head_dim": 64, "sliding_window": 128}));
@@ -204,7 +204,7 @@ fn contradictions_follow_a_stated_rule() {
 
 #[test]
 fn hybrids_and_states() {
-    // Qwen3-Next-80B: conv 1.77 MB and recurrent 37.7 MB in bf16, 24,576 B/token (formulas D).
+    // Qwen3-Next-80B: conv 1.77 MB and recurrent 37.7 MB in bf16, 24,576 B/token.
     let next = with(
         decoder("qwen3_next", 48, 2048, 16, 2),
         json!({"head_dim": 256, "linear_num_key_heads": 16, "linear_key_head_dim": 128, "linear_num_value_heads": 32,
@@ -230,6 +230,21 @@ fn hybrids_and_states() {
     let model = from_config_json(&mamba);
     let state = known(&model)[0].state.unwrap();
     assert_eq!((state.conv + state.recurrent) * 64 * 2, 12_451_840);
+    // Nemotron-H: a layer is one thing only.
+    let nemotron = json!({"model_type": "nemotron_h", "hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 8,
+        "hybrid_override_pattern": "M-M*-E", "mamba_num_heads": 4, "mamba_head_dim": 16, "n_groups": 1, "conv_kernel": 4, "ssm_state_size": 32});
+    let model = from_config_json(&nemotron);
+    let kinds: Vec<_> = known(&model).iter().map(|r| (r.kind, r.layers)).collect();
+    assert_eq!(
+        (model.layers, kinds.as_slice()),
+        (Some(6), [(KvKind::None, 3), (KvKind::Recurrent, 2), (KvKind::Full, 1)].as_slice())
+    );
+    // Granite 4 and Falcon-H1.
+    let mamba2 = json!({"mamba_d_conv": 4, "mamba_d_state": 256, "mamba_n_groups": 1, "mamba_d_ssm": 3072, "head_dim": 128});
+    let falcon_h1 = with(decoder("falcon_h1", 24, 2048, 8, 2), mamba2);
+    let kinds: Vec<_> = known(&from_config_json(&falcon_h1)).iter().map(|r| (r.kind, r.layers, r.state)).collect();
+    let state = StateSize { conv: 3 * (3072 + 512), recurrent: 3072 * 256 };
+    assert_eq!(kinds, [(KvKind::Full, 24, None), (KvKind::Recurrent, 24, Some(state))]);
     // Gemma 3n: the last 15 of 35 layers own no cache.
     let gemma3n =
         with(decoder("gemma3n_text", 35, 2048, 8, 2), json!({"head_dim": 256, "sliding_window": 512, "num_kv_shared_layers": 15}));
@@ -245,7 +260,8 @@ fn hybrids_and_states() {
     assert_eq!(kinds, [(KvKind::Full, 32, None), (KvKind::Cross, 32, Some(1500))]);
 }
 
-/// The rows of `facts/formulas.md` section D.1 whose role counts follow from the shapes.
+/// Totals counted by instantiating transformers' classes without weights; DeepSeek-V3's 36,625,618,432, Mixtral's 12.9 B and gpt-oss' 3.6 B
+/// are the publishers' own figures.
 #[test]
 fn active_parameters_in_three_conventions() {
     let check = |total, routed, vocab_by_hidden, experts, used, expected: [u64; 3]| {
@@ -259,6 +275,17 @@ fn active_parameters_in_three_conventions() {
     // Qwen3-30B-A3B: 48 x 128 x 3 x 2048 x 768.
     let routed = 48 * 128 * 3 * 2048 * 768;
     check(30_532_122_624, routed, 151_936 * 2048, 128, 8, [3_353_032_704, 3_041_867_776, 2_730_702_848]);
+    // Mixtral-8x22B, Qwen3-235B-A22B, DeepSeek-V3 (58 layers of experts), Llama-4-Scout's text part, Qwen3-Next-80B without MTP.
+    let routed = 56 * 8 * 3 * 6144 * 16384;
+    check(140_630_071_296, routed, 32_768 * 6144, 8, 2, [39_161_468_928, 38_960_142_336, 38_758_815_744]);
+    let routed = 94 * 128 * 3 * 4096 * 1536;
+    check(235_093_634_560, routed, 151_936 * 4096, 128, 8, [22_190_763_520, 21_568_433_664, 20_946_103_808]);
+    let routed = 58 * 256 * 3 * 7168 * 2048;
+    check(671_026_419_200, routed, 129_280 * 7168, 256, 8, [37_552_297_472, 36_625_618_432, 35_698_939_392]);
+    let routed = 48 * 16 * 3 * 5120 * 8192;
+    check(107_769_861_120, routed, 202_048 * 5120, 16, 1, [17_172_894_720, 16_138_408_960, 15_103_923_200]);
+    let routed = 48 * 512 * 3 * 2048 * 512;
+    check(79_674_391_296, routed, 151_936 * 2048, 512, 10, [3_874_929_408, 3_563_764_480, 3_252_599_552]);
     // gpt-oss-20b: 24 x 32 x (2880 x 5760 + 2880 x 2880), and the expert biases 5760 + 2880.
     let routed = 24 * 32 * (2880 * 5760 + 2880 * 2880 + 5760 + 2880);
     check(20_914_757_184, routed, 201_088 * 2880, 32, 4, [4_187_440_704, 3_608_307_264, 3_029_173_824]);

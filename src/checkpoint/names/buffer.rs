@@ -31,7 +31,7 @@ pub(super) fn named_so(segments: &Segments<'_>) -> bool {
     }
 }
 
-/// GGUF tensors that the converter computes from the configuration (`facts/gguf.md` section 9.5): the factors of llama3 rotary
+/// GGUF tensors that the converter computes from the configuration (llama.cpp's `convert_hf_to_gguf.py`): the factors of llama3 rotary
 /// scaling and the long and short factors of Phi-3. They have no counterpart among the weights of the source model.
 pub(super) const GGUF: &[&str] = &["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
 

@@ -1,4 +1,4 @@
-//! GGUF tensor names (`facts/gguf.md` section 9.4; the name tables of gguf-py 0.19.0 `constants.py`).
+//! GGUF tensor names (the name tables of gguf-py 0.19.0, `constants.py`).
 
 use super::segments::{index, lookup};
 use super::{Naming, Role, buffer};

@@ -1,4 +1,4 @@
-//! What config.json says about a quantization (`facts/formulas.md` section A.4, point 1).
+//! What config.json says about a quantization.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,8 @@
 //! How packed weights are stored, and how many logical weights they hold.
 //!
 //! A method is recognised by the names, dtypes and shapes of a module's tensors. The configuration comes second: it settles what
-//! shapes leave open, and where it says something else than the tensors do, a note says so. Rules: `facts/formulas.md` section A.
+//! shapes leave open, and where it says something else than the tensors do, a note says so. Each file
+//! names the tool and version its rule was read from or measured on.
 
 mod awq;
 mod bitsandbytes;
@@ -137,7 +138,8 @@ const METHODS: &[&Method] = &[
     &scaled::COMPANION,
 ];
 
-/// Interprets the tensors of one component, from names, shapes and the configuration alone.
+/// Interprets the tensors of one component, from names, shapes and the configuration alone. All shards of a weight set go in
+/// together: a weight and its scales may stand in different files.
 pub fn interpret(tensors: &[TensorView<'_>], config: Option<&Value>, format: Format) -> Interpretation {
     interpret_with(tensors, config, format, None)
 }

@@ -260,7 +260,7 @@ fn logical(tensors: &[Owned], config: &Value) -> (Interpretation, u64) {
     (read, sum)
 }
 
-/// One layer of gpt-oss-20b's experts: 32 x (2880 x 5760 + 2880 x 2880) weights (`facts/formulas.md` section A.2).
+/// One layer of gpt-oss-20b's experts: 32 x (2880 x 5760 + 2880 x 2880) weights, 19,110,297,600 in 24 layers.
 #[test]
 fn gpt_oss_experts_are_unpacked() {
     let tensors = [
@@ -477,4 +477,15 @@ fn a_hundred_thousand_tensors_take_a_blink() {
     assert_eq!(read.parts.iter().map(|p| p.logical_params).sum::<u64>(), 50_000 * 7168 * 2048);
     // Tens of milliseconds here; the bound catches a quadratic slip on a loaded machine.
     assert!(start.elapsed().as_millis() < 3_000, "{:?}", start.elapsed());
+}
+
+/// A method that nobody registered would compile in silence.
+#[test]
+fn every_method_is_registered() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/checkpoint/quantization");
+    let sources = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let rows: usize = sources
+        .map(|text| text.lines().filter(|line| line.starts_with("pub(super) const") && line.contains(": Method =")).count())
+        .sum();
+    assert_eq!(rows, METHODS.len());
 }

@@ -5,7 +5,10 @@ use serde::Serialize;
 use super::engine::{self, Engine};
 use super::request::{KvType, Settings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::project::input::ProjectInput;
+use crate::project::storage::scheme::{self, Context};
+use crate::project::storage::{Basis, Options, Target};
 use crate::units::{Bytes, parse_bytes};
 
 /// Memory to fit into.
@@ -66,9 +69,10 @@ pub struct FitRow {
     pub needs_high: Option<u64>,
     /// Largest context whose high figure fits, in steps of 256 tokens; `None` where none fits or it is not known.
     pub max_ctx: Option<u64>,
-    /// Largest number of sequences: not answered in this form.
+    /// Largest number of sequences of this context whose high figure fits; `None` for llama.cpp, whose context is a total, and
+    /// where none fits or it is not known.
     pub max_seqs: Option<u64>,
-    /// Not answered in this form.
+    /// The largest scheme whose weights would make the high figure fit; `None` where it fits as it is, or none does.
     pub first_scheme_that_fits: Option<String>,
     /// What would save most.
     pub biggest_lever: Option<String>,
@@ -81,6 +85,9 @@ const ALLOWANCE: u64 = 3 << 29;
 
 /// Contexts are searched up to here where the model's own maximum is not known.
 const SEARCHED: u64 = 1 << 20;
+
+/// Sequences are searched up to here.
+const SEARCHED_SEQS: u64 = 1 << 16;
 
 pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, budget: &Budget) -> FitRow {
     let total = budget.bytes.saturating_mul(budget.devices);
@@ -104,7 +111,15 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     let kv_at = |ctx: u64| engine::kv(engine, &input.model.kv, &Settings { ctx, ..*settings }).ok().map(|f| f.bytes);
     let longest = input.model.context_length.unwrap_or(SEARCHED);
     let fits = |ctx: u64| kv_at(ctx).is_some_and(|kv| high_with(kv) <= total);
-    let max_ctx = if complete { largest(longest, fits) } else { None };
+    let max_ctx = if complete { largest(longest, 256, fits) } else { None };
+    let with_seqs = |n: u64| engine::kv(engine, &input.model.kv, &Settings { others_seqs: n, ..*settings }).ok();
+    let seqs_fit = |n: u64| with_seqs(n).is_some_and(|f| high_with(f.bytes) <= total);
+    let max_seqs = if complete && engine.name() != "llama.cpp" { largest(SEARCHED_SEQS, 1, seqs_fit) } else { None };
+    let room = kv_now.and_then(|kv| total.checked_sub(kv)?.checked_sub(allowance));
+    let first_scheme_that_fits = match (verdict, room) {
+        (Some(Verdict::Tight | Verdict::No), Some(room)) => first_scheme(engine, input, room),
+        _ => None,
+    };
     let biggest_lever = kv_now.and_then(|now| lever(engine, input, settings, now));
     let mut notes = vec![format!("the high figure sets {} aside for what is not estimated yet", Bytes(allowance).binary())];
     if budget.devices > 1 {
@@ -118,24 +133,47 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
         needs_low: low,
         needs_high,
         max_ctx,
-        max_seqs: None,
-        first_scheme_that_fits: None,
+        max_seqs,
+        first_scheme_that_fits,
         biggest_lever,
         notes,
     }
 }
 
-/// The largest multiple of 256 up to `longest` that fits (or `longest` itself); the cache grows with the context.
-fn largest(longest: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
-    if fits(longest) {
-        return Some(longest);
+/// The largest multiple of `step` up to `most` that fits (or `most` itself), for what grows with it.
+fn largest(most: u64, step: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if fits(most) {
+        return Some(most);
     }
-    let (mut good, mut bad) = (0u64, longest.div_ceil(256));
+    let (mut good, mut bad) = (0u64, most.div_ceil(step));
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        if fits(middle * 256) { good = middle } else { bad = middle }
+        if fits(middle * step) { good = middle } else { bad = middle }
     }
-    (good > 0).then_some(good * 256)
+    (good > 0).then_some(good * step)
+}
+
+/// Schemes of safetensors that vLLM and transformers load, tried beside each other.
+const LOADED: &[&str] = &["bf16", "ct-fp8-dynamic", "ct-w8a8", "ct-w4a16", "bnb-nf4"];
+
+/// The scheme with the largest weights within `room` bytes.
+fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: u64) -> Option<String> {
+    let targets: Vec<Target> = if engine.name() == "llama.cpp" {
+        Target::all(Some(Format::Gguf))
+    } else {
+        LOADED.iter().map(|name| Target::parse(name)).collect()
+    };
+    let context = Context::new(input, Options::default());
+    let mut best: Option<(u64, String)> = None;
+    for target in &targets {
+        let row = scheme::row(&context, target);
+        if let Some(bytes) = row.tensor_bytes.filter(|&b| row.basis != Basis::Refused && b <= room)
+            && best.as_ref().is_none_or(|(largest, _)| bytes > *largest)
+        {
+            best = Some((bytes, row.scheme));
+        }
+    }
+    best.map(|(_, name)| name)
 }
 
 /// A cache in fewer bits, where it is not one already.

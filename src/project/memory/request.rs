@@ -92,7 +92,7 @@ impl KvType {
 
     /// Bytes of `n` values; `None` when they do not fill whole blocks or do not fit 64 bits.
     pub fn bytes(self, n: u64) -> Option<u64> {
-        if n % self.elements != 0 {
+        if !n.is_multiple_of(self.elements) {
             return None;
         }
         (n / self.elements).checked_mul(self.bytes)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::bridge::{self, BridgeTerm};
+use super::narrowest;
 use crate::checkpoint::Checkpoint;
 use crate::project::input::ProjectInput;
 
@@ -23,6 +24,9 @@ pub struct CopyRow {
     pub ratio: Option<f64>,
     /// From the selected one's file bytes to its own.
     pub bridge: Vec<BridgeTerm>,
+    /// Why its tensor bytes are more than its parameters in its narrowest type: terms that sum to `tensor_bytes`; empty where all
+    /// is in one type.
+    pub beyond_narrowest: Vec<BridgeTerm>,
 }
 
 /// Weight sets compared in one report; further ones are listed by `show`.
@@ -52,6 +56,7 @@ pub fn copies(checkpoint: &Checkpoint) -> Vec<CopyRow> {
                 file_bytes: b.file_bytes,
                 ratio: (a.tensor_bytes() > 0).then(|| b.tensor_bytes() as f64 / a.tensor_bytes() as f64),
                 bridge: bridge::between(&a, &b),
+                beyond_narrowest: narrowest::of_input(&b),
             });
         }
     }

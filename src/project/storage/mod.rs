@@ -4,6 +4,7 @@ pub mod bridge;
 pub mod copies;
 pub mod data;
 pub mod gguf;
+mod narrowest;
 pub mod plan;
 pub mod prune;
 pub mod row;

@@ -120,6 +120,8 @@ pub struct Plan<'a> {
     pub basis: Basis,
     /// Its files; `None` where only the tensors are known.
     pub file: Option<FileSize>,
+    /// Lowest and highest bytes of the tensors, where they are a range.
+    pub tensor_range: Option<(u64, u64)>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }

@@ -190,6 +190,10 @@ fn matrix(t: &ProjectTensor<'_>) -> Option<Matrix> {
     let (&columns, outer) = t.shape.split_last()?;
     let (&rows, stack) = outer.split_last()?;
     let count = stack.iter().try_fold(1u64, |n, &d| n.checked_mul(d))?;
+    // Dimensions that contradict the count of elements are a defect of the file: the tensor stays as it is.
+    if count.checked_mul(rows)?.checked_mul(columns)? != t.elements {
+        return None;
+    }
     Some(Matrix { count, rows, columns, width: info.bytes_per_block, bytes: t.bytes, nnz: None })
 }
 
@@ -216,7 +220,7 @@ fn in_form(form: &str, spec: &PruneSpec, m: &Matrix) -> Option<u128> {
         "coo32" => (m.columns.max(m.rows) <= 1 << 32).then(|| wide(nnz) * (width + 8)),
         "coo64" => Some(wide(nnz) * (width + 16)),
         "2:4" => match spec {
-            PruneSpec::TwoOfFour if m.columns % 4 != 0 => Some(wide(m.bytes)),
+            PruneSpec::TwoOfFour if !m.columns.is_multiple_of(4) => Some(wide(m.bytes)),
             PruneSpec::TwoOfFour => Some(wide(nnz) * width + wide(nnz).div_ceil(4)),
             _ => None,
         },

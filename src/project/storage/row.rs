@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::bridge::{self, BridgeTerm};
+use super::narrowest;
 use super::plan::{Basis, OutTensor, Plan, PlanResult};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
@@ -53,6 +54,12 @@ pub struct QuantizedRow {
     pub basis: Basis,
     /// Bytes of the tensors.
     pub tensor_bytes: Option<u64>,
+    /// Lowest bytes of the tensors, where they are a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes_low: Option<u64>,
+    /// Highest bytes of the tensors, where they are a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes_high: Option<u64>,
     /// Bytes of the files.
     pub file_bytes: Option<u64>,
     /// Lowest size of the files, where it is a range.
@@ -71,6 +78,9 @@ pub struct QuantizedRow {
     pub types: BTreeMap<&'static str, TypeRow>,
     /// From the actual file bytes to the projected ones; the terms sum to `file_bytes`.
     pub bridge: Vec<BridgeTerm>,
+    /// Why the tensor bytes are more than the parameters in the narrowest type: terms that sum to `tensor_bytes`; empty where all
+    /// is in one type.
+    pub beyond_narrowest: Vec<BridgeTerm>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
@@ -82,6 +92,8 @@ impl QuantizedRow {
             container: container.map(Format::name),
             basis: Basis::Refused,
             tensor_bytes: None,
+            tensor_bytes_low: None,
+            tensor_bytes_high: None,
             file_bytes: None,
             file_bytes_low: None,
             file_bytes_high: None,
@@ -90,6 +102,7 @@ impl QuantizedRow {
             ratio: None,
             types: BTreeMap::new(),
             bridge: Vec::new(),
+            beyond_narrowest: Vec::new(),
             notes: vec![reason],
         }
     }
@@ -113,6 +126,8 @@ impl QuantizedRow {
             container: Some(container.name()),
             basis: plan.basis,
             tensor_bytes: Some(tensor_bytes),
+            tensor_bytes_low: plan.tensor_range.map(|r| r.0),
+            tensor_bytes_high: plan.tensor_range.map(|r| r.1),
             file_bytes: plan.file.map(|f| f.likely),
             file_bytes_low: plan.file.and_then(|f| f.range).map(|r| r.0),
             file_bytes_high: plan.file.and_then(|f| f.range).map(|r| r.1),
@@ -121,6 +136,7 @@ impl QuantizedRow {
             ratio: (actual > 0).then(|| tensor_bytes as f64 / actual as f64),
             types: types(&plan.tensors),
             bridge: plan.file.map(|file| bridge::to_plan(input, &plan.tensors, &file)).unwrap_or_default(),
+            beyond_narrowest: narrowest::of_plan(input, &plan.tensors),
             notes: plan.notes,
         }
     }

@@ -5,9 +5,11 @@ use crate::project::memory::{EngineRow, MemoryReport, Term, Verdict};
 use crate::report::cell::{Cell, Section, Table};
 use crate::units::{Bytes, grouped};
 
+use super::Detail;
+
 /// The sections of a memory report.
-pub fn memory(report: &MemoryReport, explain: bool) -> Vec<Section> {
-    let mut sections = vec![engines(report)];
+pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Section> {
+    let mut sections = vec![engines(report, detail)];
     if explain {
         sections.extend(report.engines.iter().map(formulas));
     }
@@ -15,7 +17,7 @@ pub fn memory(report: &MemoryReport, explain: bool) -> Vec<Section> {
     sections
 }
 
-fn engines(report: &MemoryReport) -> Section {
+fn engines(report: &MemoryReport, detail: Detail) -> Section {
     let mut section = Section::new("Memory to run");
     let i = &report.inputs;
     let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
@@ -43,17 +45,25 @@ fn engines(report: &MemoryReport) -> Section {
         ]);
     }
     section.table = Some(table);
-    for engine in &report.engines {
-        for term in engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms) {
-            if term.name == "kv_cache" && term.basis == Basis::Refused {
-                section.note(format!("{}: KV cache not estimated: {}", engine.engine, term.formula));
-            }
+    let mut refusals: Vec<&str> = Vec::new();
+    for term in report.engines.iter().flat_map(|e| e.devices.iter().chain([&e.host])).flat_map(|p| &p.terms) {
+        if term.name == "kv_cache" && term.basis == Basis::Refused && !refusals.contains(&term.formula.as_str()) {
+            refusals.push(&term.formula);
         }
+    }
+    for reason in refusals {
+        section.note(format!("KV cache not estimated: {reason}"));
+    }
+    if detail == Detail::Brief {
+        section.note("one sequence; `weigh memory PATH --explain` shows each term with its formula, --fit 24GiB whether it fits");
+        return section;
+    }
+    for engine in &report.engines {
         for note in &engine.notes {
             section.note(format!("{}: {note}", engine.engine));
         }
     }
-    report.notes.iter().for_each(|n| section.note(n.clone()));
+    report.notes.iter().filter(|n| !n.starts_with("KV cache not")).for_each(|n| section.note(n.clone()));
     section
 }
 

@@ -14,6 +14,15 @@ pub use show::{Grouping, errors, show};
 
 use super::cell::Cell;
 
+/// How much is said around the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Within the whole report: what a reader needs at a glance.
+    Brief,
+    /// In a command of its own: everything.
+    Full,
+}
+
 /// Rows listed before the tail is folded into one.
 pub const LISTED: usize = 12;
 

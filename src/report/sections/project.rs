@@ -1,6 +1,6 @@
 //! `weigh project` as sections: a table to choose from, where the bytes go, pruned forms, shards.
 
-use super::{fold, others};
+use super::{Detail, fold, others};
 use crate::project::Basis;
 use crate::project::storage::Projection;
 use crate::project::storage::bridge::BridgeTerm;
@@ -9,36 +9,34 @@ use crate::project::storage::data::DataRow;
 use crate::project::storage::prune::PrunedRow;
 use crate::project::storage::row::QuantizedRow;
 use crate::project::storage::shard::ShardedRow;
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::text::{escape, escape_limited};
-use crate::units::{Bytes, grouped, percent};
+use crate::units::{Bytes, grouped, grouped_signed, percent};
 
 /// Schemes in one table; beyond it (`--to all`) every row is shown too, but bridges are not.
 const BRIDGES: usize = 3;
 
-/// The sizes under every scheme, and for few schemes the bridge of each.
-pub fn project(projection: &Projection, explain: bool) -> Vec<Section> {
+/// The sizes under every scheme, and for few schemes the bridge of each. `detail` chooses how much is said around them.
+pub fn project(projection: &Projection, detail: Detail) -> Vec<Section> {
     let mut sections = Vec::new();
     if !projection.quantized.is_empty() {
-        sections.push(quantized(projection));
+        sections.push(quantized(projection, detail));
         let known: Vec<&QuantizedRow> = projection.quantized.iter().filter(|r| !r.bridge.is_empty()).collect();
-        if explain && known.len() <= BRIDGES {
+        if detail == Detail::Full && known.len() <= BRIDGES {
             sections.extend(known.iter().map(|row| scheme_bridge(row)));
         }
     }
-    sections.extend(pruned(&projection.pruned));
+    sections.extend(pruned(&projection.pruned, detail));
     sections.extend(projection.sharded.iter().map(sharded));
     sections
 }
 
 /// The bridge of one row, for the whole report: the row that a reader most likely asks about.
 pub fn likely_bridge(projection: &Projection) -> Option<Section> {
-    let asked = ["ct-w8a8", "q8_0"];
-    let row = asked.iter().find_map(|name| projection.quantized.iter().find(|r| r.scheme == *name && !r.bridge.is_empty()));
-    row.map(scheme_bridge)
+    projection.quantized.iter().find(|r| r.scheme == "ct-w8a8" && !r.bridge.is_empty()).map(scheme_bridge)
 }
 
-fn quantized(projection: &Projection) -> Section {
+fn quantized(projection: &Projection, detail: Detail) -> Section {
     let mut table = Table::new(&["scheme", "?<in", "weights", "file", "of now", "bits/weight", "<basis"]);
     let actual = &projection.actual;
     table.row(vec![
@@ -69,7 +67,7 @@ fn quantized(projection: &Projection) -> Section {
     let mut section = Section { table: Some(table), ..Section::new("Projected") };
     // One reason may hold for many schemes: it is said once, with their names.
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
-    for row in &projection.quantized {
+    for row in projection.quantized.iter().filter(|r| detail == Detail::Full || r.basis == Basis::Refused) {
         for note in &row.notes {
             match said.iter_mut().find(|(text, _)| text == note) {
                 Some((_, schemes)) => schemes.push(&row.scheme),
@@ -85,13 +83,18 @@ fn quantized(projection: &Projection) -> Section {
         };
         section.note(format!("{}: {text}", escape(&names)));
     }
+    if detail == Detail::Brief && projection.quantized.iter().any(|r| r.basis == Basis::Estimate) {
+        section.note("an estimate goes beyond what the rule was checked for: `weigh project PATH` says why");
+    }
     section
 }
 
 fn scheme_bridge(row: &QuantizedRow) -> Section {
     let ratio = row.ratio.map_or_else(String::new, |r| format!(", {} of the weights now", percent(r)));
     let size = row.file_bytes.map_or_else(String::new, |n| Bytes(n).binary());
-    bridge(format!("Why {} is {size}{ratio}", row.scheme), &row.bridge, row.file_bytes)
+    let mut section = bridge(format!("Why {} is {size}{ratio}", row.scheme), &row.bridge, row.file_bytes);
+    beyond_narrowest(&mut section, &row.beyond_narrowest);
+    section
 }
 
 /// The other copies in the repo, each with its bridge.
@@ -101,9 +104,23 @@ pub fn copies(rows: &[CopyRow]) -> Vec<Section> {
             let ratio = row
                 .ratio
                 .map_or_else(String::new, |r| format!(" is {} of the weights of {}", percent(r), escape_limited(&row.from, 40)));
-            bridge(format!("Why {}{ratio}", escape_limited(&row.weight_set, 40)), &row.bridge, Some(row.file_bytes))
+            let title = format!("Why {}{ratio}", escape_limited(&row.weight_set, 40));
+            let mut section = bridge(title, &row.bridge, Some(row.file_bytes));
+            beyond_narrowest(&mut section, &row.beyond_narrowest);
+            section
         })
         .collect()
+}
+
+/// In one sentence: what the narrowest type alone would take, and what comes on top.
+fn beyond_narrowest(section: &mut Section, terms: &[BridgeTerm]) {
+    let Some((first, rest)) = terms.split_first().filter(|(_, rest)| !rest.is_empty()) else { return };
+    let bytes = |n: i128| u64::try_from(n).map_or_else(|_| grouped_signed(n), grouped);
+    let total: i128 = terms.iter().map(|t| t.bytes).sum();
+    let on_top: Vec<String> = rest.iter().map(|t| format!("{}: {} B", t.label, grouped_signed(t.bytes))).collect();
+    let text =
+        format!("{} would be {} B; {}; together {} B of tensors", first.label, bytes(first.bytes), on_top.join("; "), bytes(total));
+    section.after.push(Line { tone: Tone::Plain, text });
 }
 
 fn bridge(title: String, terms: &[BridgeTerm], end: Option<u64>) -> Section {
@@ -121,7 +138,8 @@ fn bridge(title: String, terms: &[BridgeTerm], end: Option<u64>) -> Section {
 }
 
 /// All prunings side by side: a row per form.
-fn pruned(rows: &[PrunedRow]) -> Option<Section> {
+fn pruned(rows: &[PrunedRow], detail: Detail) -> Option<Section> {
+    const BRIEF: [&str; 5] = ["dense", "bitmask", "csr16", "csr32", "2:4"];
     let first = rows.first()?;
     let mut titles = vec!["form"];
     let names: Vec<String> = rows
@@ -131,14 +149,11 @@ fn pruned(rows: &[PrunedRow]) -> Option<Section> {
             _ => r.spec.clone(),
         })
         .collect();
-    titles.extend(std::iter::repeat_n("", rows.len()));
+    titles.extend(names.iter().map(String::as_str));
     titles.push("?<loadable by");
     let mut table = Table::new(&titles);
-    let mut head = vec![Cell::text("")];
-    head.extend(names.iter().map(|n| Cell::Text(n.clone())));
-    head.push(Cell::text(""));
-    table.row(head);
-    for (i, form) in first.forms.iter().enumerate() {
+    let shown = |form: &str| detail == Detail::Full || BRIEF.contains(&form);
+    for (i, form) in first.forms.iter().enumerate().filter(|(_, f)| shown(f.form)) {
         let mut cells = vec![Cell::text(form.form)];
         cells.extend(rows.iter().map(|r| r.forms.get(i).and_then(|f| f.bytes).map_or(Cell::None, Cell::Bytes)));
         cells.push(Cell::text(form.loadable_by));
@@ -149,7 +164,8 @@ fn pruned(rows: &[PrunedRow]) -> Option<Section> {
         section.aside = format!("{} of the floating-point weights are zero now", percent(share));
     }
     let mut said: Vec<&String> = Vec::new();
-    for note in rows.iter().flat_map(|r| &r.notes) {
+    let notes = rows.iter().flat_map(|r| &r.notes);
+    for note in notes.take(if detail == Detail::Full { usize::MAX } else { 1 }) {
         if !said.contains(&note) {
             said.push(note);
             section.note(note.clone());

@@ -1,14 +1,15 @@
 //! `weigh scan` as sections: first what is wrong or remarkable, then the figures.
 
-use super::{LISTED, fold};
+use super::{Detail, LISTED, fold};
 use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::report::scan::{ScanBody, StatsRow, Weight};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, percent};
 
 /// The sections of a scan.
-pub fn scan(body: &ScanBody) -> Vec<Section> {
-    let mut sections = vec![findings(body), dtypes(body), roles(body)];
+pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section> {
+    let mut sections = vec![findings(body), dtypes(body)];
+    sections.extend((detail == Detail::Full).then(|| roles(body)));
     sections.extend(sparsest(body));
     sections.extend(tensors(body));
     sections
@@ -16,10 +17,15 @@ pub fn scan(body: &ScanBody) -> Vec<Section> {
 
 fn findings(body: &ScanBody) -> Section {
     let mut section = Section::new("Scan");
-    let rate = body.bytes_per_second.map_or_else(String::new, |r| format!(" at {}/s", Bytes(r as u64).decimal()));
-    let threads = if body.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", body.threads) };
-    section.aside =
-        format!("{} of weights read in {}{rate}, {threads}, {}", Bytes(body.bytes_read).binary(), seconds(body.seconds), body.io);
+    section.aside = match (body.seconds, body.threads) {
+        (Some(time), Some(threads)) => {
+            let rate = body.bytes_per_second.map_or_else(String::new, |r| format!(" at {}/s", Bytes(r as u64).decimal()));
+            let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+            let io = body.io.unwrap_or("nothing read");
+            format!("{} of weights read in {}{rate}, {threads}, {io}", Bytes(body.bytes_read).binary(), seconds(time))
+        }
+        _ => format!("{} of weights, merged from parts", Bytes(body.bytes_read).binary()),
+    };
     let t = &body.totals;
     section.say(format!(
         "{} NaN, {} Inf, {} zeros in {} values ({} sparse)",
@@ -46,6 +52,22 @@ fn findings(body: &ScanBody) -> Section {
         section
             .lines
             .push(Line { tone: Tone::Note, text: format!("{} further remarks: see --tensors or --format json", rest.len()) });
+    }
+    if let Some(tied) = &body.tied {
+        let (head, embedding) = (escape_limited(&tied.head, 60), escape_limited(&tied.embedding, 60));
+        let rows = tied.rows_compared.map_or_else(String::new, |n| {
+            format!("{} rows compared, least cosine {:.4}", grouped(n), tied.least_cosine.unwrap_or(0.0))
+        });
+        let text = match tied.verdict {
+            "equal" => format!("`{head}` is `{embedding}` again, byte by byte: {} parameters count twice", grouped(tied.params)),
+            "copy" => format!(
+                "`{head}` holds the weights of `{embedding}` again in another type ({rows}): {} parameters count twice",
+                grouped(tied.params)
+            ),
+            "different" => format!("`{head}` is no copy of `{embedding}` ({rows})"),
+            _ => format!("`{head}` and `{embedding}` could not be compared"),
+        };
+        section.lines.push(Line { tone: Tone::Note, text });
     }
     for note in &body.notes {
         section.lines.push(Line { tone: Tone::Note, text: note.clone() });

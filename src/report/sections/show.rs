@@ -45,6 +45,10 @@ fn headline(path: &str, body: &ShowBody) -> Section {
     let mut section = Section::new(escape(path));
     let files = if t.files == 1 { "1 file".to_owned() } else { format!("{} files", grouped(t.files)) };
     section.aside = format!("{}, {files}", body.format);
+    if t.files == 0 {
+        section.aside = "no weights that could be read".to_owned();
+        return section;
+    }
     let bits = t.bits_per_weight.map_or_else(String::new, |b| format!(", {b:.2} bits per weight"));
     section.say(format!(
         "{} parameters in {} tensors: {} of weights, {} on disk{bits}",

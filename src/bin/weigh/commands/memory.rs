@@ -5,7 +5,7 @@ use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::project::memory::{Budget, ENGINES, KvType, Verdict};
 use weighbridge::project::{MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::text::escape;
 use weighbridge::units::parse_tokens;
 
@@ -24,9 +24,11 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
     let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
-    sections.extend(sections::memory(&report, args.explain));
-    output
-        .write(&Document { head: Head::new("memory", Some(args.path.to_string_lossy().into_owned())), body: report }, &sections)?;
+    sections.extend(sections::memory(&report, Detail::Full, args.explain));
+    output.write(
+        &Document { head: Head::of_noted("memory", Some(args.path.to_string_lossy().into_owned())), body: report },
+        &sections,
+    )?;
     if !output.streams() {
         complain_of(&checkpoint);
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::merge_parts;
 use weighbridge::source::read_small;
 use weighbridge::stats::ScanPart;
@@ -14,7 +14,7 @@ use weighbridge::text::escape_limited;
 
 use super::End;
 use super::opened::open;
-use super::scan::{PartBody, ended, select};
+use super::scan::{PartBody, body, ended, select};
 use crate::args::MergeArgs;
 use crate::output::Output;
 
@@ -47,10 +47,10 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
     let parts: Vec<ScanPart> = bodies.iter().map(|(_, body)| body.part.clone()).collect();
     check_same_checkpoint(&parts, &selection)?;
     let outcome = merge_parts(&parts)?;
-    let body = ScanBody::of(&checkpoint, &outcome, &selection.order, bodies.iter().any(|(_, b)| b.list_tensors));
+    let body = body(&checkpoint, &selection, &outcome, bodies.iter().any(|(_, b)| b.list_tensors));
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
-    sections.extend(sections::scan(&body));
+    sections.extend(sections::scan(&body, Detail::Full));
     let head = Head::new("scan", Some(first.scanned.clone()));
     output.write(&Document { head, body: Body { scan: body } }, &sections)?;
     Ok(end)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
 use weighbridge::error::Result;
 use weighbridge::format::{SecondOpinion, second_opinion};
@@ -34,5 +35,9 @@ pub(crate) fn opinions(checkpoint: &Checkpoint) -> Vec<SecondOpinion> {
         let source = FileSource::open(&file.path).ok()?;
         second_opinion(&source, &file.container).ok()
     };
-    checkpoint.files.iter().map(|file| ask(file).unwrap_or(SecondOpinion::NotAsked("the file could not be read again"))).collect()
+    checkpoint
+        .files
+        .par_iter()
+        .map(|file| ask(file).unwrap_or(SecondOpinion::NotAsked("the file could not be read again")))
+        .collect()
 }

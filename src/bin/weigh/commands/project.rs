@@ -12,7 +12,7 @@ use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::storage::{Options, Projection};
 use weighbridge::project::{Basis, ProjectInput, Request, Target, project};
 use weighbridge::report::document::{Document, Head};
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::{Io, ScanOptions, ScanOutcome, Selection};
 use weighbridge::text::escape;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     }
     let body = Body { copies: copies(&checkpoint), projection };
     let mut sections = sections::errors(&checkpoint);
-    sections.extend(sections::project(&body.projection, true));
+    sections.extend(sections::project(&body.projection, Detail::Full));
     sections.extend(sections::copies(&body.copies));
     output.write(&Document { head: Head::new("project", Some(path.to_string_lossy().into_owned())), body }, &sections)?;
     if !output.streams() {

@@ -11,7 +11,7 @@ use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::{MemoryRequest, ProjectInput, Request, memory, project};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
-use weighbridge::report::sections;
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::report::show::{ShowBody, ShowOptions};
 use weighbridge::scan::{Io, ScanOptions, Selection};
 
@@ -19,7 +19,7 @@ use super::End;
 use super::memory::with_engines;
 use super::opened::{complain_of, end_of, open, opinions};
 use super::project::{Body as ProjectBody, targets, zeros};
-use super::scan::{ended, select, watch};
+use super::scan::{body, ended, select, watch};
 use crate::args::{Common, ReportArgs};
 use crate::output::Output;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     let selection = select(&checkpoint, None)?;
     let scans = !args.no_scan && !selection.files.is_empty();
 
-    let show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
+    let mut show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
     let input = ProjectInput::from_checkpoint(&checkpoint);
     let mut request = request(&checkpoint);
     let mut projected = ProjectBody { projection: project(&input, &request), copies: copies(&checkpoint) };
@@ -49,13 +49,14 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     if show.totals.tensors > 0 {
         // The pruned forms follow the scan, which measures the zeros.
         let sizes = weighbridge::project::Projection { pruned: Vec::new(), ..projected.projection.clone() };
-        page.extend(sections::project(&sizes, false));
+        page.extend(sections::project(&sizes, Detail::Brief));
         page.extend(sections::likely_bridge(&sizes).filter(|_| projected.copies.is_empty()));
         page.extend(sections::copies(&projected.copies));
-        page.extend(sections::memory(&memory, false));
+        page.extend(sections::memory(&memory, Detail::Brief, false));
     }
     if output.streams() {
-        output.stream(&page, scans)?;
+        let pruned_follows = show.totals.tensors > 0 && checkpoint.format() != Some(Format::Gguf);
+        output.stream(&page, scans || pruned_follows)?;
     }
     let mut end = end_of(&checkpoint);
     let mut scan = None;
@@ -64,13 +65,17 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
         let (body, of_scan) = run_scan(&checkpoint, &selection, &mut request, common)?;
         end = end.max(of_scan);
         projected.projection.pruned = project(&input, &Request { targets: Vec::new(), shards: Vec::new(), ..request }).pruned;
-        after.extend(sections::scan(&body));
+        // Equal bytes prove what the headers could not.
+        if let Some(tied) = body.tied.as_ref().filter(|t| t.verdict == "equal") {
+            show.totals.unique_params -= tied.params;
+        }
+        after.extend(sections::scan(&body, Detail::Brief));
         scan = Some(body);
     }
     if show.totals.tensors > 0 && !matches!(checkpoint.format(), Some(Format::Gguf)) {
         let pruned =
             weighbridge::project::Projection { quantized: Vec::new(), sharded: Vec::new(), ..projected.projection.clone() };
-        after.extend(sections::project(&pruned, false));
+        after.extend(sections::project(&pruned, Detail::Brief));
     }
     if output.streams() {
         output.stream(&after, false)?;
@@ -98,5 +103,5 @@ fn request(checkpoint: &Checkpoint) -> Request {
 fn run_scan(checkpoint: &Checkpoint, selection: &Selection, request: &mut Request, common: &Common) -> Result<(ScanBody, End)> {
     let outcome = watch(selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
     request.zeros = Some(zeros(checkpoint, selection, &outcome));
-    Ok((ScanBody::of(checkpoint, &outcome, &selection.order, false), ended(checkpoint, &outcome)))
+    Ok((body(checkpoint, selection, &outcome, false), ended(checkpoint, &outcome)))
 }

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
+use weighbridge::observe::Silent;
 use weighbridge::report::document::{Document, Head};
-use weighbridge::report::scan::ScanBody;
-use weighbridge::report::sections;
+use weighbridge::report::scan::{ScanBody, TiedRow};
+use weighbridge::report::sections::{self, Detail};
 use weighbridge::report::show::matches_glob;
 use weighbridge::scan::{self, Io, Part, ScanOptions, ScanOutcome, Selection, Simd};
 use weighbridge::stats::ScanPart;
@@ -62,10 +63,10 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<E
     if let Some(part) = options.part {
         return write_part(args, path, &selection, &outcome, part, output);
     }
-    let body = ScanBody::of(&checkpoint, &outcome, &selection.order, args.tensors);
+    let body = body(&checkpoint, &selection, &outcome, args.tensors);
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
-    sections.extend(sections::scan(&body));
+    sections.extend(sections::scan(&body, Detail::Full));
     output.write(&Document { head: Head::new("scan", Some(path)), body: Body { scan: body } }, &sections)?;
     if !output.streams() {
         complain_of(&checkpoint);
@@ -96,6 +97,24 @@ pub(crate) fn watch(selection: &Selection, options: &ScanOptions, progress: bool
     let outcome = scan::scan(&selection.files, options, &bar);
     bar.finish();
     outcome
+}
+
+/// The scan's body, with what the values tell of a possible copy of the embedding.
+pub(crate) fn body(checkpoint: &Checkpoint, selection: &Selection, outcome: &ScanOutcome, with_tensors: bool) -> ScanBody {
+    let mut body = ScanBody::of(checkpoint, outcome, &selection.order, with_tensors);
+    let whole = selection.order.iter().map(Vec::len).sum::<usize>() == checkpoint.tensors().len();
+    if whole && !outcome.interrupted {
+        body.tied = tied(checkpoint);
+    }
+    body
+}
+
+/// Files that cannot be read again have been complained of already.
+fn tied(checkpoint: &Checkpoint) -> Option<TiedRow> {
+    let (embedding, head) = checkpoint.tied.pair(checkpoint)?;
+    let path = |file: usize| checkpoint.files[file].path.as_path();
+    let check = scan::compare((&embedding, path(embedding.file)), (&head, path(head.file)), &Silent).ok()?;
+    Some(TiedRow::of(&embedding, &head, check))
 }
 
 /// How a scan ended.

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ShowArgs, output: &Output) -> Result<End> {
     let body = ShowBody::of(&checkpoint, &options, &opinions(&checkpoint));
     let path = args.path.to_string_lossy().into_owned();
     let sections = sections::show(&path, &body, args.by.map(|by| by.into()));
-    output.write(&Document { head: Head::new("show", Some(path)), body }, &sections)?;
+    output.write(&Document { head: Head::of_noted("show", Some(path)), body }, &sections)?;
     if !output.streams() {
         complain_of(&checkpoint);
     }

@@ -3,7 +3,7 @@
 //! Source: llama.cpp commit 0c1e570 (2026-10-01), `llama-context.cpp`, `llama-kv-cache.cpp`, `llama-kv-cache-iswa.cpp`; every row of
 //! `fixtures/memory` was printed by that build.
 
-use super::{Engine, KvFigure, layers_text};
+use super::{Engine, KvFigure, layers_text, product};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
@@ -110,8 +110,7 @@ impl Engine for LlamaCpp {
                 (_, true) => layer.kv_heads.checked_mul(layer.head_dim_v).and_then(|n| v.bytes(n)).ok_or("too large")?,
                 (_, false) => v.bytes(widest).ok_or("too large")?,
             };
-            let rows = u128::from(kept) * u128::from(cells.streams) * u128::from(layer.layers);
-            sum += rows * (u128::from(wide_k) + u128::from(wide_v));
+            sum = sum.saturating_add(product(&[kept, cells.streams, layer.layers, wide_k.saturating_add(wide_v)]));
             texts.push(format!("{} layers x {kept} cells x {} streams x ({wide_k} + {wide_v}) B", layer.layers, cells.streams));
         }
         let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;

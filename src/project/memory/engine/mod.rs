@@ -101,6 +101,11 @@ fn stored_weights(input: &ProjectInput<'_>, engine: &str) -> Term {
     Term::known("weights", input.tensor_bytes(), basis, format!("stored tensor bytes{why}"))
 }
 
+/// A product that stays at its bound instead of overflowing: configurations come from files.
+fn product(factors: &[u64]) -> u128 {
+    factors.iter().fold(1u128, |n, &f| n.saturating_mul(u128::from(f)))
+}
+
 /// `layers x what`, for formula texts.
 fn layers_text(layer: &KvLayer) -> String {
     let heads = format!("{} x ({} + {})", layer.kv_heads, layer.head_dim_k, layer.head_dim_v);

@@ -2,7 +2,7 @@
 //!
 //! Source: transformers 5.23 `cache_utils.py`; a windowed layer keeps the window (formulas D: min(S, W)).
 
-use super::{Engine, KvFigure, gpu_runtime, stored_weights};
+use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
@@ -53,7 +53,7 @@ impl Engine for Transformers {
                 _ => layer.head_dim_k.saturating_add(layer.head_dim_v),
             };
             let token = layer.kv_heads.checked_mul(width).and_then(|n| settings.kv_k.bytes(n)).ok_or("too large")?;
-            sum += u128::from(kept) * u128::from(token) * u128::from(layer.layers) * u128::from(settings.others_seqs);
+            sum = sum.saturating_add(product(&[kept, token, layer.layers, settings.others_seqs]));
             texts.push(format!("{} layers x {kept} tokens x {token} B x {} sequences", layer.layers, settings.others_seqs));
         }
         let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;

@@ -3,7 +3,7 @@
 //! Source: `vllm/v1/kv_cache_interface.py` (page = block x heads x (K + V) x bytes per layer; a window keeps W - 1 + scheduled
 //! tokens in one block more than they fill); block of 16 tokens.
 
-use super::{Engine, KvFigure, gpu_runtime, stored_weights};
+use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
@@ -61,8 +61,7 @@ impl Engine for Vllm {
                 KvKind::Cross => return Err("the cache of cross-attention is not projected yet".to_owned()),
             };
             let token = layer.kv_heads.checked_mul(width).and_then(|n| settings.kv_k.bytes(n)).ok_or("too large")?;
-            let blocks_all = u128::from(blocks) * u128::from(layer.layers) * u128::from(settings.others_seqs);
-            sum += blocks_all * u128::from(BLOCK) * u128::from(token);
+            sum = sum.saturating_add(product(&[blocks, layer.layers, settings.others_seqs, BLOCK, token]));
             texts.push(format!(
                 "{} layers x {blocks} blocks of {BLOCK} x {token} B x {} sequences",
                 layer.layers, settings.others_seqs

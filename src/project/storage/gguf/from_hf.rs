@@ -46,7 +46,7 @@ pub fn from_safetensors<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> P
         quantize(context, target, &mut tensors, &mut notes)?;
     }
     let file = size(input, &tensors);
-    Ok(Plan { tensors, basis: Basis::Estimate, file, notes })
+    Ok(Plan { tensors, basis: Basis::Estimate, file, tensor_range: None, notes })
 }
 
 /// `--outtype auto`: the first matrix stored in 16 bits decides; without one, F16.

@@ -1,5 +1,6 @@
 //! The mixture: which type `llama-quantize` gives each tensor.
 
+use super::fallback::{can_decode, fallback, needs_imatrix};
 use super::names::Category;
 use super::{MixtureTensor, QuantTarget};
 use crate::dtype::Dtype;
@@ -94,6 +95,8 @@ fn more(i: u64, n: u64) -> bool {
 
 /// Decides for all tensors, which must stand in output order.
 pub fn decide(tensors: &[MixtureTensor<'_>], model: &Model<'_>, target: QuantTarget, options: &Options) -> Outcome {
+    // No model has as many layers; the bound keeps the arithmetic on them from overflowing.
+    let model = &Model { layers: model.layers.min(1 << 40), ..*model };
     let mut outcome = Outcome { decisions: Vec::with_capacity(tensors.len()), ..Outcome::default() };
     let mut rules = Rules {
         model,
@@ -182,7 +185,7 @@ impl Rules<'_> {
         use QuantTarget as T;
         let category = tensor.category;
         if category == Category::Output || (self.tied && category == Category::Embedding) {
-            let fills = base.info().is_some_and(|row| tensor.row % row.elements_per_block == 0);
+            let fills = base.info().is_some_and(|row| tensor.row.is_multiple_of(row.elements_per_block));
             return Ok(match self.target {
                 T::Mxfp4Moe => Dtype::Q8_0,
                 _ if self.model.is_falcon() || !fills => Dtype::Q8_0,
@@ -373,47 +376,4 @@ impl Rules<'_> {
             .block
             .ok_or_else(|| format!("`{}` has no layer number, where llama-quantize needs one: it stops there", escape(tensor.name)))
     }
-}
-
-/// The type that a row of this length can be stored in; `None` where the program stops.
-fn fallback(wanted: Dtype, row: u64) -> Option<Dtype> {
-    let fills = |dtype: Dtype| dtype.info().is_some_and(|info| row % info.elements_per_block == 0);
-    if fills(wanted) {
-        return Some(wanted);
-    }
-    let replacement = match wanted {
-        Dtype::IQ1_S
-        | Dtype::IQ1_M
-        | Dtype::IQ2_XXS
-        | Dtype::IQ2_XS
-        | Dtype::IQ2_S
-        | Dtype::IQ3_XXS
-        | Dtype::IQ3_S
-        | Dtype::IQ4_XS => Dtype::IQ4_NL,
-        Dtype::Q2_K | Dtype::Q3_K | Dtype::TQ1_0 | Dtype::TQ2_0 | Dtype::Q2_0 => Dtype::Q4_0,
-        Dtype::Q4_K => Dtype::Q5_0,
-        Dtype::Q5_K => Dtype::Q5_1,
-        Dtype::Q6_K => Dtype::Q8_0,
-        Dtype::Q1_0 => return None,
-        other => other,
-    };
-    Some(if fills(replacement) { replacement } else { Dtype::F16 })
-}
-
-/// Types that are refused without an importance matrix, embeddings and output apart.
-fn needs_imatrix(name: &str, dtype: Dtype, target: QuantTarget) -> bool {
-    if name == "token_embd.weight" || name == "output.weight" {
-        return false;
-    }
-    match dtype {
-        Dtype::IQ1_S | Dtype::IQ1_M | Dtype::IQ2_XXS | Dtype::IQ2_XS | Dtype::IQ2_S | Dtype::IQ3_XXS => true,
-        Dtype::Q2_K => target == QuantTarget::Q2KS,
-        _ => false,
-    }
-}
-
-/// Whether ggml can turn a stored type into floats.
-fn can_decode(dtype: Dtype) -> bool {
-    use Dtype::*;
-    !matches!(dtype, I8 | I16 | I32 | I64 | F64 | Q8_1 | Q8_K)
 }

@@ -3,6 +3,7 @@
 //! Source of the rules in this folder: `llama-quant.cpp` at llama.cpp commit 0c1e570 (2026-10-01); every type list and file size
 //! in `fixtures/gguf-project` was produced by that program.
 
+mod fallback;
 mod file;
 mod from_hf;
 mod mixture;
@@ -156,5 +157,5 @@ pub fn requantize<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> PlanRes
                 .to_owned(),
         );
     }
-    Ok(Plan { tensors: out, basis: outcome.basis.unwrap_or(Basis::Exact), file: Some(file), notes })
+    Ok(Plan { tensors: out, basis: outcome.basis.unwrap_or(Basis::Exact), file: Some(file), tensor_range: None, notes })
 }

@@ -7,8 +7,9 @@ use super::{Context, Rule, Scheme};
 use crate::checkpoint::Part;
 use crate::dtype::Dtype;
 use crate::format::Format;
-use crate::project::storage::plan::{Basis, OutTensor, Plan, PlanResult, Refusal, too_large};
+use crate::project::storage::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
 use crate::project::storage::shard::transformers_files;
+use crate::units::Elements;
 
 const TOOL: &str = "transformers 5.23, safetensors 0.8.0";
 
@@ -44,11 +45,14 @@ pub(super) fn require_float_safetensors<'a>(context: &Context<'_, 'a>) -> Result
 
 impl Rule for Cast {
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
+        if context.input.format == Some(Format::Safetensors) && context.input.is_packed() {
+            return self.unpacked(context);
+        }
         require_float_safetensors(context)?;
         let mut notes = Vec::new();
         let mut tensors = Vec::with_capacity(context.input.tensors.len());
         let mut odd = 0u64;
-        for (i, t) in context.input.tensors.iter().enumerate() {
+        for (i, t) in context.by_name().iter().map(|&i| (i as usize, &context.input.tensors[i as usize])) {
             // 8-bit floats, complex numbers and integers stored as weights are no plain weights of a float checkpoint.
             let plain = matches!(t.dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16);
             odd += u64::from(!plain && t.part == Part::Weight);
@@ -65,6 +69,32 @@ impl Rule for Cast {
         if file.files > 1 {
             notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
         }
-        Ok(Plan { tensors, basis, file: Some(file), notes })
+        Ok(Plan { tensors, basis, file: Some(file), tensor_range: None, notes })
+    }
+}
+
+impl Cast {
+    /// A quantized source written out in full: every weight of it in this type, bookkeeping dropped. Names and shapes of the
+    /// unpacked tensors are not made, so only the tensor bytes are known.
+    fn unpacked<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
+        let mut tensors = Vec::new();
+        for (i, t) in context.input.tensors.iter().enumerate().filter(|(_, t)| t.part != Part::Auxiliary) {
+            if t.part == Part::Buffer {
+                tensors.push(OutTensor::kept(i, t));
+                continue;
+            }
+            if t.logical_params == 0 && t.elements > 0 {
+                let name = crate::text::escape(&t.name);
+                return Err(Refusal::new(format!("how many weights `{name}` holds is not known")));
+            }
+            let bytes = self.0.bytes_of(Elements(t.logical_params)).ok_or_else(|| too_large(&t.name))?.0;
+            let change = if t.dtype == self.0 { Change::Kept } else { Change::Retyped };
+            tensors.push(OutTensor { dtype: self.0, bytes, change, ..OutTensor::kept(i, t) });
+        }
+        let notes = vec![
+            "the quantized source unpacked: weights in full, scales and zero points dropped".to_owned(),
+            "the header is not known: names and shapes of the unpacked tensors are not made".to_owned(),
+        ];
+        Ok(Plan { tensors, basis: Basis::Estimate, file: None, tensor_range: None, notes })
     }
 }

@@ -1,78 +1,193 @@
-//! compressed-tensors: linears in one byte per weight with a scale per output row.
+//! compressed-tensors and llm-compressor.
 //!
 //! Source: compressed-tensors 0.20.0 through transformers 5.23 (`apply_quantization_config`, `ModelCompressor.compress_model`,
-//! `ignore: [lm_head]`), formulas A: `weight` I8 or F8_E4M3 [O, I] and `weight_scale` [O, 1] in the dtype of the module's weight;
-//! embeddings, norms, biases and the output head as they were. n + 2 x O bytes per linear for a 16-bit base.
+//! `ignore: [lm_head]`), formulas A. Scales have the dtype of the module's weight; embeddings, norms, biases and the output head
+//! stay. A row length that the group does not divide is refused. llm-compressor 0.14 writes the same for dense models.
 
-use super::cast::require_float_safetensors;
-use super::linears::{Doubts, Linear, classify};
-use super::{Context, Rule, Scheme};
+use super::Scheme;
+use super::module::{Module, OfExperts, Packed, Packing, Piece, piece};
 use crate::dtype::Dtype;
-use crate::format::Format;
-use crate::project::storage::plan::{Basis, OutTensor, Plan, PlanResult, Refusal, too_large};
-use crate::project::storage::safetensors_file::FORMAT_PT;
-use crate::project::storage::shard::transformers_files;
-use crate::text::escape;
+use crate::format::{Format, Shape};
 
-const TOOL: &str = "compressed-tensors 0.20.0, transformers 5.23";
-
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = &[
-    Scheme {
-        name: "ct-w8a8",
-        aliases: &["int8"],
-        container: Format::Safetensors,
-        tool: TOOL,
-        rule: &ChannelWise { dtype: Dtype::I8 },
-    },
-    Scheme {
-        name: "ct-fp8-dynamic",
-        aliases: &["fp8"],
-        container: Format::Safetensors,
-        tool: TOOL,
-        rule: &ChannelWise { dtype: Dtype::F8_E4M3 },
-    },
-];
-
-/// One scale per output row.
-struct ChannelWise {
-    dtype: Dtype,
+/// What one scale covers.
+#[derive(Clone, Copy)]
+enum Scale {
+    Tensor,
+    Channel,
+    Group(u64),
+    /// Squares of 128.
+    Block,
 }
 
-impl Rule for ChannelWise {
-    fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
-        require_float_safetensors(context)?;
-        let input = context.input;
-        let mut doubts = Doubts::default();
-        let mut tensors = Vec::with_capacity(input.tensors.len() * 2);
-        let mut linears = 0u64;
-        for (i, t) in input.tensors.iter().enumerate() {
-            let linear = classify(input, t);
-            match linear {
-                Linear::Expert => doubts.experts += 1,
-                Linear::Unclear => {
-                    doubts.unclear += 1;
-                    doubts.unclear_example.get_or_insert_with(|| escape(&t.name));
-                }
-                _ => {}
-            }
-            if !matches!(linear, Linear::Yes | Linear::Unclear) {
-                tensors.push(OutTensor::kept(i, t));
-                continue;
-            }
-            linears += 1;
-            tensors.push(OutTensor::retyped(i, t, self.dtype).ok_or_else(|| too_large(&t.name))?);
-            let rows = t.shape.first().copied().unwrap_or(1);
-            let scale = OutTensor::added(format!("{}_scale", t.name), t.dtype, &[rows, 1]);
-            tensors.push(scale.ok_or_else(|| too_large(&t.name))?);
-        }
-        if linears == 0 {
-            return Err(Refusal::new("no tensor was recognised as the weight of a linear layer"));
-        }
-        let notes = doubts.notes();
-        let basis = if notes.is_empty() { Basis::Exact } else { Basis::Estimate };
-        let metadata: Vec<(String, String)> = FORMAT_PT.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let file = transformers_files(&tensors, Some(&metadata));
-        Ok(Plan { tensors, basis, file: Some(file), notes })
+impl Scale {
+    fn shape(self, m: &Module) -> Result<Vec<u64>, String> {
+        Ok(match self {
+            Self::Tensor => vec![1],
+            Self::Channel => vec![m.rows, 1],
+            Self::Block => vec![m.rows.div_ceil(128), m.columns.div_ceil(128)],
+            Self::Group(group) if m.columns.is_multiple_of(group) => vec![m.rows, m.columns / group],
+            Self::Group(group) => return Err(format!("rows of {} are not divisible by the group size {group}", m.columns)),
+        })
     }
 }
+
+/// A byte per weight: `weight` and `weight_scale`.
+struct Byte {
+    dtype: Dtype,
+    scale: Scale,
+    /// A static scale of the activations, [1].
+    input_scale: bool,
+    /// Static scales of the cached keys and values, [1] per layer.
+    cache_scales: bool,
+}
+
+impl Packing for Byte {
+    fn pack(&self, m: &Module) -> Result<Packed, String> {
+        let mut pieces =
+            vec![piece(".weight", self.dtype, &[m.rows, m.columns]), piece(".weight_scale", m.dtype, &self.scale.shape(m)?)];
+        if self.input_scale {
+            pieces.push(piece(".input_scale", m.dtype, &[1]));
+        }
+        Ok(Packed::As(pieces))
+    }
+
+    fn beside(&self, stem: &str) -> Option<(String, Shape)> {
+        let (attention, which) = stem.rsplit_once('.').filter(|_| self.cache_scales)?;
+        let scale = match which {
+            "k_proj" => "k_scale",
+            "v_proj" => "v_scale",
+            _ => return None,
+        };
+        Some((format!("{attention}.{scale}"), Shape::from_slice(&[1])))
+    }
+}
+
+/// `pack-quantized`: weights in I32 words along the rows, densely; zero points packed along the columns.
+struct Words {
+    bits: u64,
+    scale: Scale,
+    zero_point: bool,
+}
+
+impl Packing for Words {
+    fn pack(&self, m: &Module) -> Result<Packed, String> {
+        let words = m.columns.checked_mul(self.bits).ok_or("too large")?.div_ceil(32);
+        let scales = self.scale.shape(m)?;
+        let mut pieces = vec![piece(".weight_packed", Dtype::I32, &[m.rows, words]), piece(".weight_scale", m.dtype, &scales)];
+        if self.zero_point {
+            let rows = m.rows.checked_mul(self.bits).ok_or("too large")?.div_ceil(32);
+            let groups = scales.get(1).copied().unwrap_or(1);
+            pieces.push(piece(".weight_zero_point", Dtype::I32, &[rows, groups]));
+        }
+        pieces.push(piece(".weight_shape", Dtype::I64, &[2]));
+        Ok(Packed::As(pieces))
+    }
+}
+
+/// Microscaling and NVFP4: small floats with a scale per 32 or 16.
+struct Micro {
+    bits: u64,
+    /// NVFP4: F8 scales per 16 and a global F32 one; `Some(true)` with one for the activations too.
+    nvidia: Option<bool>,
+}
+
+impl Packing for Micro {
+    fn pack(&self, m: &Module) -> Result<Packed, String> {
+        let group = if self.nvidia.is_some() { 16 } else { 32 };
+        let scales = Scale::Group(group).shape(m)?;
+        let bytes = m.columns.checked_mul(self.bits).ok_or("too large")?.div_ceil(8);
+        let weight: Piece = match self.bits {
+            8 => piece(".weight", Dtype::F8_E4M3, &[m.rows, m.columns]),
+            _ => piece(".weight_packed", Dtype::U8, &[m.rows, bytes]),
+        };
+        let scale_dtype = if self.nvidia.is_some() { Dtype::F8_E4M3 } else { Dtype::U8 };
+        let mut pieces = vec![weight, piece(".weight_scale", scale_dtype, &scales)];
+        if let Some(activations) = self.nvidia {
+            pieces.push(piece(".weight_global_scale", Dtype::F32, &[1]));
+            if activations {
+                pieces.push(piece(".input_global_scale", Dtype::F32, &[1]));
+            }
+        }
+        Ok(Packed::As(pieces))
+    }
+}
+
+const fn byte(dtype: Dtype, scale: Scale) -> Byte {
+    Byte { dtype, scale, input_scale: false, cache_scales: false }
+}
+
+const fn words(bits: u64, scale: Scale, zero_point: bool) -> Words {
+    Words { bits, scale, zero_point }
+}
+
+const fn micro(bits: u64) -> Micro {
+    Micro { bits, nvidia: None }
+}
+
+const CT: &str = "compressed-tensors 0.20.0, transformers 5.23";
+const LC: &str = "llm-compressor 0.14.0.1, compressed-tensors";
+
+macro_rules! schemes {
+    ($($tool:ident $name:literal [$($alias:literal),*] $rule:expr;)*) => {
+        &[$(Scheme { name: $name, aliases: &[$($alias),*], container: Format::Safetensors, tool: $tool, rule: &$rule }),*]
+    };
+}
+
+use Scale::{Block, Channel, Group, Tensor};
+
+/// Rows of the registry.
+pub(super) const SCHEMES: &[Scheme] = schemes! {
+    CT "ct-w8a8" ["int8"] byte(Dtype::I8, Channel);
+    CT "ct-fp8-dynamic" ["fp8"] byte(Dtype::F8_E4M3, Channel);
+    CT "ct-fp8" [] Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false };
+    CT "ct-fp8-block" [] byte(Dtype::F8_E4M3, Block);
+    CT "ct-w4a8" [] byte(Dtype::I8, Group(128));
+    CT "ct-w4a4" [] byte(Dtype::I8, Group(128));
+    CT "ct-w4afp8" [] byte(Dtype::I8, Group(128));
+    CT "ct-w2a16" [] words(2, Group(128), false);
+    CT "ct-w3a16" [] words(3, Group(128), false);
+    CT "ct-w4a16" [] words(4, Group(128), false);
+    CT "ct-w4a16-asym" [] words(4, Group(128), true);
+    CT "ct-w4a16-g32-sym" [] words(4, Group(32), false);
+    CT "ct-w4a16-g32-asym" [] words(4, Group(32), true);
+    CT "ct-w4a16-g64-sym" [] words(4, Group(64), false);
+    CT "ct-w4a16-g64-asym" [] words(4, Group(64), true);
+    CT "ct-w4a16-channel-sym" [] words(4, Channel, false);
+    CT "ct-w4a16-channel-asym" [] words(4, Channel, true);
+    CT "ct-w6a16" [] words(6, Group(128), false);
+    CT "ct-w8a16" [] words(8, Group(128), false);
+    CT "ct-w8a16-g32-sym" [] words(8, Group(32), false);
+    CT "ct-w8a16-g32-asym" [] words(8, Group(32), true);
+    CT "ct-w8a16-g64-sym" [] words(8, Group(64), false);
+    CT "ct-w8a16-g64-asym" [] words(8, Group(64), true);
+    CT "ct-w8a16-g128-sym" [] words(8, Group(128), false);
+    CT "ct-w8a16-g128-asym" [] words(8, Group(128), true);
+    CT "ct-w8a16-channel-sym" [] words(8, Channel, false);
+    CT "ct-w8a16-channel-asym" [] words(8, Channel, true);
+    CT "ct-w8a16-tensor" [] words(8, Tensor, false);
+    CT "ct-mxfp4" [] micro(4);
+    CT "ct-mxfp4a16" [] micro(4);
+    CT "ct-mxfp6a16" [] micro(6);
+    CT "ct-mxfp8" [] micro(8);
+    CT "ct-mxfp8a16" [] micro(8);
+    CT "ct-nvfp4" [] Micro { bits: 4, nvidia: Some(true) };
+    CT "ct-nvfp4a16" [] Micro { bits: 4, nvidia: Some(false) };
+    LC "lc-w8a8" [] OfExperts(byte(Dtype::I8, Channel));
+    LC "lc-fp8-dynamic" [] OfExperts(byte(Dtype::F8_E4M3, Channel));
+    LC "lc-fp8" [] OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false });
+    LC "lc-fp8-kv" [] OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: true });
+    LC "lc-fp8-block" [] OfExperts(byte(Dtype::F8_E4M3, Block));
+    LC "lc-w4a8" [] OfExperts(byte(Dtype::I8, Group(128)));
+    LC "lc-w4afp8" [] OfExperts(byte(Dtype::I8, Group(128)));
+    LC "lc-w3a16" [] OfExperts(words(3, Group(128), false));
+    LC "lc-w4a16" [] OfExperts(words(4, Group(128), false));
+    LC "lc-gptq-w4a16" [] OfExperts(words(4, Group(128), false));
+    LC "lc-w4a16-asym" [] OfExperts(words(4, Group(128), true));
+    LC "lc-w8a16" [] OfExperts(words(8, Group(128), false));
+    LC "lc-mxfp4" [] OfExperts(micro(4));
+    LC "lc-mxfp4a16" [] OfExperts(micro(4));
+    LC "lc-mxfp8" [] OfExperts(micro(8));
+    LC "lc-mxfp8a16" [] OfExperts(micro(8));
+    LC "lc-nvfp4" [] OfExperts(Micro { bits: 4, nvidia: Some(true) });
+    LC "lc-nvfp4a16" [] OfExperts(Micro { bits: 4, nvidia: Some(false) });
+};

@@ -9,9 +9,22 @@ pub(super) struct Doubts {
     pub(super) experts: u64,
     pub(super) unclear: u64,
     pub(super) unclear_example: Option<String>,
+    pub(super) tied_head: bool,
 }
 
 impl Doubts {
+    /// Counts what is doubtful about a tensor.
+    pub(super) fn note(&mut self, linear: Linear, name: &str) {
+        match linear {
+            Linear::Expert => self.experts += 1,
+            Linear::Unclear => {
+                self.unclear += 1;
+                self.unclear_example.get_or_insert_with(|| crate::text::escape(name));
+            }
+            _ => {}
+        }
+    }
+
     /// Notes, empty when every tensor is understood.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -21,6 +34,9 @@ impl Doubts {
                  quantizers that unpack them give other figures",
                 self.experts
             ));
+        }
+        if self.tied_head {
+            notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());
         }
         if let Some(example) = &self.unclear_example {
             notes.push(format!(
@@ -39,6 +55,8 @@ pub(super) enum Linear {
     No,
     /// A routed expert or a router: a fused parameter, not a module, in transformers 5.
     Expert,
+    /// The weight of a `Conv1D` module ([in, out]).
+    Conv1D,
     /// A matrix whose module is not known.
     Unclear,
 }
@@ -65,7 +83,7 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
     let family = input.model.family.as_deref().unwrap_or_default();
     if tensor.name.ends_with(".c_attn.weight") || tensor.name.ends_with(".c_proj.weight") || tensor.name.ends_with(".c_fc.weight") {
         if CONV1D_FAMILIES.contains(&family) {
-            return Linear::No;
+            return Linear::Conv1D;
         }
         if family.is_empty() {
             return Linear::Unclear;

@@ -3,10 +3,17 @@
 //! A scheme is spelled as the tool that writes it spells its option, in lower case. A name that two containers share (`f16`)
 //! means the source's own; `gguf:f16` and `safetensors:f16` choose.
 
+mod bitsandbytes;
 mod cast;
 mod compressed_tensors;
+mod fp8;
 mod ggml;
+mod gptq;
+mod hqq;
 mod linears;
+mod mlx;
+mod module;
+mod quanto;
 
 use std::cell::OnceCell;
 
@@ -26,12 +33,23 @@ pub struct Context<'i, 'a> {
     /// How the tools are run.
     pub options: Options,
     prepared: OnceCell<Prepared>,
+    by_name: OnceCell<Vec<u32>>,
 }
 
 impl<'i, 'a> Context<'i, 'a> {
     /// For one checkpoint.
     pub fn new(input: &'i ProjectInput<'a>, options: Options) -> Self {
-        Self { input, options, prepared: OnceCell::new() }
+        Self { input, options, prepared: OnceCell::new(), by_name: OnceCell::new() }
+    }
+
+    /// Indices of the tensors in the order of their names: the order, but for types, in which safetensors files hold them.
+    pub(crate) fn by_name(&self) -> &[u32] {
+        self.by_name.get_or_init(|| {
+            let tensors = &self.input.tensors;
+            let mut order: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
+            order.sort_by(|&a, &b| tensors[a as usize].name.cmp(&tensors[b as usize].name));
+            order
+        })
     }
 
     /// Order and categories of a GGUF's tensors, the same for all targets.
@@ -64,7 +82,17 @@ pub struct Scheme {
 }
 
 /// Every scheme, a slice per family. To add one: a row in its family's file, or a file and a line here.
-pub const SCHEMES: &[&[Scheme]] = &[cast::SCHEMES, compressed_tensors::SCHEMES, ggml::SCHEMES];
+pub const SCHEMES: &[&[Scheme]] = &[
+    cast::SCHEMES,
+    compressed_tensors::SCHEMES,
+    bitsandbytes::SCHEMES,
+    gptq::SCHEMES,
+    fp8::SCHEMES,
+    mlx::SCHEMES,
+    quanto::SCHEMES,
+    hqq::SCHEMES,
+    ggml::SCHEMES,
+];
 
 /// Every scheme in registry order.
 pub fn all() -> impl Iterator<Item = &'static Scheme> {

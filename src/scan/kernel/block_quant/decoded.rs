@@ -3,7 +3,7 @@
 use crate::stats::LeafStats;
 
 /// Sums run in this many lanes, element `i` in lane `i % LANES`, so that they vectorise in one fixed order.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// Adds the values of one block. Their number is a multiple of eight, as it is for every block quant.
 #[inline(always)]

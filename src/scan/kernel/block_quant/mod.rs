@@ -3,58 +3,74 @@
 //! [`decode_block`] is the reference: plain code, one function for each type, with ggml's own order of `f32` operations.
 //! Sources: `ggml-common.h` (layouts), `ggml-quants.c` (`dequantize_row_*`).
 
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx2_k;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_k;
 mod decoded;
-mod fp4;
+pub(in crate::scan) mod fold;
+pub(in crate::scan) mod fp4;
 mod grids;
-mod iq1;
-mod iq2;
-mod iq3;
-mod iq4;
-mod k_quants;
-mod legacy;
-mod low_bit;
+pub(in crate::scan) mod iq1;
+pub(in crate::scan) mod iq2;
+pub(in crate::scan) mod iq3;
+pub(in crate::scan) mod iq4;
+pub(in crate::scan) mod k_quants;
+pub(in crate::scan) mod legacy;
+pub(in crate::scan) mod low_bit;
+pub(in crate::scan) mod portable;
+pub(in crate::scan) mod portable_iq;
 mod scales;
-mod ternary;
+pub(in crate::scan) mod sums;
+pub(in crate::scan) mod ternary;
 
 use crate::dtype::Dtype;
-use crate::stats::LeafStats;
+use crate::scan::simd_quant as door;
+pub use crate::scan::simd_quant::SimdLevel;
+use crate::stats::{LeafStats, ScaleHealth};
+use fold::{Fold, Layout, STRETCH};
+use sums::{Affine, BATCH, Flat, Products};
 
 /// Elements of the longest block.
 const LONGEST: usize = 256;
 
 /// Decodes one block; the slices are at least as long as the block's bytes and elements.
-type Decode = fn(&[u8], &mut [f32]);
+type Decode = fn(SimdLevel, &[u8], &mut [f32]);
 
 /// The decoder of a block quant.
 fn decoder(dtype: Dtype) -> Option<Decode> {
     Some(match dtype {
-        Dtype::Q4_0 => legacy::q4_0,
-        Dtype::Q4_1 => legacy::q4_1,
-        Dtype::Q5_0 => legacy::q5_0,
-        Dtype::Q5_1 => legacy::q5_1,
-        Dtype::Q8_0 => legacy::q8_0,
-        Dtype::Q8_1 => legacy::q8_1,
-        Dtype::Q2_K => k_quants::q2_k,
-        Dtype::Q3_K => k_quants::q3_k,
-        Dtype::Q4_K => k_quants::q4_k,
-        Dtype::Q5_K => k_quants::q5_k,
-        Dtype::Q6_K => k_quants::q6_k,
-        Dtype::Q8_K => k_quants::q8_k,
-        Dtype::IQ2_XXS => iq2::iq2_xxs,
-        Dtype::IQ2_XS => iq2::iq2_xs,
-        Dtype::IQ2_S => iq2::iq2_s,
-        Dtype::IQ3_XXS => iq3::iq3_xxs,
-        Dtype::IQ3_S => iq3::iq3_s,
-        Dtype::IQ1_S => iq1::iq1_s,
-        Dtype::IQ1_M => iq1::iq1_m,
-        Dtype::IQ4_NL => iq4::iq4_nl,
-        Dtype::IQ4_XS => iq4::iq4_xs,
-        Dtype::TQ1_0 => ternary::tq1_0,
-        Dtype::TQ2_0 => ternary::tq2_0,
-        Dtype::MXFP4 => fp4::mxfp4,
-        Dtype::NVFP4 => fp4::nvfp4,
-        Dtype::Q1_0 => low_bit::q1_0,
-        Dtype::Q2_0 => low_bit::q2_0,
+        Dtype::Q4_0 => door::decode_q4_0,
+        Dtype::Q4_1 => door::decode_q4_1,
+        Dtype::Q5_0 => door::decode_q5_0,
+        Dtype::Q5_1 => door::decode_q5_1,
+        Dtype::Q8_0 => door::decode_q8_0,
+        Dtype::Q8_1 => door::decode_q8_1,
+        Dtype::Q2_K => door::decode_q2_k,
+        Dtype::Q3_K => door::decode_q3_k,
+        Dtype::Q4_K => door::decode_q4_k,
+        Dtype::Q5_K => door::decode_q5_k,
+        Dtype::Q6_K => door::decode_q6_k,
+        Dtype::Q8_K => door::decode_q8_k,
+        Dtype::IQ2_XXS => door::decode_iq2_xxs,
+        Dtype::IQ2_XS => door::decode_iq2_xs,
+        Dtype::IQ2_S => door::decode_iq2_s,
+        Dtype::IQ3_XXS => door::decode_iq3_xxs,
+        Dtype::IQ3_S => door::decode_iq3_s,
+        Dtype::IQ1_S => door::decode_iq1_s,
+        Dtype::IQ1_M => door::decode_iq1_m,
+        Dtype::IQ4_NL => door::decode_iq4_nl,
+        Dtype::IQ4_XS => door::decode_iq4_xs,
+        Dtype::TQ1_0 => door::decode_tq1_0,
+        Dtype::TQ2_0 => door::decode_tq2_0,
+        Dtype::MXFP4 => door::decode_mxfp4,
+        Dtype::NVFP4 => door::decode_nvfp4,
+        Dtype::Q1_0 => door::decode_q1_0,
+        Dtype::Q2_0 => door::decode_q2_0,
         _ => return None,
     })
 }
@@ -77,7 +93,7 @@ pub fn decode_block(dtype: Dtype, block: &[u8], out: &mut [f32]) -> Option<()> {
     if (out.len(), block.len()) != block_size(dtype)? {
         return None;
     }
-    decode(block, out);
+    decode(SimdLevel::detected(), block, out);
     Some(())
 }
 
@@ -87,19 +103,103 @@ pub fn leaf_by_decoding(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
     let (elements, size) = block_size(dtype)?;
     let decode = decoder(dtype)?;
     let mut stats = LeafStats::default();
+    let level = SimdLevel::detected();
     let mut values = [0.0; LONGEST];
     for block in bytes.chunks_exact(size) {
-        decode(block, &mut values);
+        decode(level, block, &mut values);
         decoded::add(&values[..elements], &mut stats);
         scales::add(dtype, block, &mut stats.scales);
     }
     Some(stats)
 }
 
-/// The statistics of a leaf: whole blocks of one tensor, at any address. `None` when the dtype has no kernel; bytes after the
-/// last whole block are not looked at.
+/// Fills a batch of each kind.
+enum Kernel {
+    /// Values d x p, p from the first figure to the second where the kernel does not say.
+    Products(fn(SimdLevel, &[u8], &mut Products), i32, i32),
+    /// Values d x q + m, q up to the figure.
+    Flat(fn(SimdLevel, &[u8], &mut Flat), f32),
+    /// Eight groups of 32, q up to the figure.
+    Affine8(fn(SimdLevel, &[u8], &mut Affine), f32),
+    /// Sixteen groups of 16, q up to the figure.
+    Affine16(fn(SimdLevel, &[u8], &mut Affine), f32),
+}
+
+/// The kernel of a block quant.
+fn kernel(dtype: Dtype) -> Option<Kernel> {
+    use Kernel as K;
+    Some(match dtype {
+        Dtype::Q4_0 => K::Products(door::q4_0, -8, 7),
+        Dtype::Q4_1 => K::Flat(door::q4_1, 15.0),
+        Dtype::Q5_0 => K::Products(door::q5_0, -16, 15),
+        Dtype::Q5_1 => K::Flat(door::q5_1, 31.0),
+        Dtype::Q8_0 => K::Products(door::q8_0, -128, 127),
+        Dtype::Q8_1 => K::Products(door::q8_1, -128, 127),
+        Dtype::Q2_K => K::Affine16(door::q2_k, 3.0),
+        Dtype::Q3_K => K::Products(door::q3_k, 0, 0),
+        Dtype::Q4_K => K::Affine8(door::q4_k, 15.0),
+        Dtype::Q5_K => K::Affine8(door::q5_k, 31.0),
+        Dtype::Q6_K => K::Products(door::q6_k, 0, 0),
+        Dtype::Q8_K => K::Products(door::q8_k, -128, 127),
+        Dtype::IQ2_XXS => K::Products(door::iq2_xxs, 0, 0),
+        Dtype::IQ2_XS => K::Products(door::iq2_xs, 0, 0),
+        Dtype::IQ2_S => K::Products(door::iq2_s, 0, 0),
+        Dtype::IQ3_XXS => K::Products(door::iq3_xxs, 0, 0),
+        Dtype::IQ3_S => K::Products(door::iq3_s, 0, 0),
+        Dtype::IQ1_S => K::Products(door::iq1_s, 0, 0),
+        Dtype::IQ1_M => K::Products(door::iq1_m, 0, 0),
+        Dtype::IQ4_NL => K::Products(door::iq4_nl, -127, 113),
+        Dtype::IQ4_XS => K::Products(door::iq4_xs, 0, 0),
+        Dtype::TQ1_0 => K::Products(door::tq1_0, -1, 1),
+        Dtype::TQ2_0 => K::Products(door::tq2_0, -1, 2),
+        Dtype::MXFP4 => K::Products(door::mxfp4, -12, 12),
+        Dtype::NVFP4 => K::Products(door::nvfp4, -12, 12),
+        Dtype::Q1_0 => K::Products(door::q1_0, -1, 1),
+        Dtype::Q2_0 => K::Products(door::q2_0, -1, 2),
+        _ => return None,
+    })
+}
+
+/// The statistics of a leaf: whole blocks of one tensor, at any address, with the best instruction set of this CPU. `None` when
+/// the dtype has no kernel; bytes after the last whole block are not looked at.
+///
+/// Every CPU gives the same figures to the bit.
 pub fn leaf(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
-    leaf_by_decoding(dtype, bytes)
+    leaf_with(SimdLevel::detected(), dtype, bytes)
+}
+
+/// [`leaf`] with an instruction set of the caller's choice, or the best this CPU has if that is less.
+pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
+    let (elements, block_bytes) = block_size(dtype)?;
+    let units = if dtype == Dtype::NVFP4 { 4 } else { 1 };
+    let layout = Layout { dtype, decode: decoder(dtype)?, block_bytes, units, elements: elements / units };
+    let bytes = &bytes[..bytes.len() / block_bytes * block_bytes];
+    let batch_bytes = BATCH / units * block_bytes;
+    let mut fold = Fold::new();
+    macro_rules! run {
+        ($sums:expr, $fill:ident, $fold:ident $(, $most:ident)?) => {{
+            let mut sums = $sums;
+            for stretch in bytes.chunks(STRETCH / BATCH * batch_bytes) {
+                for bytes in stretch.chunks(batch_bytes) {
+                    $fill(level, bytes, &mut sums);
+                    door::$fold(level, level, &layout, bytes, &mut sums, $($most,)? &mut fold);
+                }
+                door::extremes(level, level, &layout, stretch, &mut fold);
+            }
+        }};
+    }
+    match kernel(dtype)? {
+        Kernel::Products(fill, low, high) => run!(Products::new(low, high), fill, products),
+        Kernel::Flat(fill, most) => run!(Flat::new(), fill, flat, most),
+        Kernel::Affine8(fill, most) => run!(Affine::new(), fill, affine8, most),
+        Kernel::Affine16(fill, most) => run!(Affine::new(), fill, affine16, most),
+    }
+    let mut stats = fold.finish();
+    let mut health = ScaleHealth::default();
+    if scales::four_bit_floats(dtype, bytes, &mut health) {
+        stats.scales = health;
+    }
+    Some(stats)
 }
 
 /// An f16 to f32, exactly; without branches, and without arithmetic on subnormals, so that loops of it vectorise and run at
@@ -129,32 +229,4 @@ fn f16_at(block: &[u8], at: usize) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_f16_is_exact() {
-        for bits in 0..=u16::MAX {
-            let (ours, theirs) = (f16_to_f32(bits), half::f16::from_bits(bits).to_f32());
-            assert!(ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()), "{bits:#06x}");
-        }
-    }
-
-    #[test]
-    fn every_block_quant_has_a_kernel() {
-        for &dtype in Dtype::ALL {
-            assert_eq!(has_kernel(dtype), dtype.is_block_quant(), "{dtype:?}");
-        }
-    }
-
-    #[test]
-    fn only_whole_blocks_decode() {
-        let mut out = [0.0; 32];
-        assert!(decode_block(Dtype::Q4_0, &[0; 18], &mut out).is_some());
-        assert!(decode_block(Dtype::Q4_0, &[0; 17], &mut out).is_none());
-        assert!(decode_block(Dtype::Q4_0, &[0; 18], &mut out[..31]).is_none());
-        assert!(decode_block(Dtype::F16, &[0; 2], &mut out[..1]).is_none());
-        assert_eq!(leaf(Dtype::BF16, &[0; 2]), None);
-        assert_eq!(leaf(Dtype::Q6_K, &[]), Some(LeafStats::default()));
-    }
-}
+mod tests;

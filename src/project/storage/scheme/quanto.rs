@@ -1,0 +1,56 @@
+//! optimum-quanto.
+//!
+//! Source: optimum-quanto 0.2.7 through transformers 5.23, formulas A and correction 5: 8-bit `weight._data` and `_scale` [O, 1],
+//! two scalar activation scales; 4 and 2 bits in groups of 128, lowered by 32 until the row divides, with `_scale` and `_shift`.
+
+use super::Scheme;
+use super::module::{Module, Packed, Packing, piece};
+use crate::dtype::Dtype;
+use crate::format::Format;
+
+struct Quanto {
+    bits: u64,
+    dtype: Dtype,
+}
+
+impl Packing for Quanto {
+    fn pack(&self, m: &Module) -> Result<Packed, String> {
+        let mut pieces = if self.bits == 8 {
+            vec![piece(".weight._data", self.dtype, &[m.rows, m.columns]), piece(".weight._scale", m.dtype, &[m.rows, 1])]
+        } else {
+            let group = [128, 96, 64, 32].into_iter().find(|g| m.columns.is_multiple_of(*g));
+            let group = group.ok_or_else(|| format!("rows of {} are not divisible by 32", m.columns))?;
+            let n = m.weights().ok_or("too large")?;
+            let groups = n / group;
+            let packed = groups.checked_mul(self.bits).ok_or("too large")?.div_ceil(8);
+            vec![
+                piece(".weight._data._data", self.dtype, &[packed, group]),
+                piece(".weight._scale", m.dtype, &[groups, 1]),
+                piece(".weight._shift", m.dtype, &[groups, 1]),
+            ]
+        };
+        pieces.push(piece(".input_scale", m.dtype, &[]));
+        pieces.push(piece(".output_scale", m.dtype, &[]));
+        Ok(Packed::As(pieces))
+    }
+}
+
+macro_rules! schemes {
+    ($($name:literal $rule:expr;)*) => {
+        &[$(Scheme {
+            name: $name,
+            aliases: &[],
+            container: Format::Safetensors,
+            tool: "optimum-quanto 0.2.7, transformers 5.23",
+            rule: &$rule,
+        }),*]
+    };
+}
+
+/// Rows of the registry.
+pub(super) const SCHEMES: &[Scheme] = schemes! {
+    "quanto-qint8" Quanto { bits: 8, dtype: Dtype::I8 };
+    "quanto-qfloat8" Quanto { bits: 8, dtype: Dtype::F8_E4M3 };
+    "quanto-qint4" Quanto { bits: 4, dtype: Dtype::U8 };
+    "quanto-qint2" Quanto { bits: 2, dtype: Dtype::U8 };
+};

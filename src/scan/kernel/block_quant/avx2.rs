@@ -1,0 +1,210 @@
+//! Kernels for AVX2: the types with one scale for 32 codes, eight blocks at a time.
+//!
+//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of the door.
+
+use std::arch::x86_64::*;
+
+use super::f16_at;
+use super::fp4::E2M1_DOUBLED;
+use super::iq4::IQ4_VALUES;
+use super::portable::mxfp4_scale;
+use super::sums::{BATCH, Flat, Products};
+use crate::scan::simd_quant::memory::{load128, load256, prefetch, store256, table128};
+
+/// Blocks to a step.
+const STEP: usize = 8;
+
+/// Runs `step` on eight blocks at a time; the last ones are padded with zeros. Its second argument is the first unit.
+#[inline(always)]
+fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
+    let mut unit = 0;
+    for blocks in bytes.chunks(STEP * SIZE).take(BATCH / STEP) {
+        if blocks.len() == STEP * SIZE {
+            step(blocks, unit);
+        } else {
+            let mut padded = [0; STEP * 40];
+            padded[..blocks.len()].copy_from_slice(blocks);
+            step(&padded[..STEP * SIZE], unit);
+        }
+        unit += STEP;
+    }
+}
+
+/// Eight f16 at `at`, one in each block.
+#[inline(always)]
+fn scales<const SIZE: usize>(blocks: &[u8], at: usize, out: &mut [f32], unit: usize) {
+    let blocks = &blocks[..STEP * SIZE];
+    for (i, d) in out[unit..unit + STEP].iter_mut().enumerate() {
+        *d = f16_at(blocks, i * SIZE + at);
+    }
+}
+
+/// Adds up each 128-bit lane of four vectors: in the result, element `i` of a lane is the sum of that lane of vector `i`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lane_sums(v: [__m256i; 4]) -> __m256i {
+    _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]))
+}
+
+/// Sums, sums of squares and numbers of zeros of eight blocks.
+type Eight = (__m256i, __m256i, __m256i);
+
+/// Eight blocks of 16 bytes of nibbles at `qs`, which `table` turns into codes. With `fifth`, where the fifth bits are, `table`
+/// is that of a clear fifth bit, and a set one adds 16.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, table: __m128i) -> Eight {
+    let blocks = &blocks[..STEP * SIZE];
+    let (table, low) = (_mm256_broadcastsi128_si256(table), _mm256_set1_epi8(15));
+    let (ones, ones16, zero) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1), _mm256_setzero_si256());
+    let (mut counts, mut squares) = ([zero; 4], [zero; 4]);
+    for j in 0..4 {
+        // The lanes have blocks j and j + 4, so that the lane sums come out in order.
+        let at = [j * SIZE, (j + 4) * SIZE];
+        prefetch(blocks, at[0]);
+        prefetch(blocks, at[1]);
+        let v = _mm256_castsi128_si256(load128(blocks, at[0] + qs));
+        let v = _mm256_inserti128_si256::<1>(v, load128(blocks, at[1] + qs));
+        let mut a = _mm256_shuffle_epi8(table, _mm256_and_si256(v, low));
+        let mut b = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(v), low));
+        if let Some(fifth) = fifth {
+            let word = |from: usize| i32::from_le_bytes([blocks[from], blocks[from + 1], blocks[from + 2], blocks[from + 3]]);
+            let words = [word(at[0] + fifth), word(at[1] + fifth)];
+            let words = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(_mm_set1_epi32(words[0])), _mm_set1_epi32(words[1]));
+            // Each byte of bits to eight bytes, of which each keeps its own.
+            let mine = _mm256_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
+            let first = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0101_0101_0101_0101, 0));
+            let second = _mm256_add_epi8(first, _mm256_set1_epi8(2));
+            let set = |pick| {
+                let bits = _mm256_and_si256(_mm256_shuffle_epi8(words, pick), mine);
+                _mm256_and_si256(_mm256_cmpeq_epi8(bits, mine), _mm256_set1_epi8(16))
+            };
+            a = _mm256_add_epi8(a, set(first));
+            b = _mm256_add_epi8(b, set(second));
+        }
+        let (size_a, size_b) = (_mm256_abs_epi8(a), _mm256_abs_epi8(b));
+        let square = |v| _mm256_madd_epi16(_mm256_maddubs_epi16(v, v), ones16);
+        squares[j] = _mm256_add_epi32(square(size_a), square(size_b));
+        let sum = _mm256_add_epi16(_mm256_maddubs_epi16(ones, a), _mm256_maddubs_epi16(ones, b));
+        let some = _mm256_add_epi8(_mm256_min_epu8(size_a, ones), _mm256_min_epu8(size_b, ones));
+        // The number of non-zero codes goes above bit 16, their sum (at most 2^12) below.
+        let some = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, some), ones16);
+        counts[j] = _mm256_add_epi32(_mm256_slli_epi32::<16>(some), _mm256_madd_epi16(sum, ones16));
+    }
+    let (counts, squares) = (lane_sums(counts), lane_sums(squares));
+    let (sum, zeros) = split(counts);
+    (sum, squares, zeros)
+}
+
+/// Sums, and 32 less the counts above bit 16.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn split(counts: __m256i) -> (__m256i, __m256i) {
+    let sum = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(counts));
+    let some = _mm256_srai_epi32::<16>(_mm256_sub_epi32(counts, sum));
+    (sum, _mm256_sub_epi32(_mm256_set1_epi32(32), some))
+}
+
+/// Stores what a step gives.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(batch: &mut Products, unit: usize, (sum, sum_sq, zeros): Eight) {
+    store256(&mut batch.sum[unit..unit + STEP], sum);
+    store256(&mut batch.sum_sq[unit..unit + STEP], sum_sq);
+    store256(&mut batch.zeros[unit..unit + STEP], zeros);
+}
+
+/// A table of nibbles from `first` upwards.
+pub(super) const fn counting(first: i8) -> [i8; 16] {
+    let mut table = [0; 16];
+    let mut i = 0;
+    while i < 16 {
+        table[i] = first + i as i8;
+        i += 1;
+    }
+    table
+}
+
+macro_rules! nibble_kernels {
+    ($($name:ident $batch:ident $size:literal $qs:literal $fifth:expr, $table:expr;)*) => {$(
+        #[target_feature(enable = "avx2")]
+        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut $batch) {
+            const TABLE: [i8; 16] = $table;
+            let table = table128(&TABLE);
+            steps::<$size>(bytes, |blocks, unit| {
+                scales::<$size>(blocks, 0, &mut batch.d, unit);
+                let step = nibbles::<$size>(blocks, $qs, $fifth, table);
+                nibble_kernels!(store $batch $size blocks batch unit step);
+            });
+        }
+    )*};
+    (store Products $size:literal $blocks:ident $batch:ident $unit:ident $step:ident) => {
+        store($batch, $unit, $step);
+    };
+    (store Flat $size:literal $blocks:ident $batch:ident $unit:ident $step:ident) => {
+        scales::<$size>($blocks, 2, &mut $batch.m, $unit);
+        store256(&mut $batch.sum[$unit..$unit + STEP], $step.0);
+        store256(&mut $batch.sum_sq[$unit..$unit + STEP], $step.1);
+    };
+}
+
+nibble_kernels! {
+    q4_0 Products 18 2 None, counting(-8);
+    q4_1 Flat 20 4 None, counting(0);
+    q5_0 Products 22 6 Some(2), counting(-16);
+    q5_1 Flat 24 8 Some(4), counting(0);
+    iq4_nl Products 18 2 None, IQ4_VALUES;
+}
+
+#[target_feature(enable = "avx2")]
+pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
+    let table = table128(&E2M1_DOUBLED);
+    steps::<17>(bytes, |blocks, unit| {
+        for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
+            *d = mxfp4_scale(block[0]);
+        }
+        store(batch, unit, nibbles::<17>(blocks, 1, None, table));
+    });
+}
+
+/// 32 signed bytes at `qs` in each of eight blocks.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Eight {
+    let blocks = &blocks[..STEP * SIZE];
+    let (ones, ones16, zero) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1), _mm256_setzero_si256());
+    let (mut counts, mut squares) = ([zero; 8], [zero; 8]);
+    for j in 0..8 {
+        prefetch(blocks, j * SIZE);
+        let q = load256(blocks, j * SIZE + qs);
+        let low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(q));
+        let high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(q));
+        squares[j] = _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high));
+        let sum = _mm256_madd_epi16(_mm256_add_epi16(low, high), ones16);
+        // The number of non-zero codes goes above bit 16, their sum (at most 2^12) below.
+        let some = _mm256_sad_epu8(_mm256_min_epu8(q, ones), zero);
+        counts[j] = _mm256_add_epi32(_mm256_slli_epi32::<16>(some), sum);
+    }
+    let total = |v: [__m256i; 8]| {
+        let (a, b) = (lane_sums([v[0], v[1], v[2], v[3]]), lane_sums([v[4], v[5], v[6], v[7]]));
+        _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b))
+    };
+    let (sum, zeros) = split(total(counts));
+    (sum, total(squares), zeros)
+}
+
+#[target_feature(enable = "avx2")]
+pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
+    steps::<34>(bytes, |blocks, unit| {
+        scales::<34>(blocks, 0, &mut batch.d, unit);
+        store(batch, unit, bytes32::<34>(blocks, 2));
+    });
+}
+
+#[target_feature(enable = "avx2")]
+pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
+    steps::<36>(bytes, |blocks, unit| {
+        scales::<36>(blocks, 0, &mut batch.d, unit);
+        store(batch, unit, bytes32::<36>(blocks, 4));
+    });
+}

@@ -1,0 +1,213 @@
+//! Kernels for AVX-512 with VNNI: the types with one scale for 32 codes, sixteen blocks at a time.
+//!
+//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of the door.
+
+use std::arch::x86_64::*;
+
+use super::fp4::E2M1_DOUBLED;
+use super::iq4::IQ4_VALUES;
+use super::portable::mxfp4_scale;
+use super::sums::{BATCH, Flat, Products};
+use crate::scan::simd_quant::memory::{halves256, load128, load256, prefetch, store512, table128};
+
+/// Blocks to a step.
+const STEP: usize = 16;
+
+/// Runs `step` on sixteen blocks at a time; the last ones are padded with zeros. Its second argument is the first unit.
+#[inline(always)]
+fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
+    let mut unit = 0;
+    for blocks in bytes.chunks(STEP * SIZE).take(BATCH / STEP) {
+        if blocks.len() == STEP * SIZE {
+            step(blocks, unit);
+        } else {
+            let mut padded = [0; STEP * 40];
+            padded[..blocks.len()].copy_from_slice(blocks);
+            step(&padded[..STEP * SIZE], unit);
+        }
+        unit += STEP;
+    }
+}
+
+/// Sixteen f16 at `at`, one in each block.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn scales<const SIZE: usize>(blocks: &[u8], at: usize, out: &mut [f32], unit: usize) {
+    let blocks = &blocks[..STEP * SIZE];
+    let mut bits = [0u16; STEP];
+    for (i, bits) in bits.iter_mut().enumerate() {
+        *bits = u16::from_le_bytes([blocks[i * SIZE + at], blocks[i * SIZE + at + 1]]);
+    }
+    let values = _mm512_cvtph_ps(halves256(&bits));
+    store512(&mut out[unit..unit + STEP], _mm512_castps_si512(values));
+}
+
+/// Adds up each 128-bit lane of four vectors: in the result, element `i` of a lane is the sum of that lane of vector `i`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) fn lane_sums(v: [__m512i; 4]) -> __m512i {
+    let pair = |a, b| _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let (ab, cd) = (pair(v[0], v[1]), pair(v[2], v[3]));
+    _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd))
+}
+
+/// Sums, sums of squares and numbers of zeros of sixteen blocks.
+type Sixteen = (__m512i, __m512i, __m512i);
+
+/// Sixteen blocks of 16 bytes of nibbles at `qs`, which `table` turns into codes. With `fifth`, where the fifth bits are, `table`
+/// is that of a clear fifth bit, and a set one adds 16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, table: __m128i) -> Sixteen {
+    let blocks = &blocks[..STEP * SIZE];
+    let (table, low, ones) = (_mm512_broadcast_i32x4(table), _mm512_set1_epi8(15), _mm512_set1_epi8(1));
+    let zero = _mm512_setzero_si512();
+    let (mut sum, mut sum_sq, mut nonzero) = ([zero; 4], [zero; 4], [zero; 4]);
+    for j in 0..4 {
+        // Lane l has block 4 l + j, so that the lane sums come out in order.
+        let at = |l: usize| (4 * l + j) * SIZE;
+        prefetch(blocks, at(0));
+        prefetch(blocks, at(2));
+        let v = _mm512_castsi128_si512(load128(blocks, at(0) + qs));
+        let v = _mm512_inserti32x4::<1>(v, load128(blocks, at(1) + qs));
+        let v = _mm512_inserti32x4::<2>(v, load128(blocks, at(2) + qs));
+        let v = _mm512_inserti32x4::<3>(v, load128(blocks, at(3) + qs));
+        let mut a = _mm512_shuffle_epi8(table, _mm512_and_si512(v, low));
+        let mut b = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16::<4>(v), low));
+        if let Some(fifth) = fifth {
+            let word = |l: usize| {
+                let from = at(l) + fifth;
+                let bits = u32::from_le_bytes([blocks[from], blocks[from + 1], blocks[from + 2], blocks[from + 3]]);
+                (u64::from(bits & 0xffff), u64::from(bits >> 16))
+            };
+            let words = [word(0), word(1), word(2), word(3)];
+            let first = words[0].0 | words[1].0 << 16 | words[2].0 << 32 | words[3].0 << 48;
+            let second = words[0].1 | words[1].1 << 16 | words[2].1 << 32 | words[3].1 << 48;
+            let sixteen = _mm512_set1_epi8(16);
+            a = _mm512_mask_add_epi8(a, first, a, sixteen);
+            b = _mm512_mask_add_epi8(b, second, b, sixteen);
+        }
+        let (size_a, size_b) = (_mm512_abs_epi8(a), _mm512_abs_epi8(b));
+        sum[j] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, ones, a), ones, b);
+        sum_sq[j] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, size_a, size_a), size_b, size_b);
+        let (some_a, some_b) = (_mm512_min_epu8(size_a, ones), _mm512_min_epu8(size_b, ones));
+        nonzero[j] = _mm512_dpbusd_epi32(zero, _mm512_add_epi8(some_a, some_b), ones);
+    }
+    (lane_sums(sum), lane_sums(sum_sq), _mm512_sub_epi32(_mm512_set1_epi32(32), lane_sums(nonzero)))
+}
+
+/// Stores what a step gives.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn store(batch: &mut Products, unit: usize, (sum, sum_sq, zeros): Sixteen) {
+    store512(&mut batch.sum[unit..unit + STEP], sum);
+    store512(&mut batch.sum_sq[unit..unit + STEP], sum_sq);
+    store512(&mut batch.zeros[unit..unit + STEP], zeros);
+}
+
+/// A table of nibbles from `first` upwards.
+const fn counting(first: i8) -> [i8; 16] {
+    let mut table = [0; 16];
+    let mut i = 0;
+    while i < 16 {
+        table[i] = first + i as i8;
+        i += 1;
+    }
+    table
+}
+
+macro_rules! nibble_kernels {
+    ($($name:ident $batch:ident $size:literal $qs:literal $fifth:expr, $table:expr;)*) => {$(
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut $batch) {
+            const TABLE: [i8; 16] = $table;
+            let table = table128(&TABLE);
+            steps::<$size>(bytes, |blocks, unit| {
+                nibble_kernels!($batch $size blocks batch unit);
+                let step = nibbles::<$size>(blocks, $qs, $fifth, table);
+                nibble_kernels!(store $batch batch unit step);
+            });
+        }
+    )*};
+    (Products $size:literal $blocks:ident $batch:ident $unit:ident) => {
+        scales::<$size>($blocks, 0, &mut $batch.d, $unit);
+    };
+    (Flat $size:literal $blocks:ident $batch:ident $unit:ident) => {
+        scales::<$size>($blocks, 0, &mut $batch.d, $unit);
+        scales::<$size>($blocks, 2, &mut $batch.m, $unit);
+    };
+    (store Products $batch:ident $unit:ident $step:ident) => {
+        store($batch, $unit, $step);
+    };
+    (store Flat $batch:ident $unit:ident $step:ident) => {
+        store512(&mut $batch.sum[$unit..$unit + STEP], $step.0);
+        store512(&mut $batch.sum_sq[$unit..$unit + STEP], $step.1);
+    };
+}
+
+nibble_kernels! {
+    q4_0 Products 18 2 None, counting(-8);
+    q4_1 Flat 20 4 None, counting(0);
+    q5_0 Products 22 6 Some(2), counting(-16);
+    q5_1 Flat 24 8 Some(4), counting(0);
+    iq4_nl Products 18 2 None, IQ4_VALUES;
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
+    let table = table128(&E2M1_DOUBLED);
+    steps::<17>(bytes, |blocks, unit| {
+        for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
+            *d = mxfp4_scale(block[0]);
+        }
+        store(batch, unit, nibbles::<17>(blocks, 1, None, table));
+    });
+}
+
+/// 32 signed bytes at `qs` in each of sixteen blocks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Sixteen {
+    let blocks = &blocks[..STEP * SIZE];
+    let (zero, ones, flip) = (_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_set1_epi8(-128));
+    let (mut counts, mut squares) = ([zero; 8], [zero; 8]);
+    for j in 0..8 {
+        // The halves have blocks 8 (j / 4) + j % 4 and four further on, so that the sums come out in order.
+        let first = (8 * (j / 4) + j % 4) * SIZE;
+        let second = first + 4 * SIZE;
+        prefetch(blocks, first);
+        prefetch(blocks, second);
+        let q = _mm512_castsi256_si512(load256(blocks, first + qs));
+        let q = _mm512_inserti64x4::<1>(q, load256(blocks, second + qs));
+        // The number of non-zero codes goes above bit 16, their sum (at most 2^12) below.
+        let some = _mm512_dpbusd_epi32(zero, _mm512_min_epu8(q, ones), ones);
+        counts[j] = _mm512_dpbusd_epi32(_mm512_slli_epi32::<16>(some), ones, q);
+        // (q + 128) q, of which 128 q is taken off below.
+        squares[j] = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(q, flip), q);
+    }
+    let total = |v: [__m512i; 8]| {
+        let (a, b) = (lane_sums([v[0], v[1], v[2], v[3]]), lane_sums([v[4], v[5], v[6], v[7]]));
+        _mm512_add_epi32(_mm512_shuffle_i32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b))
+    };
+    let counts = total(counts);
+    let sum = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(counts));
+    let some = _mm512_srai_epi32::<16>(_mm512_sub_epi32(counts, sum));
+    let squares = _mm512_sub_epi32(total(squares), _mm512_slli_epi32::<7>(sum));
+    (sum, squares, _mm512_sub_epi32(_mm512_set1_epi32(32), some))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
+    steps::<34>(bytes, |blocks, unit| {
+        scales::<34>(blocks, 0, &mut batch.d, unit);
+        store(batch, unit, bytes32::<34>(blocks, 2));
+    });
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
+    steps::<36>(bytes, |blocks, unit| {
+        scales::<36>(blocks, 0, &mut batch.d, unit);
+        store(batch, unit, bytes32::<36>(blocks, 4));
+    });
+}

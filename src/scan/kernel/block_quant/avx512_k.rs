@@ -1,0 +1,280 @@
+//! Kernels for AVX-512 with VNNI: superblocks of 256 codes under small integer scales, 64 codes at a time.
+//!
+//! A vector of 64 codes has a group (or half of one) in each 128-bit lane; the groups' scales are spread to match.
+
+use std::arch::x86_64::*;
+
+use super::f16_at;
+use super::iq4::{IQ4_VALUES, iq4_xs_scales};
+use super::k_quants::q3_scales;
+use super::portable::{k_header, q2_header, q6_k_scale, q6_k_scales};
+use super::sums::{Affine, BATCH, Products};
+use crate::scan::simd_quant::memory::{load256, load512, prefetch, table128};
+
+/// Asks for the memory of a superblock some way ahead.
+#[inline(always)]
+pub(super) fn prefetch_block(block: &[u8]) {
+    for at in (0..block.len()).step_by(64) {
+        prefetch(block, at);
+    }
+}
+
+/// Bytes that pick, for each lane, the group of that number.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn lanes(groups: [i8; 4]) -> __m512i {
+    let lane = |g: i8| _mm_set1_epi8(g);
+    let v = _mm512_castsi128_si512(lane(groups[0]));
+    let v = _mm512_inserti32x4::<1>(v, lane(groups[1]));
+    let v = _mm512_inserti32x4::<2>(v, lane(groups[2]));
+    _mm512_inserti32x4::<3>(v, lane(groups[3]))
+}
+
+/// A superblock with signed group scales in the making.
+struct Signed {
+    scales: __m512i,
+    squares: __m512i,
+    sum: __m512i,
+    offset: __m512i,
+    sum_sq: __m512i,
+    zeros: u32,
+    negative: u32,
+}
+
+impl Signed {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn new(scales: &[i8; 16]) -> Self {
+        let scales = table128(scales);
+        let wide = _mm256_cvtepi8_epi16(scales);
+        let zero = _mm512_setzero_si512();
+        Signed {
+            scales: _mm512_broadcast_i32x4(scales),
+            squares: _mm512_castsi256_si512(_mm256_mullo_epi16(wide, wide)),
+            sum: zero,
+            offset: zero,
+            sum_sq: zero,
+            zeros: 0,
+            negative: 0,
+        }
+    }
+
+    /// 64 codes, each `bias` too high to be positive; lane `l` is of group `groups[l]`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn add(&mut self, codes: __m512i, bias: i8, groups: [i8; 4]) {
+        let bias = _mm512_set1_epi8(bias);
+        let pick = lanes(groups);
+        let scales = _mm512_shuffle_epi8(self.scales, pick);
+        let squares = _mm512_permutexvar_epi16(_mm512_and_si512(pick, _mm512_set1_epi16(15)), self.squares);
+        let q = _mm512_sub_epi8(codes, bias);
+        let size = _mm512_abs_epi8(q);
+        self.sum = _mm512_dpbusd_epi32(self.sum, codes, scales);
+        self.offset = _mm512_dpbusd_epi32(self.offset, bias, scales);
+        self.sum_sq = _mm512_dpwssd_epi32(self.sum_sq, _mm512_maddubs_epi16(size, size), squares);
+        let zero = _mm512_cmpeq_epi8_mask(codes, bias) | _mm512_testn_epi8_mask(scales, scales);
+        let sign = _mm512_movepi8_mask(_mm512_xor_si512(q, scales));
+        self.zeros += zero.count_ones();
+        self.negative += (zero & sign).count_ones();
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn store(self, batch: &mut Products, i: usize) {
+        batch.sum[i] = _mm512_reduce_add_epi32(_mm512_sub_epi32(self.sum, self.offset));
+        batch.sum_sq[i] = _mm512_reduce_add_epi32(self.sum_sq) as u32;
+        (batch.zeros[i], batch.negative[i]) = (self.zeros, self.negative);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
+pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
+    let (low, pair) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
+    // Bits 2k and 2k+1 of quarter k go to bits 4 and 5.
+    let first = _mm512_inserti64x4::<1>(_mm512_set1_epi32(4), _mm256_set1_epi32(2));
+    let second = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi32(30));
+    for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
+        prefetch_block(block);
+        let scales = q6_k_scales(block);
+        batch.d[i] = q6_k_scale(block, &scales);
+        batch.bound(i, &scales, -32, 31);
+        let mut sums = Signed::new(&scales);
+        for half in 0..2 {
+            let nibbles = load512(block, 64 * half);
+            let high = _mm512_broadcast_i64x4(load256(block, 128 + 32 * half));
+            let a = _mm512_and_si512(_mm512_rolv_epi32(high, first), pair);
+            let b = _mm512_and_si512(_mm512_rolv_epi32(high, second), pair);
+            let a = _mm512_or_si512(_mm512_and_si512(nibbles, low), a);
+            let b = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low), b);
+            let g = 8 * half as i8;
+            sums.add(a, 32, [g, g + 1, g + 2, g + 3]);
+            sums.add(b, 32, [g + 4, g + 5, g + 6, g + 7]);
+        }
+        sums.store(batch, i);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
+pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
+    let (two, four) = (_mm512_set1_epi8(3), _mm512_set1_epi8(4));
+    for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
+        prefetch_block(block);
+        batch.d[i] = f16_at(block, 108);
+        let scales = q3_scales(&block[96..108]);
+        batch.bound(i, &scales, -4, 3);
+        let mut sums = Signed::new(&scales);
+        let pairs = load512(block, 32);
+        let high = load256(block, 0);
+        for j in 0..4u32 {
+            // Bit j (of the second half: 4 + j) goes to bit 2.
+            let rotate =
+                _mm512_inserti64x4::<1>(_mm512_set1_epi32(((34 - j) % 32) as i32), _mm256_set1_epi32(((30 - j) % 32) as i32));
+            let bit = _mm512_and_si512(_mm512_rolv_epi32(_mm512_broadcast_i64x4(high), rotate), four);
+            let code = _mm512_and_si512(_mm512_srl_epi16(pairs, _mm_cvtsi32_si128(2 * j as i32)), two);
+            let g = 2 * j as i8;
+            sums.add(_mm512_or_si512(code, bit), 4, [g, g + 1, g + 8, g + 9]);
+        }
+        sums.store(batch, i);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
+pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
+    let (low, flip) = (_mm512_set1_epi8(15), _mm512_set1_epi8(-128));
+    let table = _mm512_xor_si512(_mm512_broadcast_i32x4(table128(&IQ4_VALUES)), flip);
+    for (i, block) in bytes.as_chunks::<136>().0.iter().take(BATCH).enumerate() {
+        prefetch_block(block);
+        batch.d[i] = f16_at(block, 0);
+        let eight = iq4_xs_scales(block);
+        batch.bound(i, &eight, -127, 113);
+        let mut scales = [0; 16];
+        scales[..8].copy_from_slice(&eight);
+        let mut sums = Signed::new(&scales);
+        for half in 0..2 {
+            let nibbles = load512(block, 8 + 64 * half);
+            let g = 4 * half as i8;
+            let groups = [g, g + 1, g + 2, g + 3];
+            sums.add(_mm512_shuffle_epi8(table, _mm512_and_si512(nibbles, low)), -128, groups);
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low);
+            sums.add(_mm512_shuffle_epi8(table, high), -128, groups);
+        }
+        sums.store(batch, i);
+    }
+}
+
+/// A superblock of eight groups with scales and minimums in the making.
+struct Minimum {
+    scales: __m512i,
+    squares: __m512i,
+    mins: __m512i,
+    sum: __m512i,
+    sum_sq: __m512i,
+    cross: __m512i,
+}
+
+impl Minimum {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn new(scales: [u8; 16], mins: [u8; 16]) -> Self {
+        let (scales, mins) = (u128::from_le_bytes(scales) as i64, u128::from_le_bytes(mins) as i64);
+        let wide = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(scales));
+        let zero = _mm512_setzero_si512();
+        Minimum {
+            scales: _mm512_set1_epi64(scales),
+            squares: _mm512_broadcast_i32x4(_mm_mullo_epi16(wide, wide)),
+            mins: _mm512_broadcast_i32x4(_mm_cvtepu8_epi16(_mm_cvtsi64_si128(mins))),
+            sum: zero,
+            sum_sq: zero,
+            cross: zero,
+        }
+    }
+
+    /// 64 codes: the halves are of groups `a` and `a + 2`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn add(&mut self, q: __m512i, a: i8) {
+        let pick = lanes([a, a, a + 2, a + 2]);
+        // The two bytes of word g are 2 g and 2 g + 1.
+        let words = _mm512_add_epi8(_mm512_add_epi8(pick, pick), _mm512_set1_epi16(0x0100));
+        let scaled = _mm512_maddubs_epi16(q, _mm512_shuffle_epi8(self.scales, pick));
+        self.sum = _mm512_dpwssd_epi32(self.sum, scaled, _mm512_set1_epi16(1));
+        self.cross = _mm512_dpwssd_epi32(self.cross, scaled, _mm512_shuffle_epi8(self.mins, words));
+        let squares = _mm512_shuffle_epi8(self.squares, words);
+        self.sum_sq = _mm512_dpwssd_epi32(self.sum_sq, _mm512_maddubs_epi16(q, q), squares);
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn store(self, batch: &mut Affine, i: usize) {
+        batch.sum[i] = _mm512_reduce_add_epi32(self.sum);
+        batch.sum_sq[i] = _mm512_reduce_add_epi32(self.sum_sq);
+        batch.cross[i] = _mm512_reduce_add_epi32(self.cross);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
+    let low = _mm512_set1_epi8(15);
+    for (i, block) in bytes.as_chunks::<144>().0.iter().take(BATCH).enumerate() {
+        prefetch_block(block);
+        k_header(block, batch, i);
+        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
+        for c in 0..2 {
+            let nibbles = load512(block, 16 + 64 * c);
+            sums.add(_mm512_and_si512(nibbles, low), 4 * c as i8);
+            sums.add(_mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low), 4 * c as i8 + 1);
+        }
+        sums.store(batch, i);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
+    let (low, fifth) = (_mm512_set1_epi8(15), _mm512_set1_epi8(16));
+    for (i, block) in bytes.as_chunks::<176>().0.iter().take(BATCH).enumerate() {
+        prefetch_block(block);
+        k_header(block, batch, i);
+        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
+        let high = _mm512_broadcast_i64x4(load256(block, 16));
+        for c in 0..2 {
+            let nibbles = load512(block, 48 + 64 * c);
+            for (odd, q) in [nibbles, _mm512_srli_epi16::<4>(nibbles)].into_iter().enumerate() {
+                // Bit g goes to bit 4; g is two more in the upper half.
+                let g = 4 * c as i32 + odd as i32;
+                let rotate = _mm512_inserti64x4::<1>(_mm512_set1_epi32((36 - g) % 32), _mm256_set1_epi32((34 - g) % 32));
+                let bit = _mm512_and_si512(_mm512_rolv_epi32(high, rotate), fifth);
+                sums.add(_mm512_or_si512(_mm512_and_si512(q, low), bit), g as i8);
+            }
+        }
+        sums.store(batch, i);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
+    const SQUARES: [i8; 16] = [0, 1, 4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let two = _mm512_set1_epi8(3);
+    let table = _mm512_broadcast_i32x4(table128(&SQUARES));
+    for (i, block) in bytes.as_chunks::<84>().0.iter().take(BATCH).enumerate() {
+        prefetch_block(block);
+        q2_header(block, batch, i);
+        let (scales, mins) = (table128(&batch.scales[i].map(|s| s as i8)), table128(&batch.mins[i].map(|m| m as i8)));
+        let wide = _mm256_cvtepu8_epi16(scales);
+        let products = |other| _mm512_broadcast_i32x4(_mm256_cvtepi16_epi8(_mm256_mullo_epi16(wide, other)));
+        let (squares, crosses) = (products(wide), products(_mm256_cvtepu8_epi16(mins)));
+        let scales = _mm512_broadcast_i32x4(scales);
+        let pairs = load512(block, 16);
+        let zero = _mm512_setzero_si512();
+        let (mut sum, mut sum_sq, mut cross) = (zero, zero, zero);
+        for j in 0..4i8 {
+            let q = _mm512_and_si512(_mm512_srl_epi16(pairs, _mm_cvtsi32_si128(2 * i32::from(j))), two);
+            let pick = lanes([2 * j, 2 * j + 1, 2 * j + 8, 2 * j + 9]);
+            sum = _mm512_dpbusd_epi32(sum, q, _mm512_shuffle_epi8(scales, pick));
+            sum_sq = _mm512_dpbusd_epi32(sum_sq, _mm512_shuffle_epi8(squares, pick), _mm512_shuffle_epi8(table, q));
+            cross = _mm512_dpbusd_epi32(cross, _mm512_shuffle_epi8(crosses, pick), q);
+        }
+        batch.sum[i] = _mm512_reduce_add_epi32(sum);
+        batch.sum_sq[i] = _mm512_reduce_add_epi32(sum_sq);
+        batch.cross[i] = _mm512_reduce_add_epi32(cross);
+    }
+}

@@ -1,0 +1,412 @@
+//! From the integers of a batch to the statistics: one set of floating-point steps for every kernel and instruction set.
+//!
+//! Unit `i` adds to lane `i % 8`, so that eight units take one step. What is not ordinary (a scale that is not finite, a zero
+//! scale over codes that are not) is decoded and added value by value. Extremes: every unit leaves the bounds that its scale gives;
+//! after a stretch of units the one with the highest bound is decoded, and then only those whose bound beats what was found.
+
+use super::decoded::{self, LANES, tree};
+use super::sums::{Affine, BATCH, DONE, Flat, Products};
+use super::{Decode, LONGEST, SimdLevel, scales};
+use crate::dtype::Dtype;
+use crate::stats::{LeafStats, ScaleHealth};
+
+/// Units between two looks at the extremes: those of a leaf of 16,384 elements in blocks of 32.
+pub(super) const STRETCH: usize = 512;
+
+/// How units lie in the bytes of a batch, and how to decode one.
+#[derive(Clone, Copy)]
+pub(in crate::scan) struct Layout {
+    /// What the blocks are.
+    pub(super) dtype: Dtype,
+    /// Decodes a block.
+    pub(super) decode: Decode,
+    /// Bytes of a block.
+    pub(super) block_bytes: usize,
+    /// Units of a block.
+    pub(super) units: usize,
+    /// Elements of a unit.
+    pub(super) elements: usize,
+}
+
+impl Layout {
+    /// The block of unit `i`.
+    #[inline(always)]
+    fn block<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
+        &bytes[i / self.units * self.block_bytes..][..self.block_bytes]
+    }
+
+    /// The values of unit `i`, in `values`.
+    #[inline(always)]
+    fn decode<'a>(&self, level: SimdLevel, bytes: &[u8], i: usize, values: &'a mut [f32; LONGEST]) -> &'a [f32] {
+        (self.decode)(level, self.block(bytes, i), values);
+        &values[i % self.units * self.elements..][..self.elements]
+    }
+
+    /// Units in the bytes of a batch.
+    #[inline(always)]
+    fn count(&self, bytes: &[u8]) -> usize {
+        (bytes.len() / self.block_bytes * self.units).min(BATCH)
+    }
+}
+
+/// The statistics of a leaf in the making.
+#[repr(align(64))]
+pub(in crate::scan) struct Fold {
+    sum: [f64; LANES],
+    sum_sq: [f64; LANES],
+    /// Bounds of the values of each unit since the last look; no bounds (low above high) where there is nothing to gain.
+    high: [f32; STRETCH],
+    low: [f32; STRETCH],
+    /// Units since the last look.
+    units: usize,
+    /// Extremes so far; f32 as the values are.
+    min: f32,
+    max: f32,
+    /// Counts; the sums of what was decoded.
+    stats: LeafStats,
+}
+
+impl Fold {
+    /// An empty leaf.
+    pub(super) fn new() -> Self {
+        Fold {
+            sum: [0.0; LANES],
+            sum_sq: [0.0; LANES],
+            high: [f32::NEG_INFINITY; STRETCH],
+            low: [f32::INFINITY; STRETCH],
+            units: 0,
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+            stats: LeafStats::default(),
+        }
+    }
+
+    /// The statistics. The health of scales is that of the floats that the batches held: not that of 4-bit floats.
+    pub(super) fn finish(&self) -> LeafStats {
+        let mut stats = self.stats;
+        stats.min = f64::from(self.min);
+        stats.max = f64::from(self.max);
+        stats.sum += tree(self.sum);
+        stats.sum_sq += tree(self.sum_sq);
+        stats
+    }
+
+    /// Takes in the number of units of a batch; gives it and the place of their bounds.
+    #[inline(always)]
+    fn begin(&mut self, layout: &Layout, bytes: &[u8]) -> (usize, usize) {
+        let (count, first) = (layout.count(bytes), self.units.min(STRETCH - BATCH));
+        self.stats.elements += (count * layout.elements) as u64;
+        self.stats.scales.blocks += count as u64;
+        self.units = first + count;
+        (count, first)
+    }
+
+    /// All of a unit but the number of its elements, value by value.
+    #[cold]
+    #[inline(never)]
+    fn whole(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+        let (mut unit, mut values) = (LeafStats::default(), [0.0; LONGEST]);
+        decoded::add(layout.decode(level, bytes, i, &mut values), &mut unit);
+        self.min = self.min.min(unit.min as f32);
+        self.max = self.max.max(unit.max as f32);
+        self.stats.zeros += unit.zeros;
+        self.stats.negative_zeros += unit.negative_zeros;
+        self.stats.nan += unit.nan;
+        self.stats.pos_inf += unit.pos_inf;
+        self.stats.neg_inf += unit.neg_inf;
+        self.stats.sum += unit.sum;
+        self.stats.sum_sq += unit.sum_sq;
+        let mut health = ScaleHealth::default();
+        scales::add(layout.dtype, layout.block(bytes, i), &mut health);
+        self.stats.scales.nan += health.nan;
+        self.stats.scales.inf += health.inf;
+        self.stats.scales.zero += health.zero;
+    }
+
+    /// The zeros of a unit, value by value.
+    #[inline(always)]
+    fn zeros(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+        let mut values = [0.0; LONGEST];
+        let (mut zeros, mut negative) = (0, 0);
+        for v in layout.decode(level, bytes, i, &mut values) {
+            zeros += u32::from(*v == 0.0);
+            negative += u32::from(v.to_bits() == 0x8000_0000);
+        }
+        self.stats.zeros += u64::from(zeros);
+        self.stats.negative_zeros += u64::from(negative);
+    }
+
+    /// The extremes of a unit of finite values.
+    #[inline(always)]
+    fn look(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+        let mut values = [0.0; LONGEST];
+        let (mut min, mut max) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
+        for values in layout.decode(level, bytes, i, &mut values).as_chunks::<16>().0 {
+            for ((min, max), &v) in min.iter_mut().zip(&mut max).zip(values) {
+                *min = if v < *min { v } else { *min };
+                *max = if v > *max { v } else { *max };
+            }
+        }
+        // Adding 0.0 makes -0.0 +0.0: the sign of a zero extreme would tell the order of the elements.
+        let (min, max) = (-largest(min.map(|v| -v)), largest(max));
+        self.min = if min < self.min { min + 0.0 } else { self.min };
+        self.max = if max > self.max { max + 0.0 } else { self.max };
+    }
+}
+
+/// The largest of eight or sixteen numbers, none of them NaN.
+#[inline(always)]
+fn largest<const N: usize>(mut v: [f32; N]) -> f32 {
+    let mut width = N / 2;
+    while width > 0 {
+        for lane in 0..width {
+            v[lane] = if v[lane + width] > v[lane] { v[lane + width] } else { v[lane] };
+        }
+        width /= 2;
+    }
+    v[0]
+}
+
+/// Where `value` is, sixteen places at a time.
+#[inline(always)]
+fn find(values: &[f32], value: f32) -> Option<usize> {
+    let chunks = values.as_chunks::<16>().0;
+    let chunk = chunks.iter().position(|chunk| chunk.iter().fold(false, |any, &v| any | (v == value)))?;
+    chunks[chunk].iter().position(|&v| v == value).map(|lane| 16 * chunk + lane)
+}
+
+/// Looks at the extremes of the units since the last look.
+#[inline(always)]
+pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold) {
+    let count = fold.units.min(STRETCH);
+    fold.units = 0;
+    let padded = count.next_multiple_of(16);
+    fold.high[count..padded].fill(f32::NEG_INFINITY);
+    fold.low[count..padded].fill(f32::INFINITY);
+    // The most promising units first: each look makes the others less so. Finding them costs a pass over the bounds.
+    let rounds = if padded <= 128 { padded } else { 1 };
+    for _ in 0..rounds {
+        let (mut high, mut low) = ([f32::NEG_INFINITY; 16], [f32::NEG_INFINITY; 16]);
+        for at in (0..padded).step_by(16) {
+            for lane in 0..16 {
+                let (h, l) = (fold.high[at + lane], -fold.low[at + lane]);
+                high[lane] = if h > high[lane] { h } else { high[lane] };
+                low[lane] = if l > low[lane] { l } else { low[lane] };
+            }
+        }
+        let (high, low) = (largest(high), -largest(low));
+        let (beats_max, beats_min) = (high > fold.max, low < fold.min);
+        if !beats_max && !beats_min {
+            return;
+        }
+        let highest = if beats_max { find(&fold.high[..padded], high) } else { None };
+        let lowest = if beats_min { find(&fold.low[..padded], low) } else { None };
+        if let Some(i) = highest {
+            fold.look(level, layout, bytes, i);
+        }
+        if let Some(i) = lowest.filter(|_| lowest != highest) {
+            fold.look(level, layout, bytes, i);
+        }
+        for i in [highest, lowest].into_iter().flatten() {
+            (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
+        }
+    }
+    // Then all that are better than what these gave.
+    for at in (0..padded).step_by(16) {
+        let (min, max) = (fold.min, fold.max);
+        let mut any = false;
+        for i in at..at + 16 {
+            any |= (fold.high[i] > max) | (fold.low[i] < min);
+        }
+        if any {
+            for i in at..at + 16 {
+                if fold.high[i] > fold.max || fold.low[i] < fold.min {
+                    fold.look(level, layout, bytes, i);
+                }
+            }
+        }
+    }
+}
+
+/// Adds a batch of units of the form d x p.
+#[inline(always)]
+pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold) {
+    let (count, first) = fold.begin(layout, bytes);
+    let all = layout.elements as u32;
+    // Copies, which stay in registers.
+    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
+    let (mut zeros, mut negative, mut zero_scales) = ([0u32; LANES], [0u32; LANES], [0u32; LANES]);
+    for i in count..count.next_multiple_of(LANES) {
+        batch.clear(i);
+    }
+    for at in (0..count).step_by(LANES) {
+        let mut odd = false;
+        for i in at..at + LANES {
+            let d = batch.d[i];
+            odd |= !d.is_finite() | ((d == 0.0) & (batch.zeros[i] != all));
+        }
+        if odd {
+            for i in at..(at + LANES).min(count) {
+                let d = batch.d[i];
+                if !d.is_finite() || (d == 0.0 && batch.zeros[i] != all) {
+                    fold.whole(level, layout, bytes, i);
+                    batch.clear(i);
+                }
+            }
+        }
+        for lane in 0..LANES {
+            let i = at + lane;
+            let (d, sum, sum_sq) = (f64::from(batch.d[i]), f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]));
+            sums[lane] += d * sum;
+            sums_sq[lane] += d * d * sum_sq;
+            zeros[lane] += batch.zeros[i];
+            zero_scales[lane] += u32::from(batch.d[i] == 0.0);
+            negative[lane] += if batch.d[i].is_sign_negative() { batch.zeros[i] - batch.negative[i] } else { batch.negative[i] };
+            let (a, b) = (batch.d[i] * batch.high[i] as f32, batch.d[i] * batch.low[i] as f32);
+            // A cleared unit, which has no value, must not win over all else being negative.
+            let none = batch.d[i] == DONE;
+            fold.high[first + i] = if none {
+                f32::NEG_INFINITY
+            } else if a > b {
+                a
+            } else {
+                b
+            };
+            fold.low[first + i] = if none {
+                f32::INFINITY
+            } else if a > b {
+                b
+            } else {
+                a
+            };
+        }
+    }
+    (fold.sum, fold.sum_sq) = (sums, sums_sq);
+    fold.stats.zeros += u64::from(zeros.iter().sum::<u32>());
+    fold.stats.negative_zeros += u64::from(negative.iter().sum::<u32>());
+    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
+}
+
+/// The integer from 0 to `most` that times `scale` could be `offset`: the rounded quotient. Adding 2^23 rounds to an integer.
+#[inline(always)]
+fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
+    let quotient = offset / scale;
+    let bounded = if quotient > 0.0 { quotient } else { 0.0 };
+    let bounded = if bounded < most { bounded } else { most };
+    (bounded + 8_388_608.0) - 8_388_608.0
+}
+
+/// Adds a batch of units of the form d x q + m, where q runs from 0 to `most`.
+#[inline(always)]
+pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold) {
+    let (count, first) = fold.begin(layout, bytes);
+    let elements = layout.elements as f64;
+    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
+    let mut zero_scales = [0u32; LANES];
+    for i in count..count.next_multiple_of(LANES) {
+        batch.clear(i);
+    }
+    for at in (0..count).step_by(LANES) {
+        let mut odd = false;
+        for lane in 0..LANES {
+            let i = at + lane;
+            let (d, m) = (batch.d[i], batch.m[i]);
+            odd |= !d.is_finite() | !m.is_finite();
+            // A value is 0 only where d x q is exactly -m.
+            odd |= d * code_of(-m, d, most) + m == 0.0;
+            let (a, b) = (d * most + m, m);
+            fold.high[first + i] = if a > b { a } else { b };
+            fold.low[first + i] = if a > b { b } else { a };
+        }
+        if odd {
+            for i in at..(at + LANES).min(count) {
+                let (d, m) = (batch.d[i], batch.m[i]);
+                if !d.is_finite() || !m.is_finite() {
+                    fold.whole(level, layout, bytes, i);
+                    batch.clear(i);
+                    (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
+                } else if d * code_of(-m, d, most) + m == 0.0 {
+                    fold.zeros(level, layout, bytes, i);
+                }
+            }
+        }
+        for lane in 0..LANES {
+            let i = at + lane;
+            zero_scales[lane] += u32::from(batch.d[i] == 0.0);
+            let (d, m) = (f64::from(batch.d[i]), f64::from(batch.m[i]));
+            let (sum, sum_sq) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]));
+            sums[lane] += d * sum + elements * m;
+            let squares = d * d * sum_sq + 2.0 * (d * m * sum) + elements * (m * m);
+            sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
+        }
+    }
+    (fold.sum, fold.sum_sq) = (sums, sums_sq);
+    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
+}
+
+/// Adds a batch of superblocks of 8 or 16 groups, codes from 0 to `most`.
+#[inline(always)]
+pub(in crate::scan) fn affine<const GROUPS: usize>(
+    level: SimdLevel,
+    layout: &Layout,
+    bytes: &[u8],
+    batch: &mut Affine,
+    most: f32,
+    fold: &mut Fold,
+) {
+    let (count, first) = fold.begin(layout, bytes);
+    let per = (layout.elements / GROUPS) as f64;
+    for i in 0..count {
+        let (d, dmin) = (batch.d[i], batch.dmin[i]);
+        let ordinary = d.is_finite() && dmin.is_finite();
+        let mut zero = false;
+        let mut packed = 0u32;
+        let (mut high, mut low) = ([f32::NEG_INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+        for half in 0..GROUPS / LANES {
+            for lane in 0..LANES {
+                let (scale, min) = (batch.scales[i][LANES * half + lane], batch.mins[i][LANES * half + lane]);
+                let (dl, ml) = (d * f32::from(scale), dmin * f32::from(min));
+                zero |= dl * code_of(ml, dl, most) == ml;
+                let (a, b) = (dl * most - ml, -ml);
+                let (a, b) = if a > b { (a, -b) } else { (b, -a) };
+                high[lane] = if a > high[lane] { a } else { high[lane] };
+                low[lane] = if b > low[lane] { b } else { low[lane] };
+                // Both sums in one: at most 16 x 63 above, at most 16 x 63^2 below.
+                packed += u32::from(min) * u32::from(min) + (u32::from(min) << 16);
+            }
+        }
+        if !ordinary {
+            fold.whole(level, layout, bytes, i);
+            (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
+            (batch.d[i], batch.dmin[i]) = (DONE, 0.0);
+            (batch.sum[i], batch.sum_sq[i], batch.cross[i]) = (0, 0, 0);
+            continue;
+        }
+        (fold.high[first + i], fold.low[first + i]) = (largest(high), -largest(low));
+        if zero {
+            fold.zeros(level, layout, bytes, i);
+        }
+        batch.min_sums[i] = packed;
+    }
+    for i in count..count.next_multiple_of(LANES) {
+        (batch.d[i], batch.dmin[i]) = (DONE, 0.0);
+        (batch.sum[i], batch.sum_sq[i], batch.cross[i]) = (0, 0, 0);
+    }
+    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
+    let mut zero_scales = [0u32; LANES];
+    for at in (0..count).step_by(LANES) {
+        for lane in 0..LANES {
+            let i = at + lane;
+            zero_scales[lane] += u32::from(batch.d[i] == 0.0);
+            let packed = batch.min_sums[i];
+            let (mins, mins_sq) = (f64::from(packed >> 16), f64::from(packed & 0xffff));
+            let (d, dmin) = (f64::from(batch.d[i]), f64::from(batch.dmin[i]));
+            let (sum, sum_sq, cross) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]), f64::from(batch.cross[i]));
+            sums[lane] += d * sum - dmin * (per * mins);
+            let squares = d * d * sum_sq - 2.0 * (d * dmin * cross) + dmin * dmin * (per * mins_sq);
+            sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
+        }
+    }
+    (fold.sum, fold.sum_sq) = (sums, sums_sq);
+    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
+}

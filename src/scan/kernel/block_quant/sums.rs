@@ -1,0 +1,131 @@
+//! What is kept of a batch of blocks: integers that say all about the codes that the statistics need.
+//!
+//! A *unit* is a run of elements under one stored scale: a block, or a quarter of an NVFP4 block. In a unit of the first kind
+//! ([`Products`]) every value is d x p, where p is a small integer (a code, or a code times the small integer scale of its group).
+//! With |p| < 2^13 and an f16 d that product is exact in an f32: zeros are where p is 0, extremes where p is extreme, and
+//! the sums are d x (sum of p) and d^2 x (sum of p^2). In the second kind a minimum is taken off ([`Flat`], [`Affine`]).
+//!
+//! A kernel fills these integers; they are the same however it is written. `fold` takes it from there.
+
+/// Units in a batch.
+pub(in crate::scan) const BATCH: usize = 64;
+
+/// The scale of a unit that has been dealt with: no stored scale is this (an f32 that is goes to decoding).
+pub(super) const DONE: f32 = f32::from_bits(0x0080_0001);
+
+/// Units whose values are d x p.
+#[repr(align(64))]
+pub(in crate::scan) struct Products {
+    /// The scale; not finite where the unit must be decoded.
+    pub(super) d: [f32; BATCH],
+    /// Sum of p.
+    pub(super) sum: [i32; BATCH],
+    /// Sum of p^2.
+    pub(super) sum_sq: [u32; BATCH],
+    /// How often p is 0.
+    pub(super) zeros: [u32; BATCH],
+    /// How often p is 0 with one negative factor: such a value is -0.0 if d is positive.
+    pub(super) negative: [u32; BATCH],
+    /// No p is larger.
+    pub(super) high: [i32; BATCH],
+    /// No p is smaller.
+    pub(super) low: [i32; BATCH],
+}
+
+/// Units whose values are d x q + m, q unsigned.
+#[repr(align(64))]
+pub(in crate::scan) struct Flat {
+    /// The scale.
+    pub(super) d: [f32; BATCH],
+    /// The minimum.
+    pub(super) m: [f32; BATCH],
+    /// Sum of q.
+    pub(super) sum: [i32; BATCH],
+    /// Sum of q^2.
+    pub(super) sum_sq: [u32; BATCH],
+}
+
+/// Superblocks whose values are (d x scale) x q - (dmin x minimum), scale and minimum integers of a group, q unsigned.
+#[repr(align(64))]
+pub(in crate::scan) struct Affine {
+    /// The scale of the scales.
+    pub(super) d: [f32; BATCH],
+    /// The scale of the minimums.
+    pub(super) dmin: [f32; BATCH],
+    /// The groups' scales; eight or sixteen are in use.
+    pub(super) scales: [[u8; 16]; BATCH],
+    /// The groups' minimums.
+    pub(super) mins: [[u8; 16]; BATCH],
+    /// Sum of scale x q.
+    pub(super) sum: [i32; BATCH],
+    /// Sum of (scale x q)^2.
+    pub(super) sum_sq: [i32; BATCH],
+    /// Sum of scale x minimum x q.
+    pub(super) cross: [i32; BATCH],
+    /// Sum of the minimums (above bit 16) and of their squares (below).
+    pub(super) min_sums: [u32; BATCH],
+}
+
+impl Products {
+    /// An empty batch for codes from `low` to `high`.
+    pub(super) fn new(low: i32, high: i32) -> Self {
+        Products {
+            d: [0.0; BATCH],
+            sum: [0; BATCH],
+            sum_sq: [0; BATCH],
+            zeros: [0; BATCH],
+            negative: [0; BATCH],
+            high: [high; BATCH],
+            low: [low; BATCH],
+        }
+    }
+
+    /// Makes unit `i` one that adds nothing, under a scale that is not 0 and gives no extreme.
+    #[inline(always)]
+    pub(super) fn clear(&mut self, i: usize) {
+        self.d[i] = DONE;
+        (self.sum[i], self.sum_sq[i], self.zeros[i], self.negative[i]) = (0, 0, 0, 0);
+    }
+
+    /// Bounds of p where codes run from `low` to `high` and group scales are `scales`.
+    #[inline(always)]
+    pub(super) fn bound(&mut self, i: usize, scales: &[i8], low: i32, high: i32) {
+        let (mut least, mut most) = (i8::MAX, i8::MIN);
+        for &s in scales {
+            least = least.min(s);
+            most = most.max(s);
+        }
+        let (least, most) = (i32::from(least), i32::from(most));
+        self.high[i] = (most * high).max(least * low);
+        self.low[i] = (most * low).min(least * high);
+    }
+}
+
+impl Flat {
+    /// An empty batch.
+    pub(super) fn new() -> Self {
+        Flat { d: [0.0; BATCH], m: [0.0; BATCH], sum: [0; BATCH], sum_sq: [0; BATCH] }
+    }
+
+    /// Makes unit `i` one that adds nothing, under a scale that is not 0.
+    #[inline(always)]
+    pub(super) fn clear(&mut self, i: usize) {
+        (self.d[i], self.m[i], self.sum[i], self.sum_sq[i]) = (DONE, 0.0, 0, 0);
+    }
+}
+
+impl Affine {
+    /// An empty batch.
+    pub(super) fn new() -> Self {
+        Affine {
+            d: [0.0; BATCH],
+            dmin: [0.0; BATCH],
+            scales: [[0; 16]; BATCH],
+            mins: [[0; 16]; BATCH],
+            sum: [0; BATCH],
+            sum_sq: [0; BATCH],
+            cross: [0; BATCH],
+            min_sums: [0; BATCH],
+        }
+    }
+}

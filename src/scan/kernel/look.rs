@@ -1,0 +1,163 @@
+//! What the bits of floats tell as integers: extremes, zeros, and whether anything is odd.
+
+use super::super::simd::{Ints, Token};
+use super::float::Format;
+
+/// Extremes and the smallest magnitude.
+pub(super) const QUICK: u8 = 0;
+/// Also zeros, and the smallest magnitude above zero.
+pub(super) const ZEROS: u8 = 1;
+/// Also NaN and infinities, which are left out of the extremes.
+pub(super) const MASKED: u8 = 2;
+
+/// How far ahead bytes are asked for: 4 KiB was the best of the distances tried.
+const AHEAD: usize = 4096;
+
+/// Figures of some vectors, lane by lane.
+///
+/// The bits of floats, as signed integers, are in order as long as they have no sign; as unsigned integers, those with a sign
+/// are the largest, and in reverse order. So one signed maximum finds the largest value if any is without sign, and one
+/// unsigned maximum the lowest if any has a sign. If all have the same sign, the other extreme is the smallest magnitude.
+#[derive(Clone, Copy)]
+pub(super) struct Look<B> {
+    /// Signed maximum of the bits.
+    pub(super) largest: B,
+    /// Unsigned maximum of the bits.
+    pub(super) lowest: B,
+    /// The smallest magnitude above zero, less one. If a quick look meets a zero: 0.
+    pub(super) least: B,
+    pub(super) zeros: B,
+    pub(super) negative_zeros: B,
+    pub(super) nan: B,
+    pub(super) pos_inf: B,
+    pub(super) neg_inf: B,
+}
+
+impl<B: Copy> Look<B> {
+    /// Of no vectors.
+    #[inline(always)]
+    pub(super) fn none<S: Token, F: Format<Bits<S> = B>>(token: S) -> Self
+    where
+        B: Ints<S>,
+    {
+        let zero = B::splat(token, 0);
+        Self {
+            largest: B::splat(token, !F::ABS),
+            lowest: zero,
+            least: B::splat(token, u32::MAX),
+            zeros: zero,
+            negative_zeros: zero,
+            nan: zero,
+            pos_inf: zero,
+            neg_inf: zero,
+        }
+    }
+
+    /// Looks at the vectors in `from..to`, going on with the counts of `self`; extremes begin anew.
+    #[inline(always)]
+    pub(super) fn over<S: Token, F: Format<Bits<S> = B>, const CLOSENESS: u8>(
+        self,
+        token: S,
+        bytes: &[u8],
+        from: usize,
+        to: usize,
+    ) -> Self
+    where
+        B: Ints<S>,
+    {
+        let fresh = Self::none::<S, F>(token);
+        let mut look = Self { largest: fresh.largest, lowest: fresh.lowest, least: fresh.least, ..self };
+        let splat = |value| B::splat(token, value);
+        let (abs, sign) = (splat(F::ABS), splat(!F::ABS));
+        let mut at = from;
+        while at < to {
+            prefetch(token, bytes, from, to, at, false);
+            let bits = B::load(token, bytes, at);
+            let magnitude = bits.and(abs);
+            if CLOSENESS == MASKED {
+                let (finite, inf) = (splat(F::INF - 1), splat(F::INF));
+                look.largest = look.largest.max_signed(bits.where_at_most(magnitude, finite, sign));
+                look.lowest = look.lowest.max_unsigned(bits.where_at_most(magnitude, finite, splat(0)));
+                look.nan = look.nan.count_greater(magnitude, inf);
+                look.pos_inf = look.pos_inf.count_equal(bits, inf);
+                look.neg_inf = look.neg_inf.count_equal(bits, splat(!F::ABS | F::INF));
+            } else {
+                look.largest = look.largest.max_signed(bits);
+                look.lowest = look.lowest.max_unsigned(bits);
+            }
+            if CLOSENESS == QUICK {
+                look.least = look.least.min_unsigned(magnitude);
+            } else {
+                look.least = look.least.min_unsigned(magnitude.sub(splat(1)));
+                look.zeros = look.zeros.count_equal(magnitude, splat(0));
+                look.negative_zeros = look.negative_zeros.count_equal(bits, sign);
+            }
+            at += B::BYTES;
+        }
+        if CLOSENESS == QUICK {
+            // Saturating: 0 stays.
+            look.least = look.least.sub(splat(1).min_unsigned(look.least));
+        }
+        look
+    }
+
+    /// Whether a value lies beyond a magnitude on either side.
+    #[inline(always)]
+    pub(super) fn beyond<S: Token, F: Format<Bits<S> = B>>(&self, token: S, limit: u32) -> bool
+    where
+        B: Ints<S>,
+    {
+        self.largest.any_greater(B::splat(token, limit)) || B::splat(token, !F::ABS | limit).any_below(self.lowest)
+    }
+
+    /// Whether more NaN or infinities were counted than before.
+    #[inline(always)]
+    pub(super) fn has_more_odd<S: Token>(&self, before: &Self) -> bool
+    where
+        B: Ints<S>,
+    {
+        self.nan.any_greater(before.nan) || self.pos_inf.any_greater(before.pos_inf) || self.neg_inf.any_greater(before.neg_inf)
+    }
+
+    /// Both together; `later` has gone on with the counts of `self`.
+    #[inline(always)]
+    pub(super) fn and<S: Token>(self, later: Self) -> Self
+    where
+        B: Ints<S>,
+    {
+        Self {
+            largest: self.largest.max_signed(later.largest),
+            lowest: self.lowest.max_unsigned(later.lowest),
+            least: self.least.min_unsigned(later.least),
+            ..later
+        }
+    }
+
+    /// Bits of the lowest and the largest finite value; `None` if nothing is finite.
+    #[inline(always)]
+    pub(super) fn extremes<S: Token, F: Format<Bits<S> = B>>(&self) -> Option<(u32, u32)>
+    where
+        B: Ints<S>,
+    {
+        let sign = !F::ABS & (F::ABS << 1 | 1);
+        let most = |lanes: B, flip: u32| lanes.lanes().into_iter().fold(0, |most, lane| most.max(lane ^ flip)) ^ flip;
+        // Flipping the sign makes the signed order the unsigned one.
+        let (lowest, largest) = (most(self.lowest, 0), most(self.largest, sign));
+        let any_zero = self.zeros.lanes().iter().any(|count| *count != 0);
+        let least = if any_zero { 0 } else { self.least.lanes().into_iter().min().unwrap_or(0).wrapping_add(1) };
+        match (lowest & sign != 0, largest & sign == 0) {
+            (true, true) => Some((lowest, largest)),
+            (true, false) => Some((lowest, least | sign)),
+            (false, true) => Some((least, largest)),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Asks for what lies ahead of the vectors in `from..to`, a line for each vector, evenly over both looks at them: the first
+/// looks ask for the first half, the sums for the second.
+#[inline(always)]
+pub(super) fn prefetch<S: Token>(token: S, bytes: &[u8], from: usize, to: usize, at: usize, second: bool) {
+    let half = if second { (to - from) / 2 } else { 0 };
+    token.prefetch(bytes, from + AHEAD + half + (at - from) / 2);
+}

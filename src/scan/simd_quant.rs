@@ -1,0 +1,225 @@
+//! The door to instruction sets for block quants: the only `unsafe` of these kernels.
+//!
+//! Every kernel exists as plain code; under [`SimdLevel::Avx2`] and [`SimdLevel::Avx512`] it is either the same code compiled for
+//! that instruction set or one written for it. All of them give the same integers, and the floating-point steps are the same
+//! expressions in the same order without fused operations, so that the figures are the same on every level.
+
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+
+use super::kernel::block_quant::fold::{self, Fold, Layout};
+use super::kernel::block_quant::sums::{Affine, Flat, Products};
+#[cfg(target_arch = "x86_64")]
+use super::kernel::block_quant::{avx2, avx2_k, avx512, avx512_k};
+use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
+
+/// An instruction set that kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SimdLevel {
+    /// What every CPU of the target has.
+    Portable,
+    /// AVX2, BMI1, BMI2, POPCNT, F16C.
+    Avx2,
+    /// The former, AVX-512 F, BW, DQ, VL and VNNI.
+    Avx512,
+}
+
+impl SimdLevel {
+    /// The best level of this CPU; looked up once.
+    pub fn detected() -> Self {
+        static LEVEL: OnceLock<SimdLevel> = OnceLock::new();
+        *LEVEL.get_or_init(detect)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> SimdLevel {
+    macro_rules! has { ($($feature:tt)*) => { true $(&& std::arch::is_x86_feature_detected!($feature))* } }
+    if !has!("avx2" "bmi1" "bmi2" "popcnt" "lzcnt" "f16c") {
+        SimdLevel::Portable
+    } else if !has!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni") {
+        SimdLevel::Avx2
+    } else {
+        SimdLevel::Avx512
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> SimdLevel {
+    SimdLevel::Portable
+}
+
+/// Loads, stores and prefetches for the kernels. Bounds are checked; the compiler removes the checks it can prove.
+#[cfg(target_arch = "x86_64")]
+pub(super) mod memory {
+    use std::arch::x86_64::*;
+
+    /// How far ahead of the block in hand memory is asked for.
+    const AHEAD: usize = 4096;
+
+    /// Sixteen bytes at an offset.
+    #[inline(always)]
+    pub(in crate::scan) fn load128(bytes: &[u8], at: usize) -> __m128i {
+        let bytes = &bytes[at..at + 16];
+        // SAFETY: 16 bytes are there; the load asks for no alignment, and SSE2 is part of x86-64.
+        unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+    }
+
+    /// A table of sixteen bytes.
+    #[inline(always)]
+    pub(in crate::scan) fn table128(table: &[i8; 16]) -> __m128i {
+        // SAFETY: as for `load128`.
+        unsafe { _mm_loadu_si128(table.as_ptr().cast()) }
+    }
+
+    /// Sixteen 16-bit words.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    pub(in crate::scan) fn halves256(words: &[u16; 16]) -> __m256i {
+        // SAFETY: 32 bytes are there; the load asks for no alignment.
+        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+    }
+
+    /// 32 bytes at an offset.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    pub(in crate::scan) fn load256(bytes: &[u8], at: usize) -> __m256i {
+        let bytes = &bytes[at..at + 32];
+        // SAFETY: 32 bytes are there; the load asks for no alignment.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
+
+    /// 64 bytes at an offset.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(in crate::scan) fn load512(bytes: &[u8], at: usize) -> __m512i {
+        let bytes = &bytes[at..at + 64];
+        // SAFETY: 64 bytes are there; the load asks for no alignment.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+
+    /// What may be stored into: four bytes each, any bits are a value.
+    pub(in crate::scan) trait Word {}
+    impl Word for i32 {}
+    impl Word for u32 {}
+    impl Word for f32 {}
+
+    /// Stores to the first 16 elements.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(in crate::scan) fn store512<T: Word>(out: &mut [T], v: __m512i) {
+        let out = &mut out[..16];
+        // SAFETY: 16 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), v) }
+    }
+
+    /// Stores to the first 8 elements.
+    #[inline]
+    #[target_feature(enable = "avx")]
+    pub(in crate::scan) fn store256<T: Word>(out: &mut [T], v: __m256i) {
+        let out = &mut out[..8];
+        // SAFETY: 8 elements of four bytes are there, of which any bits are a value; the store asks for no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) }
+    }
+
+    /// Asks for the memory some way past an offset. It need not exist: a prefetch is a hint and reads nothing.
+    #[inline(always)]
+    pub(in crate::scan) fn prefetch(bytes: &[u8], at: usize) {
+        // SAFETY: SSE is part of x86-64, and the instruction neither faults nor changes anything that a program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
+    }
+}
+
+/// Makes `name(level, ...)` out of the plain function, what stands for it on each level, and the level from which the next one up
+/// is no gain: compiled for AVX-512, byte-sized plain code came out slower than for AVX2.
+macro_rules! doors {
+    ($($name:ident ($($arg:ident: $ty:ty),*): $portable:path, $avx2:path, $avx512:path, up to $best:ident;)*) => {$(
+        #[doc = concat!("`", stringify!($portable), "` on the level asked for, or on the best this CPU has if that is less.")]
+        #[inline]
+        pub(super) fn $name(level: SimdLevel, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt,f16c")]
+                fn avx2($($arg: $ty),*) {
+                    $avx2($($arg),*)
+                }
+                #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+                fn avx512($($arg: $ty),*) {
+                    $avx512($($arg),*)
+                }
+                match level.min(SimdLevel::detected()).min(SimdLevel::$best) {
+                    SimdLevel::Portable => {}
+                    // SAFETY: `detected` found every feature that the function enables; that is all that calling it asks for.
+                    SimdLevel::Avx2 => return unsafe { avx2($($arg),*) },
+                    // SAFETY: as above.
+                    SimdLevel::Avx512 => return unsafe { avx512($($arg),*) },
+                }
+            }
+            let _ = level;
+            $portable($($arg),*)
+        }
+    )*};
+}
+
+doors! {
+    q4_0(bytes: &[u8], batch: &mut Products): portable::q4_0, avx2::q4_0, avx512::q4_0, up to Avx512;
+    q5_0(bytes: &[u8], batch: &mut Products): portable::q5_0, avx2::q5_0, avx512::q5_0, up to Avx512;
+    q8_0(bytes: &[u8], batch: &mut Products): portable::q8_0, avx2::q8_0, avx512::q8_0, up to Avx512;
+    q8_1(bytes: &[u8], batch: &mut Products): portable::q8_1, avx2::q8_1, avx512::q8_1, up to Avx512;
+    q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k, up to Avx512;
+    iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, avx2::iq4_nl, avx512::iq4_nl, up to Avx512;
+    mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, avx2::mxfp4, avx512::mxfp4, up to Avx512;
+    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4, up to Avx512;
+    q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, avx2_k::q3_k, avx512_k::q3_k, up to Avx512;
+    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_k::q6_k, up to Avx512;
+    iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, avx2_k::iq4_xs, avx512_k::iq4_xs, up to Avx512;
+    tq1_0(bytes: &[u8], batch: &mut Products): portable::tq1_0, portable::tq1_0, portable::tq1_0, up to Avx2;
+    tq2_0(bytes: &[u8], batch: &mut Products): portable::tq2_0, portable::tq2_0, portable::tq2_0, up to Avx512;
+    q1_0(bytes: &[u8], batch: &mut Products): portable::q1_0, portable::q1_0, portable::q1_0, up to Avx512;
+    q2_0(bytes: &[u8], batch: &mut Products): portable::q2_0, portable::q2_0, portable::q2_0, up to Avx512;
+    iq2_xxs(bytes: &[u8], batch: &mut Products): portable_iq::iq2_xxs, portable_iq::iq2_xxs, portable_iq::iq2_xxs, up to Avx2;
+    iq2_xs(bytes: &[u8], batch: &mut Products): portable_iq::iq2_xs, portable_iq::iq2_xs, portable_iq::iq2_xs, up to Avx2;
+    iq2_s(bytes: &[u8], batch: &mut Products): portable_iq::iq2_s, portable_iq::iq2_s, portable_iq::iq2_s, up to Avx2;
+    iq3_xxs(bytes: &[u8], batch: &mut Products): portable_iq::iq3_xxs, portable_iq::iq3_xxs, portable_iq::iq3_xxs, up to Avx2;
+    iq3_s(bytes: &[u8], batch: &mut Products): portable_iq::iq3_s, portable_iq::iq3_s, portable_iq::iq3_s, up to Avx2;
+    iq1_s(bytes: &[u8], batch: &mut Products): portable_iq::iq1_s, portable_iq::iq1_s, portable_iq::iq1_s, up to Avx2;
+    iq1_m(bytes: &[u8], batch: &mut Products): portable_iq::iq1_m, portable_iq::iq1_m, portable_iq::iq1_m, up to Avx2;
+    q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, avx2::q4_1, avx512::q4_1, up to Avx512;
+    q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, avx2::q5_1, avx512::q5_1, up to Avx512;
+    q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, avx2_k::q2_k, avx512_k::q2_k, up to Avx512;
+    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_k::q4_k, avx512_k::q4_k, up to Avx512;
+    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_k::q5_k, avx512_k::q5_k, up to Avx512;
+    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products, up to Avx512;
+    flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat, up to Avx512;
+    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>, up to Avx512;
+    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>, up to Avx512;
+    extremes(door: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold): fold::extremes, fold::extremes, fold::extremes, up to Avx512;
+    decode_q4_0(block: &[u8], out: &mut [f32]): legacy::q4_0, legacy::q4_0, legacy::q4_0, up to Avx512;
+    decode_q4_1(block: &[u8], out: &mut [f32]): legacy::q4_1, legacy::q4_1, legacy::q4_1, up to Avx512;
+    decode_q5_0(block: &[u8], out: &mut [f32]): legacy::q5_0, legacy::q5_0, legacy::q5_0, up to Avx512;
+    decode_q5_1(block: &[u8], out: &mut [f32]): legacy::q5_1, legacy::q5_1, legacy::q5_1, up to Avx512;
+    decode_q8_0(block: &[u8], out: &mut [f32]): legacy::q8_0, legacy::q8_0, legacy::q8_0, up to Avx512;
+    decode_q8_1(block: &[u8], out: &mut [f32]): legacy::q8_1, legacy::q8_1, legacy::q8_1, up to Avx512;
+    decode_q2_k(block: &[u8], out: &mut [f32]): k_quants::q2_k, k_quants::q2_k, k_quants::q2_k, up to Avx512;
+    decode_q3_k(block: &[u8], out: &mut [f32]): k_quants::q3_k, k_quants::q3_k, k_quants::q3_k, up to Avx512;
+    decode_q4_k(block: &[u8], out: &mut [f32]): k_quants::q4_k, k_quants::q4_k, k_quants::q4_k, up to Avx512;
+    decode_q5_k(block: &[u8], out: &mut [f32]): k_quants::q5_k, k_quants::q5_k, k_quants::q5_k, up to Avx512;
+    decode_q6_k(block: &[u8], out: &mut [f32]): k_quants::q6_k, k_quants::q6_k, k_quants::q6_k, up to Avx512;
+    decode_q8_k(block: &[u8], out: &mut [f32]): k_quants::q8_k, k_quants::q8_k, k_quants::q8_k, up to Avx512;
+    decode_iq2_xxs(block: &[u8], out: &mut [f32]): iq2::iq2_xxs, iq2::iq2_xxs, iq2::iq2_xxs, up to Avx512;
+    decode_iq2_xs(block: &[u8], out: &mut [f32]): iq2::iq2_xs, iq2::iq2_xs, iq2::iq2_xs, up to Avx512;
+    decode_iq2_s(block: &[u8], out: &mut [f32]): iq2::iq2_s, iq2::iq2_s, iq2::iq2_s, up to Avx512;
+    decode_iq3_xxs(block: &[u8], out: &mut [f32]): iq3::iq3_xxs, iq3::iq3_xxs, iq3::iq3_xxs, up to Avx512;
+    decode_iq3_s(block: &[u8], out: &mut [f32]): iq3::iq3_s, iq3::iq3_s, iq3::iq3_s, up to Avx512;
+    decode_iq1_s(block: &[u8], out: &mut [f32]): iq1::iq1_s, iq1::iq1_s, iq1::iq1_s, up to Avx512;
+    decode_iq1_m(block: &[u8], out: &mut [f32]): iq1::iq1_m, iq1::iq1_m, iq1::iq1_m, up to Avx512;
+    decode_iq4_nl(block: &[u8], out: &mut [f32]): iq4::iq4_nl, iq4::iq4_nl, iq4::iq4_nl, up to Avx512;
+    decode_iq4_xs(block: &[u8], out: &mut [f32]): iq4::iq4_xs, iq4::iq4_xs, iq4::iq4_xs, up to Avx512;
+    decode_tq1_0(block: &[u8], out: &mut [f32]): ternary::tq1_0, ternary::tq1_0, ternary::tq1_0, up to Avx512;
+    decode_tq2_0(block: &[u8], out: &mut [f32]): ternary::tq2_0, ternary::tq2_0, ternary::tq2_0, up to Avx512;
+    decode_mxfp4(block: &[u8], out: &mut [f32]): fp4::mxfp4, fp4::mxfp4, fp4::mxfp4, up to Avx512;
+    decode_nvfp4(block: &[u8], out: &mut [f32]): fp4::nvfp4, fp4::nvfp4, fp4::nvfp4, up to Avx512;
+    decode_q1_0(block: &[u8], out: &mut [f32]): low_bit::q1_0, low_bit::q1_0, low_bit::q1_0, up to Avx512;
+    decode_q2_0(block: &[u8], out: &mut [f32]): low_bit::q2_0, low_bit::q2_0, low_bit::q2_0, up to Avx512;
+}

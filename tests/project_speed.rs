@@ -1,0 +1,83 @@
+//! Projections are arithmetic: a hundred thousand tensors are answered at once. The bounds are loose, for builds without
+//! optimisation on a shared machine; what was measured is printed.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::time::Instant;
+
+use weighbridge::checkpoint::{KvLayers, ModelConfig, Role};
+use weighbridge::dtype::Dtype;
+use weighbridge::format::Format;
+use weighbridge::project::storage::prune::PruneSpec;
+use weighbridge::project::storage::shard::{RULES, ShardSpec};
+use weighbridge::project::storage::{Request, scheme};
+use weighbridge::project::{GgufSource, ProjectInput, ProjectTensor, Target, project};
+
+const LAYERS: u32 = 100;
+const PER_LAYER: u32 = 1000;
+
+fn input(format: Format, config: &ModelConfig) -> ProjectInput<'_> {
+    let mut tensors = Vec::new();
+    for layer in 0..LAYERS {
+        for i in 0..PER_LAYER / 2 {
+            let (weight, norm) = match format {
+                Format::Safetensors => (
+                    format!("model.layers.{layer}.mlp.part{i}.down_proj.weight"),
+                    format!("model.layers.{layer}.mlp.part{i}.layernorm.weight"),
+                ),
+                Format::Gguf => (format!("blk.{layer}.ffn_down_{i}.weight"), format!("blk.{layer}.part_{i}_norm.weight")),
+            };
+            // Borrowed, as names of a checkpoint are.
+            let (weight, norm): (&'static str, &'static str) = (weight.leak(), norm.leak());
+            tensors.push(ProjectTensor::weight(weight, Role::Mlp, Some(layer), Dtype::BF16, &[2048, 1024]));
+            tensors.push(ProjectTensor::weight(norm, Role::Norm, Some(layer), Dtype::BF16, &[2048]));
+        }
+    }
+    let file_bytes = tensors.iter().map(|t| t.bytes).sum();
+    ProjectInput {
+        format: Some(format),
+        tensors,
+        file_bytes,
+        header_bytes: 0,
+        files: 1,
+        model: config,
+        quantization: None,
+        safetensors_metadata: None,
+        gguf: (format == Format::Gguf).then(|| GgufSource {
+            alignment: 32,
+            architecture: "llama".to_owned(),
+            block_count: LAYERS.into(),
+            head_count: 32,
+            head_count_kv: 8,
+            ..GgufSource::default()
+        }),
+    }
+}
+
+#[test]
+fn a_hundred_thousand_tensors() {
+    let config = ModelConfig { family: Some("llama".to_owned()), kv: KvLayers::default(), ..ModelConfig::default() };
+    let safetensors = input(Format::Safetensors, &config);
+    let gguf = input(Format::Gguf, &config);
+    let cases =
+        [("fp32,fp16,bf16", &safetensors), ("int8", &safetensors), ("gguf:q8_0", &safetensors), ("q4_k_m", &gguf), ("all", &gguf)];
+    for (targets, input) in cases {
+        let request = Request { targets: Target::parse_list(targets, input.format), ..Request::default() };
+        let start = Instant::now();
+        let got = project(input, &request);
+        let took = start.elapsed();
+        println!("{targets} of {} tensors: {took:?}", input.tensors.len());
+        assert_eq!(got.quantized.len(), request.targets.len());
+        assert!(took.as_millis() < 2000 * (1 + request.targets.len() as u128), "{targets}: {took:?}");
+    }
+    let start = Instant::now();
+    let request = Request {
+        prune: vec![PruneSpec::Share(0.5), PruneSpec::TwoOfFour],
+        shards: RULES.iter().map(|r| ShardSpec { rule: r.name, limit: Some(5_000_000_000) }).collect(),
+        ..Request::default()
+    };
+    project(&safetensors, &request);
+    println!("pruned and sharded: {:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 5);
+    assert!(scheme::all().count() > 40);
+}
