@@ -42,7 +42,11 @@ const REGISTRIES: &[Registry] = &[
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &[] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
-    Registry { folder: "src/report", list: "RENDERERS", helpers: &["cell", "document", "scan", "sections", "show"] },
+    Registry {
+        folder: "src/report",
+        list: "RENDERERS",
+        helpers: &["audit", "cell", "document", "sarif", "scan", "sections", "show"],
+    },
     Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["opened"] },
 ];
 
