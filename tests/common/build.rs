@@ -3,8 +3,11 @@
 
 use std::path::Path;
 
-/// A safetensors file: name, dtype, shape, bytes of each tensor; written exactly as given.
-pub(crate) fn safetensors(tensors: &[(&str, &str, &[u64], (u64, u64))], data: &[u8]) -> Vec<u8> {
+/// Name, dtype, shape, offsets.
+pub(crate) type Entry<'a> = (&'a str, &'a str, &'a [u64], (u64, u64));
+
+/// A safetensors file of the entries, written exactly as given.
+pub(crate) fn safetensors(tensors: &[Entry<'_>], data: &[u8]) -> Vec<u8> {
     let entries: Vec<String> = tensors
         .iter()
         .map(|(name, dtype, shape, (begin, end))| {
@@ -32,7 +35,7 @@ pub(crate) fn packed(tensors: &[(&str, &str, &[u64])], size: u64) -> Vec<u8> {
 /// A header, padded to 8 bytes, and data.
 pub(crate) fn raw(header: &str, data: &[u8]) -> Vec<u8> {
     let mut header = header.to_owned();
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();

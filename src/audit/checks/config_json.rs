@@ -87,7 +87,8 @@ fn figures(file: &str, prefix: &str, map: &Map<String, Value>, out: &mut Finding
 }
 
 fn types(file: &str, top: &Map<String, Value>, out: &mut Findings) {
-    let rules: [(&str, fn(&Value) -> bool, &str); 5] = [
+    type Rule = (&'static str, fn(&Value) -> bool, &'static str);
+    let rules: [Rule; 5] = [
         ("torch_dtype", |v| v.is_string() || v.is_null(), "text"),
         ("dtype", |v| v.is_string() || v.is_null() || v.is_object(), "text"),
         ("quantization_config", |v| v.is_object() || v.is_null(), "an object"),

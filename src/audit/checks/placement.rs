@@ -63,7 +63,7 @@ fn unaligned(file: &str, container: &Container, out: &mut Findings) {
     let mut all = container.tensors.iter().filter(|t| t.bytes > 0 && t.offset % size(t).min(8) != 0);
     let Some(first) = all.clone().find(is_odd).or_else(|| all.next()) else { return };
     let count = container.tensors.iter().filter(|t| t.bytes > 0 && t.offset % size(t).min(8) != 0).count();
-    let why = if container.layout.data_start % 8 == 0 {
+    let why = if container.layout.data_start.is_multiple_of(8) {
         "tensors of smaller types stand before it"
     } else {
         "the header is not padded to 8 bytes"
@@ -75,7 +75,7 @@ fn unaligned(file: &str, container: &Container, out: &mut Findings) {
 }
 
 fn alignment(file: &str, alignment: u64, out: &mut Findings) {
-    let finding = if alignment % 8 != 0 || alignment > 64 * 1024 {
+    let finding = if !alignment.is_multiple_of(8) || alignment > 64 * 1024 {
         Finding::new(
             &ALIGNMENT_ODD,
             format!("general.alignment is {alignment}; the specification asks for a multiple of 8, and 32 is usual"),
