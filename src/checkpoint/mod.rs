@@ -10,6 +10,7 @@ mod open;
 pub mod quantization;
 mod summary;
 mod tied;
+pub mod tokenizer;
 mod weight_sets;
 
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
+pub use tokenizer::HfFolder;
 
 use crate::error::Error;
 use crate::format::{Container, Format, TensorInfo};
