@@ -209,6 +209,12 @@ pub(crate) struct ProjectArgs {
     /// llama-quantize --token-embedding-type
     #[arg(long, value_name = "T")]
     pub(crate) embedding_type: Option<String>,
+    /// Outtype of the Hugging Face converter that llama-quantize starts from: f32, f16, bf16, q8_0, auto, ...
+    #[arg(long, value_name = "T")]
+    pub(crate) outtype: Option<String>,
+    /// Name of the pre-tokenizer that the converter writes: llama-bpe, qwen2, ...
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pre: Option<String>,
     /// Shares of zeros (0.5, 50%), 2:4, or measured (reads the weights)
     #[arg(long, value_name = "SPEC,...")]
     pub(crate) prune: Option<String>,

@@ -47,6 +47,8 @@ pub struct Options {
     pub output_type: Option<Dtype>,
     /// `llama-quantize --token-embedding-type`.
     pub embedding_type: Option<Dtype>,
+    /// Outtype of the Hugging Face converter whose file `llama-quantize` starts from; without one, `auto`.
+    pub outtype: Option<gguf::QuantTarget>,
 }
 
 /// The answers, in the field names of the JSON report.

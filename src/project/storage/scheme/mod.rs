@@ -18,7 +18,8 @@ mod quanto;
 use std::cell::OnceCell;
 
 use super::Options;
-use super::gguf::Prepared;
+use super::bridge::Origins;
+use super::gguf::{Conversions, Prepared};
 use super::plan::PlanResult;
 use super::row::QuantizedRow;
 use crate::format::Format;
@@ -34,12 +35,13 @@ pub struct Context<'i, 'a> {
     pub options: Options,
     prepared: OnceCell<Prepared>,
     by_name: OnceCell<Vec<u32>>,
+    conversions: Conversions,
 }
 
 impl<'i, 'a> Context<'i, 'a> {
     /// For one checkpoint.
     pub fn new(input: &'i ProjectInput<'a>, options: Options) -> Self {
-        Self { input, options, prepared: OnceCell::new(), by_name: OnceCell::new() }
+        Self { input, options, prepared: OnceCell::new(), by_name: OnceCell::new(), conversions: Conversions::default() }
     }
 
     /// Indices of the tensors in the order of their names: the order, but for types, in which safetensors files hold them.
@@ -54,7 +56,12 @@ impl<'i, 'a> Context<'i, 'a> {
 
     /// Order and categories of a GGUF's tensors, the same for all targets.
     pub(crate) fn prepared(&self) -> &Prepared {
-        self.prepared.get_or_init(|| Prepared::new(self.input))
+        self.prepared.get_or_init(|| Prepared::of(&self.input.tensors))
+    }
+
+    /// What the Hugging Face converter makes of the checkpoint, for all targets.
+    pub(crate) fn conversions(&self) -> &Conversions {
+        &self.conversions
     }
 }
 
@@ -65,6 +72,11 @@ pub trait Rule: Sync {
     /// # Errors
     /// The reason why the tool would refuse, or why its result is not known.
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a>;
+
+    /// What the planned tensors are made of, in their order, where the plan renames, stacks or splits.
+    fn with_origins(&self, _context: &Context<'_, '_>, row: &mut dyn FnMut(Option<&Origins>)) {
+        row(None);
+    }
 }
 
 /// A row of the registry.
@@ -169,7 +181,12 @@ pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
     if context.input.tensors.is_empty() {
         return QuantizedRow::refused(scheme.name, Some(scheme.container), "there are no tensors to project".to_owned());
     }
-    QuantizedRow::of(context.input, scheme.name, scheme.container, scheme.rule.plan(context))
+    let mut plan = Some(scheme.rule.plan(context));
+    let mut row = None;
+    scheme.rule.with_origins(context, &mut |origins| {
+        row = plan.take().map(|plan| QuantizedRow::of(context.input, scheme.name, scheme.container, plan, origins));
+    });
+    row.unwrap_or_else(|| QuantizedRow::refused(scheme.name, Some(scheme.container), "no plan was made".to_owned()))
 }
 
 #[cfg(test)]
