@@ -149,3 +149,57 @@ fn without_the_pre_tokenizer_the_size_is_a_range_around_the_truth() {
         assert_eq!(got.tensor_bytes, truth["outputs"]["f16"]["tensor_bytes"].as_u64(), "{name}");
     }
 }
+
+#[test]
+fn a_tensor_is_explained_by_both_programs() {
+    let temp = tempfile::tempdir().unwrap();
+    let (name, path, truth) = models().into_iter().find(|(name, ..)| name == "llama-untied").unwrap();
+    let into = temp.path().join(&name);
+    recreate(&path, &into, &truth);
+    let checkpoint = open(&into, &OpenOptions::default()).unwrap();
+    let folder = HfFolder::of(&checkpoint).unwrap();
+    let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(Some(&folder));
+    let explain = |target: &str, tensor: &str| {
+        let context = Context::new(&input, Options::default());
+        scheme::explain(&context, &Target::parse(target), tensor).rule.unwrap_or_default()
+    };
+    // Rows of 704 do not fill blocks of 256, under its own name and under the source's.
+    for tensor in ["blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight"] {
+        let rule = explain("q4_k_m", tensor);
+        assert!(rule.contains("rows of 704") && rule.contains("falls back to"), "{rule}");
+    }
+    assert!(explain("gguf:q8_0", "model.norm.weight").contains("F32"));
+    assert!(explain("q4_k_m", "model.layers.1.self_attn.v_proj.weight").contains("4 query heads for each of 2"));
+    assert_eq!(explain("q4_k_m", "no.such.tensor"), "");
+}
+
+#[test]
+fn what_the_converter_refuses_is_a_row_with_its_reason() {
+    let temp = tempfile::tempdir().unwrap();
+    let (name, path, truth) = models().into_iter().find(|(name, ..)| name == "qwen2-tied").unwrap();
+    let refused = |case: &str, change: &dyn Fn(&Path)| {
+        let into = temp.path().join(case).join(&name);
+        recreate(&path, &into, &truth);
+        change(&into);
+        let checkpoint = open(&into, &OpenOptions::default()).unwrap();
+        let folder = HfFolder::of(&checkpoint).unwrap();
+        let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(Some(&folder));
+        let request = Request { targets: vec![Target::parse("gguf:auto")], ..Request::default() };
+        let row = project(&input, &request).quantized.remove(0);
+        assert_eq!((row.basis, row.file_bytes), (Basis::Refused, None), "{case}");
+        row.notes.concat()
+    };
+    let edit = |into: &Path, file: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(into.join(file)).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(into.join(file), text.replacen(from, to, 1)).unwrap();
+    };
+    let fewer = refused("fewer layers", &|into| edit(into, "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2"));
+    assert!(fewer.contains("can not map"), "{fewer}");
+    let awq = refused("awq", &|into| edit(into, "config.json", "{", "{\"quantization_config\": {\"quant_method\": \"awq\"},"));
+    assert!(awq.contains("quant_method `awq`"), "{awq}");
+    let tokenizer = refused("tokenizer", &|into| std::fs::write(into.join("tokenizer.json"), "{\"model\": [").unwrap());
+    assert!(tokenizer.contains("tokenizer.json"), "{tokenizer}");
+    let none = refused("no tokenizer", &|into| std::fs::remove_file(into.join("tokenizer.json")).unwrap());
+    assert!(none.contains("tokenizer"), "{none}");
+}

@@ -221,6 +221,9 @@ pub(crate) struct ProjectArgs {
     /// Splits: huggingface, transformers, mlx, gguf-split, each with a size if wanted
     #[arg(long, value_name = "RULE:SIZE,...")]
     pub(crate) shard: Option<String>,
+    /// Why a tensor has its type under every target
+    #[arg(long, value_name = "TENSOR")]
+    pub(crate) explain: Option<String>,
     /// A training set of so many rows and columns
     #[arg(long, value_name = "ROWSxCOLUMNS", conflicts_with = "path", requires = "sparsity")]
     pub(crate) data: Option<String>,

@@ -66,6 +66,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         prune: list(args.prune.as_deref(), PruneSpec::parse)?,
         zeros: None,
         shards: list(args.shard.as_deref(), ShardSpec::parse)?,
+        explain: args.explain.clone(),
     };
     let mut end = end_of(&checkpoint);
     if request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {

@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use super::convert::{Conversion, Typed, convert};
-use super::{QuantTarget, generic, quantize};
+use super::{QuantTarget, explain_one, generic, quantize};
 use crate::dtype::Dtype;
 use crate::project::storage::bridge::Origins;
 use crate::project::storage::plan::{Change, OutTensor, PlanResult, Refusal};
@@ -105,4 +105,23 @@ pub(crate) fn with_origins(context: &Context<'_, '_>, target: QuantTarget, row: 
         Ok(typed) => row(Some(if quantized { &typed.sorted_origins } else { &typed.origins })),
         Err(_) => row(None),
     }
+}
+
+/// Why a tensor has its type in the converter's file, and then in the quantizer's. The name is the converted tensor's, or that of
+/// the one tensor it is made of.
+pub(super) fn explain(context: &Context<'_, '_>, target: QuantTarget, name: &str) -> Option<String> {
+    let conversions = context.conversions();
+    let conversion = conversions.conversion(context)?.as_ref().ok()?;
+    let (outtype, quantized) = route(context, conversion, target)?;
+    let typed = conversions.typed(context, conversion, outtype);
+    let typed = typed.as_ref().as_ref().ok()?;
+    let source = context.input.tensors.iter().position(|t| t.name == name).and_then(|i| u32::try_from(i).ok());
+    let is = |i: usize| typed.tensors[i].name == name || (source.is_some() && Conversion::source(typed, i) == source);
+    let index = (0..typed.tensors.len()).find(|&i| is(i))?;
+    let first = conversion.reason(index, typed);
+    if !quantized {
+        return Some(first);
+    }
+    let then = explain_one(&typed.tensors, &typed.prepared, &typed.gguf, target, &context.options, index)?;
+    Some(format!("{first}; then {then}"))
 }

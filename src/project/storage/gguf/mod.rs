@@ -4,6 +4,7 @@
 //! in `fixtures/gguf-project` was produced by that program.
 
 mod convert;
+mod explain;
 mod fallback;
 mod file;
 mod from_hf;
@@ -105,18 +106,9 @@ pub fn requantize<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> PlanRes
     quantize(&input.tensors, context.prepared(), gguf, target, &context.options)
 }
 
-/// The quantizer on the tensors and header facts of a GGUF.
-fn quantize<'a>(
-    source: &[ProjectTensor<'a>],
-    prepared: &Prepared,
-    gguf: &GgufSource,
-    target: QuantTarget,
-    options: &Options,
-) -> PlanResult<'a> {
-    if let Some(t) = source.iter().find(|t| t.dtype.name().is_none()) {
-        return Err(Refusal::new(format!("`{}` is of a type that llama.cpp does not know", escape(&t.name))));
-    }
-    let tensors: Vec<MixtureTensor<'_>> = prepared
+/// What the mixture reads, in output order.
+fn view<'t>(source: &'t [ProjectTensor<'_>], prepared: &Prepared) -> Vec<MixtureTensor<'t>> {
+    prepared
         .order
         .iter()
         .map(|&i| {
@@ -132,14 +124,67 @@ fn quantize<'a>(
                 may_quantize,
             }
         })
-        .collect();
-    let model = Model {
+        .collect()
+}
+
+fn model_of(gguf: &GgufSource) -> Model<'_> {
+    Model {
         architecture: &gguf.architecture,
         layers: gguf.block_count,
         heads: gguf.head_count,
         kv_heads: gguf.head_count_kv,
         experts: gguf.expert_count,
+    }
+}
+
+/// Why the quantizer gives a tensor its type; `index` is that of the source.
+fn explain_one(
+    source: &[ProjectTensor<'_>],
+    prepared: &Prepared,
+    gguf: &GgufSource,
+    target: QuantTarget,
+    options: &Options,
+    index: usize,
+) -> Option<String> {
+    let (tensors, model) = (view(source, prepared), model_of(gguf));
+    let outcome = decide(&tensors, &model, target, options);
+    let at = prepared.order.iter().position(|&i| i as usize == index)?;
+    let decision = outcome.decisions.get(at)?;
+    let figures = explain::Figures {
+        model,
+        target,
+        options,
+        tied: !tensors.iter().any(|t| t.category == Category::Output),
+        values: tensors.iter().filter(|t| t.category == Category::V).count() as u64,
+        place: outcome.places.get(at).copied().flatten(),
     };
+    Some(explain::rule(&tensors[at], decision.dtype, decision.fell_back_from, &figures))
+}
+
+/// Why a GGUF target gives a tensor its type.
+pub(crate) fn explain(context: &Context<'_, '_>, target: QuantTarget, name: &str) -> Option<String> {
+    let input = context.input;
+    match &input.gguf {
+        Some(gguf) => {
+            let index = input.tensors.iter().position(|t| t.name == name)?;
+            explain_one(&input.tensors, context.prepared(), gguf, target, &context.options, index)
+        }
+        None => from_hf::explain(context, target, name),
+    }
+}
+
+/// The quantizer on the tensors and header facts of a GGUF.
+fn quantize<'a>(
+    source: &[ProjectTensor<'a>],
+    prepared: &Prepared,
+    gguf: &GgufSource,
+    target: QuantTarget,
+    options: &Options,
+) -> PlanResult<'a> {
+    if let Some(t) = source.iter().find(|t| t.dtype.name().is_none()) {
+        return Err(Refusal::new(format!("`{}` is of a type that llama.cpp does not know", escape(&t.name))));
+    }
+    let (tensors, model) = (view(source, prepared), model_of(gguf));
     let outcome = decide(&tensors, &model, target, options);
     let mut out = Vec::with_capacity(tensors.len());
     for (decision, &i) in outcome.decisions.iter().zip(&prepared.order) {

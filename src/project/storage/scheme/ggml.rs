@@ -20,6 +20,10 @@ impl Rule for Quantize {
     fn with_origins(&self, context: &Context<'_, '_>, row: &mut dyn FnMut(Option<&Origins>)) {
         gguf::with_origins(context, self.0, row);
     }
+
+    fn explain(&self, context: &Context<'_, '_>, tensor: &str) -> Option<String> {
+        gguf::explain(context, self.0, tensor)
+    }
 }
 
 const TOOL: &str = "llama-quantize, llama.cpp commit 0c1e570 (2026-10-01)";

@@ -279,7 +279,17 @@ impl Conversion {
     }
 
     /// Why a tensor of this index has its type, in words.
-    pub(super) fn reason(&self, i: usize) -> &'static str {
-        self.tensors[i].rule.reason()
+    pub(super) fn reason(&self, i: usize, typed: &Typed<'_>) -> String {
+        let t = &typed.tensors[i];
+        let mut text = format!("{} ({})", self.tensors[i].rule.reason(), t.dtype.name().unwrap_or("unknown"));
+        if let Some(wanted) = typed.wanted[i] {
+            let block = wanted.info().map_or(1, |row| row.elements_per_block);
+            text.push_str(&format!(
+                "; its rows of {} do not fill blocks of {block}, so {} falls back to F16",
+                t.row_len(),
+                wanted.name().unwrap_or("the outtype")
+            ));
+        }
+        text
     }
 }
