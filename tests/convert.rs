@@ -203,3 +203,26 @@ fn what_the_converter_refuses_is_a_row_with_its_reason() {
     let none = refused("no tokenizer", &|into| std::fs::remove_file(into.join("tokenizer.json")).unwrap());
     assert!(none.contains("tokenizer"), "{none}");
 }
+
+#[test]
+fn impossible_settings_are_refused_or_sized_without_harm() {
+    let temp = tempfile::tempdir().unwrap();
+    let (name, path, truth) = models().into_iter().find(|(name, ..)| name == "qwen3moe").unwrap();
+    let huge = u64::MAX.to_string();
+    let keys =
+        ["vocab_size", "num_experts", "num_hidden_layers", "num_attention_heads", "head_dim", "hidden_size", "num_key_value_heads"];
+    for key in keys {
+        for value in ["0", "-1", "null", "1e300", "\"x\"", "[]", huge.as_str()] {
+            let into = temp.path().join(key).join(value.trim_matches(['"', '[', ']'])).join(&name);
+            recreate(&path, &into, &truth);
+            let mut config: Value = serde_json::from_slice(&std::fs::read(into.join("config.json")).unwrap()).unwrap();
+            config[key] = serde_json::from_str(value).unwrap();
+            std::fs::write(into.join("config.json"), config.to_string()).unwrap();
+            let checkpoint = open(&into, &OpenOptions::default()).unwrap();
+            let folder = HfFolder::of(&checkpoint).unwrap();
+            let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(Some(&folder));
+            let request = Request { targets: Target::parse_list("gguf:auto,q4_k_m,iq3_xs", input.format), ..Request::default() };
+            assert_eq!(project(&input, &request).quantized.len(), 3);
+        }
+    }
+}

@@ -138,13 +138,16 @@ impl<'t> Parser<'t> {
             };
         }
         let mut text = text.to_owned();
+        let mut brackets = brackets(&text);
         // A plain or quoted scalar, or a flow collection, goes on in deeper lines.
         while let Some((_, here, more)) = self.line() {
-            if here <= indent && !open_flow(&text) {
+            if here <= indent && !is_open(&text, brackets) {
                 break;
             }
+            let more = without_comment(more);
+            brackets += self::brackets(more);
             text.push(' ');
-            text.push_str(without_comment(more));
+            text.push_str(more);
             self.at += 1;
         }
         flow(&text)
@@ -210,14 +213,16 @@ fn without_comment(text: &str) -> &str {
     text.find(" #").map_or(text, |at| &text[..at]).trim_end()
 }
 
+/// Brackets that a text opens and does not close.
+fn brackets(text: &str) -> i64 {
+    text.bytes().map(|b| i64::from(matches!(b, b'[' | b'{')) - i64::from(matches!(b, b']' | b'}'))).sum()
+}
+
 /// Whether a flow collection or a quoted scalar is not closed yet.
-fn open_flow(text: &str) -> bool {
+fn is_open(text: &str, brackets: i64) -> bool {
     match text.chars().next() {
         Some(quote @ ('"' | '\'')) => text.len() < 2 || !text.ends_with(quote),
-        Some('[' | '{') => {
-            let count = |c: char| text.matches(c).count();
-            count('[') > count(']') || count('{') > count('}')
-        }
+        Some('[' | '{') => brackets > 0,
         _ => false,
     }
 }

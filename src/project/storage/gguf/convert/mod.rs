@@ -227,7 +227,7 @@ impl Conversion {
                 change: self.change(input, typed, i, t.dtype, typed.wanted[i]),
             });
         }
-        let header = 24 + self.keys.bytes() + sum.infos;
+        let header = self.keys.bytes().saturating_add(24).saturating_add(sum.infos);
         let likely = pad_to(header, 32).saturating_add(sum.padded);
         let padding = (pad_to(header, 32) - header) + (sum.padded - sum.data);
         let file = FileSize { files: 1, likely, header, padding, range: None };

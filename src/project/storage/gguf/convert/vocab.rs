@@ -138,8 +138,12 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn new(size: u64) -> Self {
-        Self { size, known: BTreeMap::new() }
+    /// Numbers of tokens have 32 bits.
+    fn new(size: u64) -> Result<Self, String> {
+        if size > u64::from(u32::MAX) {
+            return Err(format!("vocab_size is {size}: the converter cannot hold so many tokens"));
+        }
+        Ok(Self { size, known: BTreeMap::new() })
     }
 
     /// Numbers beyond the size are passed over.
@@ -259,7 +263,7 @@ fn base(folder: &HfFolder, hparams: &Hparams, names: &BTreeSet<String>) -> Resul
 
 fn gpt2(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, String> {
     let base = base(folder, hparams, &BTreeSet::new())?;
-    let mut tokens = Tokens::new(base.size);
+    let mut tokens = Tokens::new(base.size)?;
     for (id, (text, added, control)) in &base.tokens {
         tokens.set(*id, if *added && !control { without_word_marks(text) } else { text.len() as u64 });
     }
@@ -291,7 +295,7 @@ fn bert(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, St
     if folder.tokenizer.as_ref().is_some_and(|t| t.model.as_deref() == Some("Unigram")) {
         return Err("tokenizers of XLM-RoBERTa are not modelled".to_owned());
     }
-    let mut tokens = Tokens::new(base.size);
+    let mut tokens = Tokens::new(base.size)?;
     let mut written = 0;
     for (id, (text, added, control)) in &base.tokens {
         let text_bytes = if *added && !control { without_word_marks(text) } else { text.len() as u64 };
@@ -329,7 +333,7 @@ fn vocab_size(hparams: &Hparams, model: &SentencePiece) -> u64 {
 
 fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), String> {
     let model = needs(&folder.sentence_piece, "tokenizer.model")?;
-    let mut tokens = Tokens::new(vocab_size(hparams, model));
+    let mut tokens = Tokens::new(vocab_size(hparams, model))?;
     set_pieces(&mut tokens, model);
     for token in &folder.added_tokens {
         tokens.set(token.id, token.content.len() as u64);
@@ -346,7 +350,7 @@ fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Resu
 /// As [`sentence_piece`], with the added tokens of tokenizer.json laid over it and no marks taken out.
 fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), String> {
     let model = needs(&folder.sentence_piece, "tokenizer.model")?;
-    let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64));
+    let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64))?;
     set_pieces(&mut tokens, model);
     for token in &folder.added_tokens {
         tokens.set(token.id, token.content.len() as u64);
@@ -373,7 +377,7 @@ fn t5(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, Stri
     if model.model_type != 1 {
         return Err("spiece.model is no unigram model: the converter stops".to_owned());
     }
-    let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64));
+    let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64))?;
     set_pieces(&mut tokens, model);
     for token in &folder.added_tokens {
         tokens.set(token.id, token.content.len() as u64);
