@@ -35,7 +35,6 @@ const LONG_FILES: &[(&str, &str)] = &[
     ("src/checkpoint/quantization/tests.rs", "one test a packed format"),
     ("src/scan/simd/avx2.rs", "one instruction set: the vector types and their operations"),
     ("src/report/show.rs", "one struct for each object of the `show` document"),
-    ("src/scan/simd/avx2.rs", "the vectors of one instruction set, an operation a line"),
 ];
 const MAX_LINES: usize = 450;
 

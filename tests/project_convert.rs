@@ -76,6 +76,7 @@ fn decoders_of_the_llama_scheme() {
             quantization: None,
             safetensors_metadata: None,
             gguf: None,
+            folder: None,
         };
         let computed: u64 = model["computed"].as_array().unwrap().iter().map(|t| t[1][0].as_u64().unwrap() * 4).sum();
         let outputs = model["outputs"].as_object().unwrap().iter();

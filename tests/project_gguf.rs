@@ -185,6 +185,7 @@ fn whole<'a>(model: &Value, config: &'a ModelConfig) -> ProjectInput<'a> {
         quantization: None,
         safetensors_metadata: None,
         gguf: Some(source(model)),
+        folder: None,
     }
 }
 

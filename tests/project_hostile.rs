@@ -51,6 +51,7 @@ fn input<'a>(format: Option<Format>, tensors: Vec<ProjectTensor<'a>>, model: &'a
             expert_count: u64::MAX,
             ..GgufSource::default()
         }),
+        folder: None,
     }
 }
 

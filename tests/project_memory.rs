@@ -55,6 +55,7 @@ fn input<'a>(config: &'a ModelConfig, format: Format) -> ProjectInput<'a> {
         quantization: None,
         safetensors_metadata: None,
         gguf: None,
+        folder: None,
     }
 }
 

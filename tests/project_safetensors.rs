@@ -62,6 +62,7 @@ fn input<'a>(base: &Value, config: &'a ModelConfig, order: Option<&Value>) -> Pr
         quantization: None,
         safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
         gguf: None,
+        folder: None,
     }
 }
 
@@ -226,6 +227,7 @@ fn greedy_splits_equal_the_tools() {
                 quantization: None,
                 safetensors_metadata: None,
                 gguf: None,
+                folder: None,
             };
             let spec = ShardSpec { rule, limit: row["limit"].as_u64() };
             let got = &project(&input, &Request { shards: vec![spec], ..Request::default() }).sharded[0];
@@ -294,6 +296,7 @@ fn the_fracast_pair_is_bridged_byte_by_byte() {
             quantization: None,
             safetensors_metadata: Some(metadata),
             gguf: None,
+            folder: None,
         }
     };
     let (float, int8) = (load("model.safetensors"), load("model.int8.safetensors"));

@@ -51,6 +51,7 @@ fn input(format: Format, config: &ModelConfig) -> ProjectInput<'_> {
             head_count_kv: 8,
             ..GgufSource::default()
         }),
+        folder: None,
     }
 }
 
@@ -59,8 +60,14 @@ fn a_hundred_thousand_tensors() {
     let config = ModelConfig { family: Some("llama".to_owned()), kv: KvLayers::default(), ..ModelConfig::default() };
     let safetensors = input(Format::Safetensors, &config);
     let gguf = input(Format::Gguf, &config);
-    let cases =
-        [("fp32,fp16,bf16", &safetensors), ("int8", &safetensors), ("gguf:q8_0", &safetensors), ("q4_k_m", &gguf), ("all", &gguf)];
+    let cases = [
+        ("fp32,fp16,bf16", &safetensors),
+        ("int8", &safetensors),
+        ("gguf:q8_0", &safetensors),
+        ("q4_k_m", &gguf),
+        ("all", &gguf),
+        ("all", &safetensors),
+    ];
     for (targets, input) in cases {
         let request = Request { targets: Target::parse_list(targets, input.format), ..Request::default() };
         let start = Instant::now();

@@ -76,6 +76,12 @@ fn hub_blobs(snapshot: &Path) -> Option<PathBuf> {
     blobs.canonicalize().ok()
 }
 
+/// Whether a file of a folder leads to a place inside it, or to the `blobs/` of the same hub cache.
+pub(super) fn stays_inside(root: &Path, path: &Path) -> bool {
+    let (Ok(root), Ok(path)) = (root.canonicalize(), path.canonicalize()) else { return false };
+    path.starts_with(&root) || hub_blobs(&root).is_some_and(|blobs| path.starts_with(blobs))
+}
+
 struct Walker {
     root: PathBuf,
     /// Files and folders met so far.

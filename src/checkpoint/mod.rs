@@ -11,6 +11,7 @@ mod open;
 pub mod quantization;
 mod summary;
 mod tied;
+pub mod tokenizer;
 mod vocabulary;
 mod weight_sets;
 
@@ -26,6 +27,7 @@ pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
+pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
 
 use crate::error::Error;

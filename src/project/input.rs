@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::checkpoint::{Checkpoint, ModelConfig, Part, Quantization, Role};
+use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, Metadata, MetadataValue, Shape};
 
@@ -135,6 +135,8 @@ pub struct ProjectInput<'a> {
     pub safetensors_metadata: Option<Vec<(String, String)>>,
     /// Facts of the first GGUF header.
     pub gguf: Option<GgufSource>,
+    /// What lies beside the weights of a Hugging Face folder. Without it, GGUF targets are estimates.
+    pub folder: Option<&'a HfFolder>,
 }
 
 impl<'a> ProjectInput<'a> {
@@ -172,7 +174,14 @@ impl<'a> ProjectInput<'a> {
             gguf: first
                 .filter(|c| c.format == Format::Gguf)
                 .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment)),
+            folder: None,
         }
+    }
+
+    /// The same with the folder's tokenizer and card, which exact GGUF sizes need.
+    #[must_use]
+    pub fn with_folder(self, folder: Option<&'a HfFolder>) -> Self {
+        Self { folder, ..self }
     }
 
     /// Bytes of the tensors.

@@ -211,12 +211,21 @@ pub(crate) struct ProjectArgs {
     /// llama-quantize --token-embedding-type
     #[arg(long, value_name = "T")]
     pub(crate) embedding_type: Option<String>,
+    /// Outtype of the Hugging Face converter that llama-quantize starts from: f32, f16, bf16, q8_0, auto, ...
+    #[arg(long, value_name = "T")]
+    pub(crate) outtype: Option<String>,
+    /// Name of the pre-tokenizer that the converter writes: llama-bpe, qwen2, ...
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pre: Option<String>,
     /// Shares of zeros (0.5, 50%), 2:4, or measured (reads the weights)
     #[arg(long, value_name = "SPEC,...")]
     pub(crate) prune: Option<String>,
     /// Splits: huggingface, transformers, mlx, gguf-split, each with a size if wanted
     #[arg(long, value_name = "RULE:SIZE,...")]
     pub(crate) shard: Option<String>,
+    /// Why a tensor has its type under every target
+    #[arg(long, value_name = "TENSOR")]
+    pub(crate) explain: Option<String>,
     /// A training set of so many rows and columns
     #[arg(long, value_name = "ROWSxCOLUMNS", conflicts_with = "path", requires = "sparsity")]
     pub(crate) data: Option<String>,

@@ -23,7 +23,7 @@ pub struct BridgeTerm {
 
 /// What tensors are grouped by, in the order of the terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
+pub(crate) enum Group {
     Linears,
     Experts,
     Embeddings,
@@ -35,7 +35,7 @@ enum Group {
 }
 
 impl Group {
-    fn of(tensor: &ProjectTensor<'_>) -> Self {
+    pub(crate) fn of(tensor: &ProjectTensor<'_>) -> Self {
         match (tensor.part, tensor.role) {
             (Part::Auxiliary, _) => Self::Auxiliary,
             (Part::Buffer, _) => Self::Buffers,
@@ -60,6 +60,23 @@ impl Group {
             Self::Auxiliary => "scales and zero points",
         }
     }
+}
+
+/// What a converted tensor is made of: one tensor, several, a share of one, or nothing (computed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) group: Group,
+    /// Type as stored; `None` where it is computed.
+    pub(crate) dtype: Option<Dtype>,
+    /// Its share of the stored bytes, scales included.
+    pub(crate) bytes: u64,
+}
+
+/// What the tensors of a conversion are made of, one row each, and what is not taken over.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    pub(crate) rows: Vec<Origin>,
+    pub(crate) left_out: Vec<(Group, u64)>,
 }
 
 /// What happened to a group, in the order of the terms.
@@ -137,10 +154,7 @@ pub fn to_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>], file: &FileS
         match out.change {
             Change::Fallback { wanted } => {
                 // The rule's own step first, as if the rows did fill its blocks; what the fallback costs comes on top.
-                let ideal = wanted.info().map_or(out.bytes, |row| {
-                    let bytes = u128::from(source.elements) * u128::from(row.bytes_per_block) / u128::from(row.elements_per_block);
-                    u64::try_from(bytes).unwrap_or(u64::MAX)
-                });
+                let ideal = ideal(wanted, source.elements, out.bytes);
                 steps.add(group, Step::Retyped(source.dtype, wanted), i128::from(ideal) - i128::from(source.bytes), 0);
                 steps.add(group, Step::Fallback(wanted, out.dtype), i128::from(out.bytes) - i128::from(ideal), 0);
             }
@@ -152,6 +166,48 @@ pub fn to_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>], file: &FileS
     for (tensor, _) in input.tensors.iter().zip(&used).filter(|(_, used)| !**used) {
         steps.add(Group::of(tensor), Step::Removed, -i128::from(tensor.bytes), 0);
     }
+    finish(input, steps, file)
+}
+
+/// As [`to_plan`], for a conversion that renames, stacks and splits: `origins` has a row for each tensor.
+pub(crate) fn to_conversion(
+    input: &ProjectInput<'_>,
+    origins: &Origins,
+    tensors: &[OutTensor<'_>],
+    file: &FileSize,
+) -> Vec<BridgeTerm> {
+    let mut steps = Steps::default();
+    for (out, origin) in tensors.iter().zip(&origins.rows) {
+        let delta = i128::from(out.bytes) - i128::from(origin.bytes);
+        let Some(from) = origin.dtype else {
+            steps.add(origin.group, Step::Added(out.dtype), delta, 0);
+            continue;
+        };
+        match out.change {
+            Change::Fallback { wanted } => {
+                let ideal = ideal(wanted, out.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d)), out.bytes);
+                steps.add(origin.group, Step::Retyped(from, wanted), i128::from(ideal) - i128::from(origin.bytes), 0);
+                steps.add(origin.group, Step::Fallback(wanted, out.dtype), i128::from(out.bytes) - i128::from(ideal), 0);
+            }
+            _ if out.dtype == from => steps.add(origin.group, Step::Kept, delta, out.bytes),
+            _ => steps.add(origin.group, Step::Retyped(from, out.dtype), delta, 0),
+        }
+    }
+    for (group, bytes) in &origins.left_out {
+        steps.add(*group, Step::Removed, -i128::from(*bytes), 0);
+    }
+    finish(input, steps, file)
+}
+
+/// Bytes of so many elements in a type, as if they did fill its blocks.
+fn ideal(wanted: Dtype, elements: u64, otherwise: u64) -> u64 {
+    wanted.info().map_or(otherwise, |row| {
+        let bytes = u128::from(elements) * u128::from(row.bytes_per_block) / u128::from(row.elements_per_block);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    })
+}
+
+fn finish(input: &ProjectInput<'_>, steps: Steps, file: &FileSize) -> Vec<BridgeTerm> {
     let mut terms = steps.into_terms(input.file_bytes);
     let before = input.file_bytes.saturating_sub(input.tensor_bytes());
     let padding_before = before.saturating_sub(input.header_bytes);

@@ -34,6 +34,8 @@ pub struct Request {
     pub zeros: Option<Vec<Option<u64>>>,
     /// Shard plans.
     pub shards: Vec<shard::ShardSpec>,
+    /// A tensor whose type is to be explained under every target.
+    pub explain: Option<String>,
 }
 
 /// Options of the quantizers.
@@ -47,6 +49,8 @@ pub struct Options {
     pub output_type: Option<Dtype>,
     /// `llama-quantize --token-embedding-type`.
     pub embedding_type: Option<Dtype>,
+    /// Outtype of the Hugging Face converter whose file `llama-quantize` starts from; without one, `auto`.
+    pub outtype: Option<gguf::QuantTarget>,
 }
 
 /// The answers, in the field names of the JSON report.
@@ -60,6 +64,9 @@ pub struct Projection {
     pub pruned: Vec<prune::PrunedRow>,
     /// One row per shard plan.
     pub sharded: Vec<shard::ShardedRow>,
+    /// Why the tensor asked for has its type, one row per target.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub explained: Vec<scheme::Explained>,
 }
 
 /// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
@@ -69,6 +76,10 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
         actual: Actual::of(input),
         quantized: request.targets.iter().map(|target| scheme::row(&context, target)).collect(),
         pruned: request.prune.iter().map(|spec| prune::row(input, spec, request.zeros.as_deref())).collect(),
+        explained: match &request.explain {
+            Some(name) => request.targets.iter().map(|target| scheme::explain(&context, target, name)).collect(),
+            None => Vec::new(),
+        },
         sharded: request.shards.iter().map(|spec| shard::row(input, spec)).collect(),
     }
 }

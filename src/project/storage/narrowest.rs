@@ -37,6 +37,12 @@ pub(super) fn of_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>]) -> Ve
     terms(tensors.iter().map(stored).collect())
 }
 
+/// The terms for a conversion, whose tensors are all weights of their own shape.
+pub(super) fn of_conversion(tensors: &[OutTensor<'_>]) -> Vec<BridgeTerm> {
+    let elements = |t: &OutTensor<'_>| t.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d));
+    terms(tensors.iter().map(|t| Stored { part: Part::Weight, params: elements(t), bytes: t.bytes }).collect())
+}
+
 fn terms(tensors: Vec<Stored>) -> Vec<BridgeTerm> {
     let weights = || tensors.iter().filter(|t| t.part == Part::Weight && t.params > 0);
     let params = weights().fold(0u64, |n, t| n.saturating_add(t.params));

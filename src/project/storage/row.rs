@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::bridge::{self, BridgeTerm};
+use super::bridge::{self, BridgeTerm, Origins};
 use super::narrowest;
 use super::plan::{Basis, OutTensor, Plan, PlanResult};
 use crate::format::Format;
@@ -107,9 +107,16 @@ impl QuantizedRow {
         }
     }
 
-    pub(crate) fn of(input: &ProjectInput<'_>, scheme: &str, container: Format, result: PlanResult<'_>) -> Self {
+    /// `origins` where the plan is a conversion's.
+    pub(crate) fn of(
+        input: &ProjectInput<'_>,
+        scheme: &str,
+        container: Format,
+        result: PlanResult<'_>,
+        origins: Option<&Origins>,
+    ) -> Self {
         match result {
-            Ok(plan) => Self::planned(input, scheme, container, plan),
+            Ok(plan) => Self::planned(input, scheme, container, plan, origins),
             Err(refusal) => {
                 let mut row = Self::refused(scheme, Some(container), refusal.reason);
                 row.types = refusal.would_be.map(|tensors| types(&tensors)).unwrap_or_default();
@@ -118,7 +125,7 @@ impl QuantizedRow {
         }
     }
 
-    fn planned(input: &ProjectInput<'_>, scheme: &str, container: Format, plan: Plan<'_>) -> Self {
+    fn planned(input: &ProjectInput<'_>, scheme: &str, container: Format, plan: Plan<'_>, origins: Option<&Origins>) -> Self {
         let tensor_bytes = plan.tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
         let actual = input.tensor_bytes();
         Self {
@@ -135,8 +142,15 @@ impl QuantizedRow {
             bits_per_weight: BitsPerWeight::of(Bytes(tensor_bytes), Params(input.logical_params())).map(|b| b.0),
             ratio: (actual > 0).then(|| tensor_bytes as f64 / actual as f64),
             types: types(&plan.tensors),
-            bridge: plan.file.map(|file| bridge::to_plan(input, &plan.tensors, &file)).unwrap_or_default(),
-            beyond_narrowest: narrowest::of_plan(input, &plan.tensors),
+            bridge: match (plan.file, origins) {
+                (Some(file), Some(origins)) => bridge::to_conversion(input, origins, &plan.tensors, &file),
+                (Some(file), None) => bridge::to_plan(input, &plan.tensors, &file),
+                (None, _) => Vec::new(),
+            },
+            beyond_narrowest: match origins {
+                Some(_) => narrowest::of_conversion(&plan.tensors),
+                None => narrowest::of_plan(input, &plan.tensors),
+            },
             notes: plan.notes,
         }
     }

@@ -8,6 +8,7 @@ use crate::project::storage::copies::CopyRow;
 use crate::project::storage::data::DataRow;
 use crate::project::storage::prune::PrunedRow;
 use crate::project::storage::row::QuantizedRow;
+use crate::project::storage::scheme::Explained;
 use crate::project::storage::shard::ShardedRow;
 use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::text::{escape, escape_limited};
@@ -26,6 +27,7 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section> {
             sections.extend(known.iter().map(|row| scheme_bridge(row)));
         }
     }
+    sections.extend(explained(&projection.explained));
     sections.extend(pruned(&projection.pruned, detail));
     sections.extend(projection.sharded.iter().map(sharded));
     sections
@@ -213,6 +215,16 @@ fn sharded(row: &ShardedRow) -> Section {
     }
     row.notes.iter().for_each(|n| section.note(n.clone()));
     section
+}
+
+/// Why a tensor has its type under each scheme.
+fn explained(rows: &[Explained]) -> Option<Section> {
+    let first = rows.first()?;
+    let mut section = Section::new(format!("Why {} has its type", escape_limited(&first.tensor, 60)));
+    for row in rows {
+        section.note(format!("{}: {}", row.scheme, row.rule.as_deref().unwrap_or("there is no such tensor, or it is refused")));
+    }
+    Some(section)
 }
 
 /// The storage of a training set.

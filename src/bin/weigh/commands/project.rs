@@ -1,12 +1,13 @@
 //! `weigh project`: what it would weigh.
 
 use serde::Serialize;
-use weighbridge::checkpoint::Checkpoint;
+use weighbridge::checkpoint::{Checkpoint, HfFolder};
 use weighbridge::dtype::Dtype;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::format::Format;
 use weighbridge::project::storage::copies::{CopyRow, copies};
 use weighbridge::project::storage::data::{DataRow, project_data};
+use weighbridge::project::storage::gguf::QuantTarget;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::storage::{Options, Projection};
@@ -25,6 +26,17 @@ use crate::output::Output;
 /// Schemes shown when none is asked for, by the source's format: sizes people choose between.
 const FROM_SAFETENSORS: &str = "f32,f16,bf16,fp8,int8,gguf:q8_0,gguf:q4_0";
 const FROM_GGUF: &str = "f16,q8_0,q6_k,q5_k_m,q4_k_m,q4_0,q2_k";
+
+/// Outtypes of `convert_hf_to_gguf.py`.
+const OUTTYPES: [(&str, QuantTarget); 7] = [
+    ("f32", QuantTarget::F32),
+    ("f16", QuantTarget::F16),
+    ("bf16", QuantTarget::Bf16),
+    ("q8_0", QuantTarget::Q8_0),
+    ("tq1_0", QuantTarget::Tq1_0),
+    ("tq2_0", QuantTarget::Tq2_0),
+    ("auto", QuantTarget::Auto),
+];
 
 #[derive(Serialize)]
 pub(crate) struct Body {
@@ -49,10 +61,12 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
             pure_mixture: args.pure,
             output_type: args.output_type.as_deref().map(ggml_type).transpose()?,
             embedding_type: args.embedding_type.as_deref().map(ggml_type).transpose()?,
+            outtype: args.outtype.as_deref().map(outtype).transpose()?,
         },
         prune: list(args.prune.as_deref(), PruneSpec::parse)?,
         zeros: None,
         shards: list(args.shard.as_deref(), ShardSpec::parse)?,
+        explain: args.explain.clone(),
     };
     let mut end = end_of(&checkpoint);
     if request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {
@@ -61,7 +75,9 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         end = end.max(ended(&checkpoint, &outcome));
         request.zeros = Some(zeros(&checkpoint, &selection, &outcome));
     }
-    let projection = project(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    let folder = hf_folder(&checkpoint, &request.targets, args.pre.as_deref());
+    let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
+    let projection = project(&input, &request);
     if !projection.quantized.is_empty() && projection.quantized.iter().all(|row| row.basis == Basis::Refused) {
         end = end.max(End::Incomplete);
     }
@@ -85,6 +101,26 @@ pub(crate) fn targets(checkpoint: &Checkpoint, to: Option<&str>, default: bool) 
         None if default => Target::parse_list(common, format),
         None => Vec::new(),
     }
+}
+
+/// What lies beside the weights, read only where a GGUF target is asked of a Hugging Face folder.
+pub(crate) fn hf_folder(checkpoint: &Checkpoint, targets: &[Target], pre: Option<&str>) -> Option<HfFolder> {
+    let format = checkpoint.format();
+    let to_gguf = |target: &Target| target.resolve(format).is_some_and(|scheme| scheme.container == Format::Gguf);
+    if format != Some(Format::Safetensors) || !targets.iter().any(to_gguf) {
+        return None;
+    }
+    let mut folder = HfFolder::of(checkpoint)?;
+    folder.pre = pre.map(str::to_owned);
+    Some(folder)
+}
+
+fn outtype(text: &str) -> Result<QuantTarget> {
+    OUTTYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, target)| *target).ok_or_else(|| {
+        let names: Vec<&str> = OUTTYPES.iter().map(|(name, _)| *name).collect();
+        Error::new(ErrorKind::Usage, format!("`{}` is no outtype of the converter", escape(text)))
+            .help(format!("write one of {}", names.join(", ")))
+    })
 }
 
 /// Zeros per selected tensor, for the tensors whose stored elements are the weights themselves.

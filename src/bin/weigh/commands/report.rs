@@ -18,7 +18,7 @@ use weighbridge::scan::{Io, ScanOptions, Selection};
 use super::End;
 use super::memory::with_engines;
 use super::opened::{complain_of, end_of, open, opinions};
-use super::project::{Body as ProjectBody, targets, zeros};
+use super::project::{Body as ProjectBody, hf_folder, targets, zeros};
 use super::scan::{body, ended, select, watch};
 use crate::args::{Common, ReportArgs};
 use crate::output::Output;
@@ -39,8 +39,9 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     let scans = !args.no_scan && !selection.files.is_empty();
 
     let mut show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
-    let input = ProjectInput::from_checkpoint(&checkpoint);
     let mut request = request(&checkpoint);
+    let folder = hf_folder(&checkpoint, &request.targets, None);
+    let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
     let mut projected = ProjectBody { projection: project(&input, &request), copies: copies(&checkpoint) };
     let memory = memory(&input, &with_engines(MemoryRequest::default(), &checkpoint));
 

@@ -68,6 +68,8 @@ pub(super) struct MixtureRefusal {
 pub struct Outcome {
     /// One per tensor, in the order given.
     pub decisions: Vec<Decision>,
+    /// Places in the running counter of the category, or layers, where the rule counts; for explanations.
+    pub(super) places: Vec<Option<u64>>,
     pub(super) refusal: Option<MixtureRefusal>,
     pub(super) notes: Vec<String>,
     pub(super) basis: Option<Basis>,
@@ -106,9 +108,11 @@ pub fn decide(tensors: &[MixtureTensor<'_>], model: &Model<'_>, target: QuantTar
         // Counted over all tensors, as the program does, whether or not they may be quantized.
         n_v: tensors.iter().filter(|t| t.category == Category::V).count() as u64,
         counters: Counters::default(),
+        place: None,
     };
     let mut needs_matrix: Option<&str> = None;
     for tensor in tensors {
+        rules.place = None;
         let decision = match rules.one(tensor) {
             Ok(decision) => decision,
             Err(reason) => {
@@ -127,6 +131,7 @@ pub fn decide(tensors: &[MixtureTensor<'_>], model: &Model<'_>, target: QuantTar
             }
         }
         outcome.decisions.push(decision);
+        outcome.places.push(rules.place);
     }
     if let (Some(name), None) = (needs_matrix, &outcome.refusal) {
         let reason = format!("needs an importance matrix, first for `{}`: llama-quantize refuses without --imatrix", escape(name));
@@ -149,6 +154,7 @@ struct Rules<'m> {
     tied: bool,
     n_v: u64,
     counters: Counters,
+    place: Option<u64>,
 }
 
 impl Rules<'_> {
@@ -222,6 +228,7 @@ impl Rules<'_> {
                 // The running counter, for mixtures of experts too.
                 let i = self.counters.down;
                 self.counters.down += 1;
+                self.place = Some(i);
                 if i < self.model.layers / 8 { small } else { base }
             }
             Category::O if self.model.experts == 8 => Dtype::Q5_K,
@@ -280,6 +287,7 @@ impl Rules<'_> {
         use QuantTarget as T;
         let i = self.counters.v;
         self.counters.v += 1;
+        self.place = Some(i);
         let grouped = self.model.gqa() >= 4;
         let mut dtype = match self.target {
             T::Q2K => {
@@ -369,11 +377,8 @@ impl Rules<'_> {
         };
         let i = *counter;
         *counter += 1;
-        if self.model.experts <= 1 {
-            return Ok(i);
-        }
-        tensor
-            .block
+        self.place = if self.model.experts <= 1 { Some(i) } else { tensor.block };
+        self.place
             .ok_or_else(|| format!("`{}` has no layer number, where llama-quantize needs one: it stops there", escape(tensor.name)))
     }
 }

@@ -71,6 +71,21 @@ const KEPT_PARTS: &[&str] = &[
 const KEPT_TIME_MIX: &[&str] =
     &["first", "w0", "w1", "w2", "v0", "v1", "v2", "a0", "a1", "a2", "g1", "g2", "decay_w1", "decay_w2", "lerp_fused"];
 
+/// Why no quantizing target touches a tensor; `None` where they may.
+pub(super) fn why_kept(name: &str, dims: usize) -> Option<String> {
+    if may_quantize(name, dims) {
+        return None;
+    }
+    Some(if dims < 2 {
+        "it has one dimension".to_owned()
+    } else if !name.ends_with("weight") {
+        "its name does not end in `weight`".to_owned()
+    } else {
+        let part = KEPT_PARTS.iter().find(|part| name.contains(*part)).copied().unwrap_or("a name of its own");
+        format!("its name is on the list of those that are never quantized ({part})")
+    })
+}
+
 /// Whether a quantizing target may touch a tensor of this name and number of dimensions (outer ones dropped).
 pub(super) fn may_quantize(name: &str, dims: usize) -> bool {
     if dims < 2 || !name.ends_with("weight") || name == "position_embd.weight" || name == "token_types.weight" {

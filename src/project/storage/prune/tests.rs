@@ -15,6 +15,7 @@ fn input<'a>(model: &'a ModelConfig, tensors: Vec<ProjectTensor<'a>>) -> Project
         quantization: None,
         safetensors_metadata: None,
         gguf: None,
+        folder: None,
     }
 }
 

@@ -65,7 +65,7 @@ impl Rule for Cast {
             notes.push(format!("{odd} weights that are no F64, F32, F16 or BF16 are kept as they are"));
         }
         let metadata = context.input.safetensors_metadata.as_deref();
-        let file = transformers_files(&tensors, metadata);
+        let file = transformers_files(context, &tensors, metadata);
         if file.files > 1 {
             notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
         }

@@ -2,6 +2,7 @@
 
 use super::{Context, Rule, Scheme};
 use crate::format::Format;
+use crate::project::storage::bridge::Origins;
 use crate::project::storage::gguf::{self, QuantTarget};
 use crate::project::storage::plan::{PlanResult, Refusal};
 
@@ -14,6 +15,14 @@ impl Rule for Quantize {
             Some(Format::Safetensors) => gguf::from_safetensors(context, self.0),
             None => Err(Refusal::new("the checkpoint mixes formats")),
         }
+    }
+
+    fn with_origins(&self, context: &Context<'_, '_>, row: &mut dyn FnMut(Option<&Origins>)) {
+        gguf::with_origins(context, self.0, row);
+    }
+
+    fn explain(&self, context: &Context<'_, '_>, tensor: &str) -> Option<String> {
+        gguf::explain(context, self.0, tensor)
     }
 }
 

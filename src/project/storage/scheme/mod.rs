@@ -17,10 +17,14 @@ mod quanto;
 
 use std::cell::OnceCell;
 
+use serde::Serialize;
+
 use super::Options;
-use super::gguf::Prepared;
-use super::plan::PlanResult;
+use super::bridge::Origins;
+use super::gguf::{Conversions, Prepared};
+use super::plan::{Change, PlanResult};
 use super::row::QuantizedRow;
+use super::shard::greedy::natural;
 use crate::format::Format;
 use crate::project::input::ProjectInput;
 use crate::text::escape;
@@ -34,12 +38,21 @@ pub struct Context<'i, 'a> {
     pub options: Options,
     prepared: OnceCell<Prepared>,
     by_name: OnceCell<Vec<u32>>,
+    natural: OnceCell<Vec<u32>>,
+    conversions: Conversions,
 }
 
 impl<'i, 'a> Context<'i, 'a> {
     /// For one checkpoint.
     pub fn new(input: &'i ProjectInput<'a>, options: Options) -> Self {
-        Self { input, options, prepared: OnceCell::new(), by_name: OnceCell::new() }
+        Self {
+            input,
+            options,
+            prepared: OnceCell::new(),
+            by_name: OnceCell::new(),
+            natural: OnceCell::new(),
+            conversions: Conversions::default(),
+        }
     }
 
     /// Indices of the tensors in the order of their names: the order, but for types, in which safetensors files hold them.
@@ -52,9 +65,28 @@ impl<'i, 'a> Context<'i, 'a> {
         })
     }
 
+    /// Place of each tensor when names are ordered with numbers as numbers.
+    pub(crate) fn natural_ranks(&self) -> &[u32] {
+        self.natural.get_or_init(|| {
+            let tensors = &self.input.tensors;
+            let mut order: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
+            order.sort_by(|&a, &b| natural(&tensors[a as usize].name, &tensors[b as usize].name));
+            let mut ranks = vec![0; tensors.len()];
+            for (rank, &i) in (0u32..).zip(&order) {
+                ranks[i as usize] = rank;
+            }
+            ranks
+        })
+    }
+
     /// Order and categories of a GGUF's tensors, the same for all targets.
     pub(crate) fn prepared(&self) -> &Prepared {
-        self.prepared.get_or_init(|| Prepared::new(self.input))
+        self.prepared.get_or_init(|| Prepared::of(&self.input.tensors))
+    }
+
+    /// What the Hugging Face converter makes of the checkpoint, for all targets.
+    pub(crate) fn conversions(&self) -> &Conversions {
+        &self.conversions
     }
 }
 
@@ -65,6 +97,16 @@ pub trait Rule: Sync {
     /// # Errors
     /// The reason why the tool would refuse, or why its result is not known.
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a>;
+
+    /// What the planned tensors are made of, in their order, where the plan renames, stacks or splits.
+    fn with_origins(&self, _context: &Context<'_, '_>, row: &mut dyn FnMut(Option<&Origins>)) {
+        row(None);
+    }
+
+    /// The rule that decided a tensor's type, in words; `None` where the scheme cannot tell.
+    fn explain(&self, _context: &Context<'_, '_>, _tensor: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A row of the registry.
@@ -169,7 +211,46 @@ pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
     if context.input.tensors.is_empty() {
         return QuantizedRow::refused(scheme.name, Some(scheme.container), "there are no tensors to project".to_owned());
     }
-    QuantizedRow::of(context.input, scheme.name, scheme.container, scheme.rule.plan(context))
+    let mut plan = Some(scheme.rule.plan(context));
+    let mut row = None;
+    scheme.rule.with_origins(context, &mut |origins| {
+        row = plan.take().map(|plan| QuantizedRow::of(context.input, scheme.name, scheme.container, plan, origins));
+    });
+    row.unwrap_or_else(|| QuantizedRow::refused(scheme.name, Some(scheme.container), "no plan was made".to_owned()))
+}
+
+/// Why a tensor has its type under a scheme.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// The tensor as asked for; escaped.
+    pub tensor: String,
+    /// Canonical name of the scheme.
+    pub scheme: String,
+    /// The rule with its figures; `None` where it is not known.
+    pub rule: Option<String>,
+}
+
+/// Explains a tensor of the source, or one that the scheme writes.
+pub fn explain(context: &Context<'_, '_>, target: &Target, tensor: &str) -> Explained {
+    let scheme = target.resolve(context.input.format);
+    let told = scheme.and_then(|scheme| scheme.rule.explain(context, tensor));
+    Explained {
+        tensor: escape(tensor).to_string(),
+        scheme: scheme.map_or_else(|| escape(&target.name).to_string(), |s| s.name.to_owned()),
+        rule: told.or_else(|| {
+            // Schemes of other containers tell only what becomes of it.
+            let plan = plan(context, target)?.ok()?;
+            let i = context.input.tensors.iter().position(|t| t.name == tensor).and_then(|i| u32::try_from(i).ok());
+            let out = plan.tensors.iter().find(|t| t.name == tensor || (i.is_some() && t.source == i))?;
+            let dtype = out.dtype.name().unwrap_or("unknown");
+            Some(match out.change {
+                Change::Kept => format!("left as stored ({dtype})"),
+                Change::Added => format!("added by the scheme ({dtype})"),
+                Change::Retyped => format!("stored as {dtype}"),
+                Change::Fallback { wanted } => format!("{} does not fit its rows: {dtype}", wanted.name().unwrap_or("the type")),
+            })
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -216,7 +216,7 @@ impl<P: Packing> Rule for P {
         }
         let (less, more) = self.spread();
         let mut tensor_range = None;
-        let mut file = self.file(&mut tensors, &mut notes);
+        let mut file = self.file(context, &mut tensors, &mut notes);
         if less + more > 0 {
             let bytes = tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
             let (less, more) = (less * modules, more * modules);
@@ -243,22 +243,22 @@ fn added<'a>(stem: &str, p: &Piece) -> Option<OutTensor<'a>> {
 }
 
 trait Files {
-    fn file(&self, tensors: &mut [OutTensor<'_>], notes: &mut Vec<String>) -> FileSize;
+    fn file(&self, context: &Context<'_, '_>, tensors: &mut [OutTensor<'_>], notes: &mut Vec<String>) -> FileSize;
 }
 
 impl<P: Packing + ?Sized> Files for P {
-    fn file(&self, tensors: &mut [OutTensor<'_>], notes: &mut Vec<String>) -> FileSize {
+    fn file(&self, context: &Context<'_, '_>, tensors: &mut [OutTensor<'_>], notes: &mut Vec<String>) -> FileSize {
         let layout = self.layout();
         if layout == Layout::Transformers {
             let metadata: Vec<(String, String)> = FORMAT_PT.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            let file = transformers_files(tensors, Some(&metadata));
+            let file = transformers_files(context, tensors, Some(&metadata));
             if file.files > 1 {
                 notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
             }
             return file;
         }
         if layout == Layout::Bare {
-            return transformers_files(tensors, None);
+            return transformers_files(context, tensors, None);
         }
         let (writer, metadata) = if layout == Layout::Mlx { (Writer::Mlx, FORMAT_MLX) } else { (Writer::Listed, FORMAT_PT) };
         if layout == Layout::GptqModel {

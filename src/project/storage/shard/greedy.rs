@@ -14,7 +14,7 @@ pub(super) fn order(tensors: &[ShardTensor<'_>], by: Order) -> Vec<usize> {
 }
 
 /// Runs of digits compare as numbers, the rest as text.
-pub(super) fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     // Names share long prefixes: skip them, back to the start of a number that the difference lies in.
     const STEP: usize = 16;

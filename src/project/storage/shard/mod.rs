@@ -5,13 +5,14 @@
 //! headers come on top.
 
 mod gguf_split;
-mod greedy;
+pub(crate) mod greedy;
 mod index;
 
 use serde::Serialize;
 
 use super::plan::{FileSize, OutTensor};
 use super::safetensors_file::{Entry, FORMAT_MLX, FORMAT_PT, Writer, header_bytes};
+use super::scheme::Context;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
@@ -243,8 +244,38 @@ fn entry<'t>(t: &ShardTensor<'t>) -> Entry<'t> {
     Entry { name: t.name, dtype: t.dtype, shape: t.shape, bytes: t.bytes }
 }
 
+/// Ranks of projected tensors in the natural order of the names they come from; those without a source stand with their module.
+fn ranks(context: &Context<'_, '_>, tensors: &[OutTensor<'_>]) -> Vec<u32> {
+    let of_source = context.natural_ranks();
+    let stem = |i: usize| tensors[i].name.rsplit_once('.').map_or("", |(stem, _)| stem);
+    let mut out = vec![0; tensors.len()];
+    let mut next: Option<(usize, u32)> = None;
+    for i in (0..tensors.len()).rev() {
+        let own = tensors[i].source.and_then(|s| of_source.get(s as usize).copied());
+        if let Some(rank) = own {
+            next = Some((i, rank));
+        }
+        out[i] = match (own, next) {
+            (Some(rank), _) => rank,
+            (None, Some((n, rank))) if stem(n) == stem(i) => rank,
+            (None, _) => u32::MAX,
+        };
+    }
+    // What stands after its module's weight goes with it.
+    for i in 1..out.len() {
+        if out[i] == u32::MAX {
+            out[i] = out[i - 1];
+        }
+    }
+    out
+}
+
 /// Files that transformers writes for projected tensors with its own limit.
-pub(crate) fn transformers_files(tensors: &[OutTensor<'_>], metadata: Option<&[(String, String)]>) -> FileSize {
+pub(crate) fn transformers_files(
+    context: &Context<'_, '_>,
+    tensors: &[OutTensor<'_>],
+    metadata: Option<&[(String, String)]>,
+) -> FileSize {
     const LIMIT: u64 = 50_000_000_000;
     let pairs: Option<Vec<(&str, &str)>> = metadata.map(|m| m.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect());
     let total = tensors.iter().fold(0u64, |sum, t| sum.saturating_add(t.bytes));
@@ -255,7 +286,11 @@ pub(crate) fn transformers_files(tensors: &[OutTensor<'_>], metadata: Option<&[(
     let groups: Vec<Vec<usize>> = if total <= LIMIT {
         vec![(0..views.len()).collect()]
     } else {
-        let order = greedy::order(&views, Order::NaturalNames);
+        // Numbers first, so that the names come as one run: checking a run costs one comparison a tensor.
+        let ranks = ranks(context, tensors);
+        let mut order: Vec<usize> = (0..views.len()).collect();
+        order.sort_by_key(|&i| ranks[i]);
+        order.sort_by(|&a, &b| greedy::natural(views[a].name, views[b].name));
         let sizes: Vec<u64> = order.iter().map(|&i| views[i].bytes).collect();
         let at = greedy::oversized_apart(&sizes, LIMIT);
         at.into_iter().map(|group| group.into_iter().map(|i| order[i]).collect()).collect()

@@ -1,0 +1,354 @@
+//! The files of a Hugging Face folder that a converter reads beside the weights.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::json::{AddedToken, Merges, TokenizerJson};
+use super::{SentencePiece, front_matter};
+use crate::checkpoint::index::ShardIndex;
+use crate::checkpoint::{Checkpoint, discover};
+use crate::format::{Format, limits};
+use crate::source::read_small;
+use crate::text::{escape_limited, shown_path};
+
+/// Chat templates in files of their own, by their bytes as text: line ends of Windows count as one byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatTemplate {
+    /// One.
+    One(u64),
+    /// `chat_template.jinja` and the further ones beside it, by name.
+    Named(Vec<(String, u64)>),
+}
+
+/// How a sentence embedding is made of token embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean of all tokens.
+    Mean,
+    /// The first token.
+    Cls,
+    /// The last token.
+    Last,
+    /// Any other way.
+    Other,
+}
+
+/// What stands in a Hugging Face folder beside the weights.
+#[derive(Debug, Clone, Default)]
+pub struct HfFolder {
+    /// Its name: part of what a converter writes.
+    pub name: String,
+    /// `config.json` as it stands there.
+    pub config: Map<String, Value>,
+    /// The front matter of `README.md`.
+    pub card: Option<Map<String, Value>>,
+    /// `generation_config.json`.
+    pub generation: Option<Map<String, Value>>,
+    /// `tokenizer_config.json`.
+    pub tokenizer_config: Option<Map<String, Value>>,
+    /// `special_tokens_map.json`.
+    pub special_tokens: Option<Map<String, Value>>,
+    /// `tokenizer.json`.
+    pub tokenizer: Option<TokenizerJson>,
+    /// `vocab.txt`: the tokens of a WordPiece tokenizer.
+    pub word_pieces: Option<Vec<Box<str>>>,
+    /// `merges.txt`.
+    pub merges: Option<Merges>,
+    /// `tokenizer.model`.
+    pub sentence_piece: Option<SentencePiece>,
+    /// `spiece.model`, the older name.
+    pub spiece: Option<SentencePiece>,
+    /// `added_tokens.json`.
+    pub added_tokens: Vec<AddedToken>,
+    /// `tekken.json` is there.
+    pub has_tekken: bool,
+    /// `chat_template.jinja` or `chat_template.json`.
+    pub chat_template: Option<ChatTemplate>,
+    /// The pooling module that `modules.json` names.
+    pub pooling: Option<Pooling>,
+    /// `quantization` of `hf_quant_config.json`, and its producer in lower case.
+    pub quantization: Option<(Map<String, Value>, String)>,
+    /// Name of the pre-tokenizer, where it was given: it is found by running the tokenizer, which is not done here.
+    pub pre: Option<String>,
+    /// Tensors that a converter reads, as indices of the checkpoint's tensors, in its order: files by name, tensors by name.
+    pub order: Vec<u32>,
+    /// Why a converter stops at these files; escaped.
+    pub refusal: Option<String>,
+    /// What a reader of the figures should know; escaped.
+    pub notes: Vec<String>,
+}
+
+struct Reader<'r> {
+    root: &'r Path,
+    refusal: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = self.root.join(name);
+        (path.is_file() && discover::stays_inside(self.root, &path)).then_some(path)
+    }
+
+    /// The bytes of a file; `None` where it is not there, too long or not readable.
+    fn bytes(&mut self, name: &str, limit: u64) -> Option<Vec<u8>> {
+        let path = self.path(name)?;
+        match read_small(&path, limit) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.refusal.get_or_insert(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn damaged(&mut self, name: &str, reason: &str) {
+        let reason = escape_limited(reason, 120);
+        self.refusal.get_or_insert(format!("{name} cannot be read: {reason}"));
+    }
+
+    fn json(&mut self, name: &str) -> Option<Value> {
+        let bytes = self.bytes(name, limits::MAX_CONFIG)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Some(value),
+            Err(e) => {
+                self.damaged(name, &e.to_string());
+                None
+            }
+        }
+    }
+
+    fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.json(name)? {
+            Value::Object(map) => Some(map),
+            _ => {
+                self.damaged(name, "it is no JSON object");
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, name: &str, limit: u64) -> Option<String> {
+        let bytes = self.bytes(name, limit)?;
+        match String::from_utf8(bytes) {
+            // Read in text mode: every line end counts as one byte.
+            Ok(text) => Some(text.replace("\r\n", "\n").replace('\r', "\n")),
+            Err(_) => {
+                self.damaged(name, "it is no UTF-8");
+                None
+            }
+        }
+    }
+
+    fn sentence_piece(&mut self, name: &str) -> Option<SentencePiece> {
+        let bytes = self.bytes(name, limits::MAX_TOKENIZER)?;
+        let model = SentencePiece::parse(&bytes);
+        if model.is_none() {
+            self.damaged(name, "it is no SentencePiece model");
+        }
+        model
+    }
+
+    fn chat_template(&mut self) -> Option<ChatTemplate> {
+        if let Some(text) = self.text("chat_template.jinja", limits::MAX_CONFIG) {
+            let more = self.more_templates();
+            let one = text.len() as u64;
+            return Some(if more.is_empty() {
+                ChatTemplate::One(one)
+            } else {
+                ChatTemplate::Named(std::iter::once(("default".to_owned(), one)).chain(more).collect())
+            });
+        }
+        let json = self.object("chat_template.json")?;
+        let template = json.get("chat_template")?.as_str()?;
+        Some(ChatTemplate::One(template.len() as u64))
+    }
+
+    fn more_templates(&mut self) -> Vec<(String, u64)> {
+        let Ok(entries) = std::fs::read_dir(self.root.join("additional_chat_templates")) else { return Vec::new() };
+        let names: Vec<String> =
+            entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).filter(|n| n.ends_with(".jinja")).take(100).collect();
+        let mut templates = Vec::new();
+        for name in names {
+            if let Some(text) = self.text(&format!("additional_chat_templates/{name}"), limits::MAX_CONFIG) {
+                templates.push((name.trim_end_matches(".jinja").to_owned(), text.len() as u64));
+            }
+        }
+        templates.sort();
+        templates
+    }
+
+    fn pooling(&mut self) -> Option<Pooling> {
+        let modules = self.json("modules.json")?;
+        let module = modules.as_array()?.iter().find(|m| m["type"].as_str().is_some_and(|t| t.ends_with("Pooling")))?;
+        let folder = module["path"].as_str()?;
+        if folder.split(['/', '\\']).any(|part| part == "..") || Path::new(folder).is_absolute() {
+            return None;
+        }
+        let config = self.object(&format!("{folder}/config.json"))?;
+        let is = |key: &str| config.get(key).and_then(Value::as_bool) == Some(true);
+        Some(match config.get("pooling_mode").and_then(Value::as_str) {
+            _ if is("pooling_mode_mean_tokens") => Pooling::Mean,
+            _ if is("pooling_mode_cls_token") => Pooling::Cls,
+            _ if is("pooling_mode_lasttoken") => Pooling::Last,
+            Some("mean") => Pooling::Mean,
+            Some("cls") => Pooling::Cls,
+            Some("lasttoken") => Pooling::Last,
+            _ => Pooling::Other,
+        })
+    }
+
+    fn merges(&mut self) -> Option<Merges> {
+        let text = self.text("merges.txt", limits::MAX_TOKENIZER)?;
+        let mut merges = Merges::default();
+        for (i, line) in text.lines().enumerate() {
+            if i == 0 && line.starts_with('#') {
+                continue;
+            }
+            let parts: Vec<&str> = line.split_whitespace().collect();
+            if let [a, b] = parts[..] {
+                merges.count += 1;
+                merges.bytes += (a.len() + b.len() + 1) as u64;
+            }
+        }
+        Some(merges)
+    }
+
+    fn card(&mut self) -> Option<Map<String, Value>> {
+        let path = self.path("README.md")?;
+        // A card that is no UTF-8 stops the converter; one that is too long is no card.
+        let bytes = read_small(&path, limits::MAX_CONFIG).ok()?;
+        let text = String::from_utf8(bytes).ok()?.replace("\r\n", "\n");
+        match front_matter(&text) {
+            Ok(card) => card,
+            Err(()) => {
+                self.notes
+                    .push("the front matter of README.md is YAML of a kind that is not read: what it adds is left out".to_owned());
+                None
+            }
+        }
+    }
+}
+
+impl HfFolder {
+    /// Reads the folder that the selected weights of a checkpoint lie in; `None` where it holds no config.json, or the weights are
+    /// no safetensors files.
+    pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        if checkpoint.format() != Some(Format::Safetensors) {
+            return None;
+        }
+        let selected = checkpoint.selected_files();
+        let first = selected.iter().map(|&i| &checkpoint.files[i]).find(|f| is_part(&f.name))?;
+        let root =
+            first.path.parent().map_or_else(|| Path::new("."), |p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+        let mut folder = Self::read(root)?;
+        let (order, unread) = folder.reading_order(checkpoint, root);
+        folder.order = order;
+        if !unread.is_empty() {
+            let names: Vec<String> = unread.iter().take(3).map(|n| escape_limited(n, 60)).collect();
+            folder.notes.push(format!("the converter reads {} besides, which is left out here", names.join(", ")));
+        }
+        Some(folder)
+    }
+
+    /// Reads everything but the weights; `None` without a config.json that is a JSON object.
+    pub fn read(root: &Path) -> Option<Self> {
+        let mut reader = Reader { root, refusal: None, notes: Vec::new() };
+        let config = reader.object("config.json")?;
+        let tokenizer = reader
+            .bytes("tokenizer.json", limits::MAX_TOKENIZER)
+            .and_then(|bytes| TokenizerJson::parse(&bytes).map_err(|e| reader.damaged("tokenizer.json", &e.to_string())).ok());
+        let word_pieces = if tokenizer.is_some() { None } else { reader.text("vocab.txt", limits::MAX_TOKENIZER) };
+        let merges = if tokenizer.as_ref().is_some_and(|t| t.merges.count > 0) { None } else { reader.merges() };
+        let added_tokens = reader.object("added_tokens.json").unwrap_or_default();
+        let quantization = reader.object("hf_quant_config.json").map(|map| {
+            let object = |key: &str| map.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+            (object("quantization"), object("producer").get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase())
+        });
+        // The converter takes a damaged generation_config.json for none.
+        let damaged_so_far = reader.refusal.clone();
+        let generation = reader.object("generation_config.json");
+        reader.refusal = damaged_so_far;
+        Some(Self {
+            name: folder_name(root),
+            config,
+            card: reader.card(),
+            generation,
+            tokenizer_config: reader.object("tokenizer_config.json"),
+            special_tokens: reader.object("special_tokens_map.json"),
+            tokenizer,
+            word_pieces: word_pieces.map(|text| text.lines().map(Box::from).collect()),
+            merges,
+            sentence_piece: reader.sentence_piece("tokenizer.model"),
+            spiece: reader.sentence_piece("spiece.model"),
+            added_tokens: added_tokens
+                .into_iter()
+                .filter_map(|(content, id)| Some(AddedToken { id: id.as_u64()?, content, special: false }))
+                .collect(),
+            has_tekken: reader.path("tekken.json").is_some(),
+            chat_template: reader.chat_template(),
+            pooling: reader.pooling(),
+            quantization,
+            pre: None,
+            order: Vec::new(),
+            refusal: reader.refusal,
+            notes: reader.notes,
+        })
+    }
+
+    /// Which tensors are read in which order, and which files would be read beside the selected ones.
+    fn reading_order(&mut self, checkpoint: &Checkpoint, root: &Path) -> (Vec<u32>, Vec<String>) {
+        let selected = checkpoint.selected_files();
+        let index_path = root.join("model.safetensors.index.json");
+        let index = index_path.is_file().then(|| ShardIndex::read(&index_path).ok()).flatten();
+        let base = |file: usize| {
+            let path = &checkpoint.files[file].path;
+            (path.parent().unwrap_or(Path::new("")) == root || root == Path::new("."))
+                .then(|| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default())
+        };
+        let is_read = |name: &str| match &index {
+            Some(index) => index.files.contains_key(name),
+            None => is_part(name),
+        };
+        let names: Vec<Option<String>> = (0..checkpoint.files.len()).map(|i| base(i).filter(|name| is_read(name))).collect();
+        let unread = names.iter().enumerate().filter(|(i, _)| !selected.contains(i)).filter_map(|(_, name)| name.clone()).collect();
+        let mut order: Vec<(u32, usize, std::borrow::Cow<'_, str>)> = checkpoint
+            .tensors()
+            .enumerate()
+            .filter(|(_, t)| names[t.file].is_some())
+            .map(|(i, t)| (u32::try_from(i).unwrap_or(u32::MAX), t.file, t.name()))
+            .collect();
+        order.sort_by(|a, b| (&names[a.1], &a.2).cmp(&(&names[b.1], &b.2)));
+        if let Some(index) = &index
+            && index.tensors != order.len() as u64
+        {
+            self.refusal.get_or_insert(format!(
+                "{} names {} tensors, its files hold {}: the converter stops",
+                shown_path(&index_path),
+                index.tensors,
+                order.len()
+            ));
+        }
+        (order.into_iter().map(|(i, ..)| i).collect(), unread)
+    }
+}
+
+/// Names of the files that are read without an index.
+fn is_part(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    base.starts_with("model") && base.ends_with(".safetensors")
+}
+
+/// The folder's own name; of `.` and its like, that of the folder they stand for.
+fn folder_name(root: &Path) -> String {
+    let real;
+    let name = match root.file_name() {
+        Some(name) => Some(name),
+        None => {
+            real = root.canonicalize().unwrap_or_default();
+            real.file_name()
+        }
+    };
+    name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}

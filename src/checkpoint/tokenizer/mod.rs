@@ -1,0 +1,13 @@
+//! What lies beside the weights of a Hugging Face folder: tokenizer, chat templates, generation defaults, pooling, model card.
+//!
+//! Bounded facts only: every file is read up to a stated limit, as data. Nothing is executed and no template is rendered.
+
+mod card;
+mod folder;
+mod json;
+mod sentencepiece;
+
+pub use card::front_matter;
+pub use folder::{ChatTemplate, HfFolder, Pooling};
+pub use json::{AddedToken, Merges, TokenizerJson};
+pub use sentencepiece::{Piece, PieceKind, SentencePiece};

@@ -1,0 +1,264 @@
+//! The families whose conversion is known. To add one: a row here, its names, its keys, and what it does to tensors.
+
+use super::job::{Job, Loaded};
+use super::keys::Keys;
+use super::model_keys::{self as mk, Given};
+use super::names::{self, DECODER, DECODER_ROOTS, Names};
+use super::tensors;
+use super::vocab::Path;
+
+/// One family of the converter.
+pub(super) struct Family {
+    /// Classes of the converter's registry.
+    pub(super) architectures: &'static [&'static str],
+    /// `general.architecture`.
+    pub(super) arch: &'static str,
+    pub(super) names: Names,
+    /// The converter reads config.json as it is, without the class's defaults.
+    pub(super) raw_config: bool,
+    /// Names under which tensors are read; `None` leaves one out.
+    pub(super) rename: fn(&str) -> Option<String>,
+    /// Tensors that are computed, and checks before any is read.
+    pub(super) start: fn(&mut Job<'_>) -> Result<(), String>,
+    /// What becomes of one tensor.
+    pub(super) tensor: fn(&mut Job<'_>, &Loaded) -> Result<(), String>,
+    pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
+    pub(super) vocab: Path,
+}
+
+const fn decoder(allows: &'static str) -> Names {
+    Names { roots: DECODER_ROOTS, layers: DECODER, allows }
+}
+
+const GPT2: Names = names::GPT2;
+
+/// What most rows have; a row says what differs.
+const PLAIN: Family = Family {
+    architectures: &[],
+    arch: "",
+    names: GPT2,
+    raw_config: false,
+    rename: tensors::same_name,
+    start: tensors::nothing,
+    tensor: tensors::plain,
+    keys: mk::base,
+    vocab: Path::Gpt2,
+};
+
+/// Every family.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        architectures: &["LLaMAForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "LlamaModel"],
+        arch: "llama",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps",
+        ),
+        start: tensors::llama_start,
+        tensor: tensors::llama,
+        keys: mk::llama,
+        vocab: Path::Llama,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Qwen2Model", "Qwen2ForCausalLM"],
+        arch: "qwen2",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_gate ffn_down ffn_up",
+        ),
+        tensor: tensors::qwen2,
+        keys: mk::qwen,
+        vocab: Path::Qwen,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Qwen2MoeForCausalLM"],
+        arch: "qwen2moe",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_inp_shexp ffn_gate_shexp ffn_down_shexp ffn_up_shexp",
+        ),
+        tensor: tensors::qwen_moe,
+        keys: mk::qwen_moe,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Qwen3ForCausalLM", "Qwen3Model"],
+        arch: "qwen3",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_norm ffn_gate ffn_down ffn_up",
+        ),
+        start: tensors::qwen3_start,
+        keys: mk::qwen,
+        vocab: Path::Qwen,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Qwen3MoeForCausalLM"],
+        arch: "qwen3moe",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_norm ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps",
+        ),
+        tensor: tensors::qwen_moe,
+        keys: mk::qwen_moe,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["GemmaForCausalLM"],
+        arch: "gemma",
+        names: decoder(
+            "token_embd output_norm attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate ffn_down ffn_up ffn_norm",
+        ),
+        rename: tensors::without_head,
+        keys: mk::gemma,
+        vocab: Path::Gemma1,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Gemma2ForCausalLM"],
+        arch: "gemma2",
+        names: decoder(
+            "token_embd output_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate ffn_down ffn_up attn_norm post_attention_norm ffn_norm post_ffw_norm",
+        ),
+        rename: tensors::without_head,
+        keys: mk::gemma2,
+        vocab: Path::Gemma,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
+        arch: "gemma3",
+        names: decoder(
+            "token_embd output output_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_gate ffn_down ffn_up attn_norm post_attention_norm ffn_norm post_ffw_norm",
+        ),
+        tensor: tensors::gemma3,
+        keys: mk::gemma3,
+        vocab: Path::Gemma3,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["PhiForCausalLM"],
+        arch: "phi2",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
+        ),
+        keys: mk::phi2,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Phi3ForCausalLM"],
+        arch: "phi3",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
+        ),
+        start: tensors::phi3_start,
+        keys: mk::phi3,
+        vocab: Path::Phi3,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["Starcoder2ForCausalLM"],
+        arch: "starcoder2",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
+        ),
+        ..PLAIN
+    },
+    Family { architectures: &["GPT2LMHeadModel"], arch: "gpt2", tensor: tensors::gpt2, keys: mk::gpt2, ..PLAIN },
+    Family {
+        architectures: &["GPTNeoXForCausalLM"],
+        arch: "gptneox",
+        names: names::GPT_NEOX,
+        tensor: tensors::gpt_neox,
+        keys: mk::gpt_neox,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["FalconForCausalLM", "RWForCausalLM"],
+        arch: "falcon",
+        names: names::FALCON,
+        tensor: tensors::falcon,
+        keys: mk::falcon,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["BertModel", "BertForMaskedLM", "BertForSequenceClassification"],
+        arch: "bert",
+        names: names::BERT,
+        rename: tensors::bert_name,
+        tensor: tensors::bert,
+        keys: mk::bert,
+        vocab: Path::Bert,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["NomicBertModel"],
+        arch: "nomic-bert",
+        names: names::NOMIC_BERT,
+        raw_config: true,
+        rename: tensors::bert_name,
+        start: tensors::nomic_start,
+        keys: mk::bert,
+        vocab: Path::Bert,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["MambaForCausalLM", "MambaLMHeadModel"],
+        arch: "mamba",
+        names: names::MAMBA,
+        raw_config: true,
+        tensor: tensors::mamba,
+        keys: mk::mamba,
+        vocab: Path::Mamba,
+        ..PLAIN
+    },
+    Family {
+        architectures: &[
+            "T5WithLMHeadModel",
+            "T5ForConditionalGeneration",
+            "MT5ForConditionalGeneration",
+            "UMT5ForConditionalGeneration",
+        ],
+        arch: "t5",
+        names: names::T5,
+        tensor: tensors::t5,
+        keys: mk::t5,
+        vocab: Path::T5,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["DeepseekForCausalLM"],
+        arch: "deepseek",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_shexp ffn_down_shexp ffn_up_shexp",
+        ),
+        tensor: tensors::deepseek,
+        keys: mk::deepseek,
+        vocab: Path::Qwen,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"],
+        arch: "deepseek2",
+        names: decoder(
+            "token_embd output_norm output attn_norm attn_q attn_q_a attn_q_b attn_kv_a_mqa attn_k_b attn_v_b attn_q_a_norm attn_kv_a_norm attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_shexp ffn_down_shexp ffn_up_shexp exp_probs_b",
+        ),
+        tensor: tensors::deepseek2,
+        keys: mk::deepseek2,
+        ..PLAIN
+    },
+    Family {
+        architectures: &["GptOssForCausalLM"],
+        arch: "gpt-oss",
+        names: decoder(
+            "token_embd output_norm output attn_norm post_attention_norm attn_qkv attn_q attn_k attn_v attn_output attn_sinks ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps",
+        ),
+        rename: tensors::gpt_oss_name,
+        tensor: tensors::gpt_oss,
+        keys: mk::gpt_oss,
+        ..PLAIN
+    },
+];
+
+/// The family of a class.
+pub(super) fn of(architecture: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|f| f.architectures.contains(&architecture))
+}

@@ -1,0 +1,123 @@
+//! Metadata keys by their size: what each takes in the file, each key once.
+
+use std::collections::BTreeMap;
+
+/// The keys of a converted file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Keys {
+    /// Bytes of the values, their type included.
+    values: BTreeMap<String, u64>,
+    /// Prefix of the model's own keys.
+    arch: String,
+    /// Figures that the quantizer reads back.
+    pub(super) block_count: u64,
+    pub(super) head_count: Option<u64>,
+    pub(super) head_count_kv: Option<u64>,
+    pub(super) expert_count: u64,
+}
+
+impl Keys {
+    pub(super) fn new(arch: &str) -> Self {
+        let mut keys = Self { arch: arch.to_owned(), ..Self::default() };
+        keys.text("general.architecture", arch.len() as u64);
+        keys.text("general.type", "model".len() as u64);
+        keys.number("general.quantization_version");
+        keys
+    }
+
+    /// A 32-bit number.
+    pub(super) fn number(&mut self, key: impl Into<String>) {
+        self.values.insert(key.into(), 4 + 4);
+    }
+
+    /// A truth value.
+    pub(super) fn flag(&mut self, key: impl Into<String>) {
+        self.values.insert(key.into(), 4 + 1);
+    }
+
+    /// A text of so many bytes; an empty one is not written.
+    pub(super) fn text(&mut self, key: impl Into<String>, bytes: u64) {
+        if bytes > 0 {
+            self.values.insert(key.into(), (4 + 8u64).saturating_add(bytes));
+        }
+    }
+
+    /// An array of so many elements with so many bytes of payload; an empty one is not written.
+    pub(super) fn array(&mut self, key: impl Into<String>, elements: u64, payload: u64) {
+        if elements > 0 {
+            self.values.insert(key.into(), (4 + 4 + 8u64).saturating_add(payload));
+        }
+    }
+
+    /// An array of texts.
+    pub(super) fn texts<'t>(&mut self, key: impl Into<String>, texts: impl Iterator<Item = &'t str>) {
+        let (count, bytes) = texts.fold((0, 0), |(n, b), t| (n + 1, b + 8 + t.len() as u64));
+        self.array(key, count, bytes);
+    }
+
+    /// Makes a value longer that is there.
+    pub(super) fn lengthen(&mut self, key: &str, bytes: u64) {
+        if let Some(value) = self.values.get_mut(key) {
+            *value = value.saturating_add(bytes);
+        }
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    pub(super) fn remove(&mut self, key: &str) {
+        self.values.remove(key);
+    }
+
+    /// A key of the model.
+    fn own(&self, name: &str) -> String {
+        format!("{}.{name}", self.arch)
+    }
+
+    pub(super) fn model_number(&mut self, name: &str) {
+        self.number(self.own(name));
+    }
+
+    pub(super) fn model_flag(&mut self, name: &str) {
+        self.flag(self.own(name));
+    }
+
+    /// An array of 32-bit numbers.
+    pub(super) fn model_array4(&mut self, name: &str, elements: u64) {
+        self.array(self.own(name), elements, elements * 4);
+    }
+
+    pub(super) fn model_text(&mut self, name: &str, text: &str) {
+        self.text(self.own(name), text.len() as u64);
+    }
+
+    pub(super) fn model_texts<'t>(&mut self, name: &str, texts: impl Iterator<Item = &'t str>) {
+        self.texts(self.own(name), texts);
+    }
+
+    pub(super) fn blocks(&mut self, n: u64) {
+        self.block_count = n;
+        self.model_number("block_count");
+    }
+
+    pub(super) fn heads(&mut self, n: u64) {
+        self.head_count = Some(n);
+        self.model_number("attention.head_count");
+    }
+
+    pub(super) fn kv_heads(&mut self, n: u64) {
+        self.head_count_kv = Some(n);
+        self.model_number("attention.head_count_kv");
+    }
+
+    pub(super) fn experts(&mut self, n: u64) {
+        self.expert_count = n;
+        self.model_number("expert_count");
+    }
+
+    /// Bytes of all keys and values in the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.values.iter().fold(0, |n, (key, value)| n.saturating_add(8 + key.len() as u64).saturating_add(*value))
+    }
+}

@@ -1,0 +1,245 @@
+//! What is read: tensors in the converter's order, quantized ones unpacked as it does. Source: `dequant_model`, `repack_mxfp4`.
+//!
+//! FP8, GPTQ and compressed-tensors grow back to floats; MXFP4 of gpt-oss stays as it is; everything else stops the converter.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::family::Family;
+use super::hparams::Hparams;
+use super::job::Loaded;
+use crate::checkpoint::HfFolder;
+use crate::dtype::Dtype;
+use crate::format::Shape;
+use crate::project::input::ProjectInput;
+use crate::project::storage::bridge::Group;
+use crate::text::escape;
+
+/// Everything that is loaded.
+pub(super) struct Loading {
+    /// Written before all others, whatever the outtype.
+    pub(super) first: Vec<Loaded>,
+    pub(super) rest: Vec<Loaded>,
+    /// The type of the first matrix in 16 bits.
+    pub(super) auto: Option<Dtype>,
+    /// Bytes of tensors that are not written, by group.
+    pub(super) left_out: Vec<(Group, u64)>,
+}
+
+struct Set {
+    tensors: Vec<Option<Loaded>>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Set {
+    /// Takes a tensor out.
+    fn take(&mut self, name: &str) -> Option<Loaded> {
+        let i = *self.by_name.get(name)?;
+        self.tensors[i].take()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.tensors.iter().flatten().map(|t| t.name.clone()).collect()
+    }
+
+    /// Drops a tensor that only helps another one, whose bytes it is added to.
+    fn fold_into(&mut self, name: &str, into: &str) -> Result<(), String> {
+        let bytes = self.take(name).map_or(0, |t| t.bytes);
+        let i = *self.by_name.get(into).ok_or_else(|| format!("there is no `{}`: the converter stops", escape(into)))?;
+        if let Some(t) = &mut self.tensors[i] {
+            t.bytes = t.bytes.saturating_add(bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Reads and unpacks.
+pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family, h: &Hparams) -> Result<Loading, String> {
+    let mut set = Set { tensors: Vec::with_capacity(folder.order.len()), by_name: HashMap::with_capacity(folder.order.len()) };
+    let mut left_out: Vec<(Group, u64)> = Vec::new();
+    let mut auto = None;
+    let mut is_read = vec![false; input.tensors.len()];
+    for &i in &folder.order {
+        let Some(t) = input.tensors.get(i as usize) else { continue };
+        is_read[i as usize] = true;
+        let Some(name) = (family.rename)(&t.name) else {
+            left_out.push((Group::of(t), t.bytes));
+            continue;
+        };
+        if auto.is_none() && t.shape.len() >= 2 && matches!(t.dtype, Dtype::BF16 | Dtype::F16) {
+            auto = Some(t.dtype);
+        }
+        let loaded = Loaded {
+            shape: t.shape.clone(),
+            dtype: t.dtype,
+            source: i,
+            bytes: t.bytes,
+            group: Group::of(t),
+            fixed: None,
+            name: name.clone(),
+        };
+        match set.by_name.get(&name) {
+            // Of two of one name the later one is read, at the place of the first.
+            Some(&at) => set.tensors[at] = Some(loaded),
+            None => {
+                set.by_name.insert(name, set.tensors.len());
+                set.tensors.push(Some(loaded));
+            }
+        }
+    }
+    for (t, _) in input.tensors.iter().zip(&is_read).filter(|(_, read)| !**read) {
+        left_out.push((Group::of(t), t.bytes));
+    }
+    let config = h.some(&["quantization_config"]).and_then(Value::as_object);
+    let producer = folder.quantization.as_ref().map(|(_, producer)| producer.as_str());
+    let method = config.and_then(|c| c.get("quant_method")).and_then(Value::as_str).or(producer);
+    let mut first = Vec::new();
+    match method {
+        None => {}
+        Some("mxfp4") if family.arch == "gpt-oss" => mxfp4(&mut set, &mut first)?,
+        Some("fp8") => fp8(&mut set)?,
+        Some("gptq") => gptq(&mut set, config)?,
+        Some("compressed-tensors") => compressed(&mut set, config)?,
+        Some("bitnet") => bitnet(&mut set)?,
+        Some("modelopt") => return Err("folders of ModelOpt are not modelled".to_owned()),
+        Some(other) => return Err(format!("the converter refuses quant_method `{}`", escape(other))),
+    }
+    let unused = [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
+    let mut rest: Vec<Loaded> = Vec::new();
+    for t in set.tensors.into_iter().flatten() {
+        if unused.iter().any(|end| t.name.ends_with(end)) {
+            left_out.push((t.group, t.bytes));
+        } else {
+            rest.push(t);
+        }
+    }
+    Ok(Loading { first, rest, auto, left_out })
+}
+
+/// `weight_scale_inv` is multiplied in, activation scales are dropped.
+fn fp8(set: &mut Set) -> Result<(), String> {
+    for name in set.names() {
+        if let Some(weight) = name.strip_suffix("_scale_inv") {
+            set.fold_into(&name, weight)?;
+        } else if name.ends_with(".activation_scale") || name.ends_with("_activation_scale") {
+            set.take(&name);
+        }
+    }
+    Ok(())
+}
+
+/// Adds an unpacked weight after all others.
+fn append(set: &mut Set, name: String, shape: &[u64], from: &Loaded, bytes: u64) {
+    let t = Loaded { name: name.clone(), shape: Shape::from_slice(shape), bytes, ..from.clone() };
+    set.by_name.insert(name, set.tensors.len());
+    set.tensors.push(Some(t));
+}
+
+fn gptq(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), String> {
+    let bits = config.and_then(|c| c.get("bits")).and_then(Value::as_u64).unwrap_or(0);
+    if !matches!(bits, 2 | 4 | 8) {
+        return Err(format!("GPTQ of {bits} bits is not unpacked by the converter: it stops"));
+    }
+    for name in set.names() {
+        let Some(base) = name.strip_suffix(".qweight") else { continue };
+        let mut bytes = 0u64;
+        for part in ["g_idx", "qzeros", "scales"] {
+            let part = format!("{base}.{part}");
+            let t = set.take(&part).ok_or_else(|| format!("there is no `{}`: the converter stops", escape(&part)))?;
+            bytes = bytes.saturating_add(t.bytes);
+        }
+        let Some(packed) = set.take(&name) else { continue };
+        let [rows, columns] = packed.shape[..] else { return Err(format!("`{}` is no matrix", escape(&name))) };
+        let shape = [columns, rows.saturating_mul(32 / bits)];
+        append(set, format!("{base}.weight"), &shape, &packed, bytes.saturating_add(packed.bytes));
+    }
+    Ok(())
+}
+
+fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), String> {
+    let stop = |what: &str| Err(format!("compressed-tensors: {what}: the converter stops"));
+    let Some(config) = config else { return stop("there is no quantization_config") };
+    let format = config.get("format").and_then(Value::as_str).unwrap_or_default();
+    let groups: Vec<&Map<String, Value>> =
+        config.get("config_groups").and_then(Value::as_object).into_iter().flatten().filter_map(|(_, g)| g.as_object()).collect();
+    if format == "nvfp4-pack-quantized" {
+        return Err("NVFP4 of compressed-tensors is not modelled".to_owned());
+    }
+    let [group] = groups[..] else { return stop("not one config group") };
+    let empty = Map::new();
+    let weights = group.get("weights").and_then(Value::as_object).unwrap_or(&empty);
+    let strategy = weights.get("strategy").and_then(Value::as_str).unwrap_or_default();
+    match format {
+        "float-quantized" | "int-quantized" | "naive-quantized" => {
+            if !matches!(strategy, "channel" | "block") {
+                return stop("a strategy that is neither channel nor block");
+            }
+            for name in set.names() {
+                if name.ends_with(".weight_scale") {
+                    set.fold_into(&name, name.trim_end_matches("_scale"))?;
+                }
+            }
+            Ok(())
+        }
+        "pack-quantized" => {
+            let number = |key: &str| weights.get(key).and_then(Value::as_u64);
+            let (Some(_), Some(size), "group") = (number("num_bits"), number("group_size"), strategy) else {
+                return stop("packed weights without group size");
+            };
+            for name in set.names() {
+                let Some(base) = name.strip_suffix("_packed").filter(|b| b.ends_with(".weight")) else { continue };
+                let Some(scale) = set.take(&format!("{base}_scale")) else { return stop("scales are missing") };
+                let Some(shape) = set.take(&format!("{base}_shape")) else { return stop("shapes are missing") };
+                let zero = set.take(&format!("{base}_zero_point")).map_or(0, |t| t.bytes);
+                let Some(packed) = set.take(&name) else { continue };
+                let [rows, columns] = scale.shape[..] else { return stop("scales are no matrix") };
+                let bytes = packed.bytes.saturating_add(scale.bytes).saturating_add(shape.bytes).saturating_add(zero);
+                append(set, base.to_owned(), &[rows, columns.saturating_mul(size)], &packed, bytes);
+            }
+            Ok(())
+        }
+        other => stop(&format!("format `{}`", escape(other))),
+    }
+}
+
+/// Four weights in each byte, along the rows.
+fn bitnet(set: &mut Set) -> Result<(), String> {
+    for name in set.names() {
+        let Some(weight) = name.strip_suffix("_scale").filter(|w| w.ends_with(".weight")) else { continue };
+        set.fold_into(&name, weight)?;
+        let i = set.by_name[weight];
+        if let Some(t) = &mut set.tensors[i]
+            && let Some(rows) = t.shape.first_mut()
+        {
+            *rows = rows.saturating_mul(4);
+        }
+    }
+    Ok(())
+}
+
+/// Blocks and scales become MXFP4 tensors; gate and up are every other row of one tensor.
+fn mxfp4(set: &mut Set, first: &mut Vec<Loaded>) -> Result<(), String> {
+    for name in set.names() {
+        let Some(stem) = name.strip_suffix("_scales").filter(|s| s.contains("mlp.experts.")) else { continue };
+        let blocks = format!("{stem}_blocks");
+        let stop = || format!("`{}` is not as the converter expects it", escape(&blocks));
+        let scales = set.take(&name).ok_or_else(stop)?;
+        let packed = set.take(&blocks).ok_or_else(stop)?;
+        let [experts, rows, n, 16] = packed.shape[..] else { return Err(stop()) };
+        let bytes = packed.bytes.saturating_add(scales.bytes);
+        let columns = n.saturating_mul(32);
+        let mut push = |name: String, rows: u64, bytes: u64| {
+            let shape = Shape::from_slice(&[experts, rows, columns]);
+            first.push(Loaded { name, shape, bytes, fixed: Some(Dtype::MXFP4), ..packed.clone() });
+        };
+        match stem.strip_suffix("gate_up_proj") {
+            Some(base) => {
+                push(format!("{base}gate_proj.weight"), rows.div_ceil(2), bytes / 2);
+                push(format!("{base}up_proj.weight"), rows / 2, bytes - bytes / 2);
+            }
+            None => push(format!("{stem}.weight"), rows, bytes),
+        }
+    }
+    Ok(())
+}
