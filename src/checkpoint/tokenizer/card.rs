@@ -19,11 +19,15 @@ struct Parser<'t> {
     at: usize,
 }
 
+/// The front matter holds YAML beyond what is read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRead;
+
 /// The front matter of a card; `Ok(None)` where it has none, `Err` where it cannot be read.
 ///
 /// # Errors
 /// YAML beyond what is read here.
-pub fn front_matter(card: &str) -> Result<Option<Map<String, Value>>, ()> {
+pub fn front_matter(card: &str) -> Result<Option<Map<String, Value>>, NotRead> {
     let mut lines = card.lines();
     if lines.next() != Some("---") {
         return Ok(None);
@@ -45,7 +49,7 @@ pub fn front_matter(card: &str) -> Result<Option<Map<String, Value>>, ()> {
     let indent = parser.lines[0].1.indent;
     match parser.block(indent, 0)? {
         Value::Object(map) if parser.at == parser.lines.len() => Ok(Some(map)),
-        _ => Err(()),
+        _ => Err(NotRead),
     }
 }
 
@@ -70,24 +74,24 @@ impl<'t> Parser<'t> {
         self.lines.get(self.at).map(|(i, line)| (*i, line.indent, line.text))
     }
 
-    fn block(&mut self, indent: usize, depth: usize) -> Result<Value, ()> {
+    fn block(&mut self, indent: usize, depth: usize) -> Result<Value, NotRead> {
         if depth > MAX_DEPTH {
-            return Err(());
+            return Err(NotRead);
         }
-        let (_, _, first) = self.line().ok_or(())?;
+        let (_, _, first) = self.line().ok_or(NotRead)?;
         if first == "-" || first.starts_with("- ") { self.list(indent, depth) } else { self.map(indent, depth) }
     }
 
-    fn map(&mut self, indent: usize, depth: usize) -> Result<Value, ()> {
+    fn map(&mut self, indent: usize, depth: usize) -> Result<Value, NotRead> {
         let mut map = Map::new();
         while let Some((at, here, text)) = self.line() {
             if here < indent || (here == indent && (text == "-" || text.starts_with("- "))) {
                 break;
             }
             if here > indent {
-                return Err(());
+                return Err(NotRead);
             }
-            let (key, value) = key_of(text).ok_or(())?;
+            let (key, value) = key_of(text).ok_or(NotRead)?;
             self.at += 1;
             let value = self.value(at, indent, value, depth)?;
             map.insert(key, value);
@@ -95,14 +99,14 @@ impl<'t> Parser<'t> {
         Ok(Value::Object(map))
     }
 
-    fn list(&mut self, indent: usize, depth: usize) -> Result<Value, ()> {
+    fn list(&mut self, indent: usize, depth: usize) -> Result<Value, NotRead> {
         let mut list = Vec::new();
         while let Some((at, here, text)) = self.line() {
             if here < indent || !(text == "-" || text.starts_with("- ")) {
                 break;
             }
             if here > indent {
-                return Err(());
+                return Err(NotRead);
             }
             let rest = text[1..].trim_start();
             if !rest.is_empty() && (key_of(rest).is_some() || rest.starts_with("- ")) && !rest.starts_with(['[', '{', '"', '\'']) {
@@ -119,12 +123,12 @@ impl<'t> Parser<'t> {
     }
 
     /// What stands after a key or a dash, or below it.
-    fn value(&mut self, at: usize, indent: usize, text: &str, depth: usize) -> Result<Value, ()> {
+    fn value(&mut self, at: usize, indent: usize, text: &str, depth: usize) -> Result<Value, NotRead> {
         if text.starts_with(['|', '>']) {
             return Ok(Value::String(self.block_scalar(at, indent, text)));
         }
         if text.starts_with(['&', '*', '!', '%', '@', '`']) {
-            return Err(());
+            return Err(NotRead);
         }
         let text = without_comment(text);
         if text.is_empty() {
@@ -228,18 +232,18 @@ fn is_open(text: &str, brackets: i64) -> bool {
 }
 
 /// A flow collection or a scalar.
-fn flow(text: &str) -> Result<Value, ()> {
+fn flow(text: &str) -> Result<Value, NotRead> {
     let text = text.trim();
     if let Some(inner) = text.strip_prefix('[') {
-        let inner = inner.strip_suffix(']').ok_or(())?;
+        let inner = inner.strip_suffix(']').ok_or(NotRead)?;
         let parts = split_flow(inner)?;
         return parts.into_iter().map(flow).collect::<Result<Vec<_>, _>>().map(Value::Array);
     }
     if let Some(inner) = text.strip_prefix('{') {
-        let inner = inner.strip_suffix('}').ok_or(())?;
+        let inner = inner.strip_suffix('}').ok_or(NotRead)?;
         let mut map = Map::new();
         for part in split_flow(inner)? {
-            let (key, value) = key_of(part).ok_or(())?;
+            let (key, value) = key_of(part).ok_or(NotRead)?;
             map.insert(key, flow(value)?);
         }
         return Ok(Value::Object(map));
@@ -248,7 +252,7 @@ fn flow(text: &str) -> Result<Value, ()> {
 }
 
 /// Parts between the commas of the outermost level.
-fn split_flow(text: &str) -> Result<Vec<&str>, ()> {
+fn split_flow(text: &str) -> Result<Vec<&str>, NotRead> {
     let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0usize, None);
     for (i, c) in text.char_indices() {
         match (quote, c) {
@@ -256,7 +260,7 @@ fn split_flow(text: &str) -> Result<Vec<&str>, ()> {
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '[' | '{') => depth += 1,
-            (None, ']' | '}') => depth = depth.checked_sub(1).ok_or(())?,
+            (None, ']' | '}') => depth = depth.checked_sub(1).ok_or(NotRead)?,
             (None, ',') if depth == 0 => {
                 parts.push(text[start..i].trim());
                 start = i + 1;
@@ -264,7 +268,7 @@ fn split_flow(text: &str) -> Result<Vec<&str>, ()> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(());
+            return Err(NotRead);
         }
     }
     let last = text[start..].trim();
@@ -274,14 +278,14 @@ fn split_flow(text: &str) -> Result<Vec<&str>, ()> {
     Ok(parts)
 }
 
-fn scalar(text: &str) -> Result<Value, ()> {
+fn scalar(text: &str) -> Result<Value, NotRead> {
     if let Some(quoted) = text.strip_prefix('\'') {
-        let end = quoted.rfind('\'').ok_or(())?;
+        let end = quoted.rfind('\'').ok_or(NotRead)?;
         return Ok(Value::String(quoted[..end].replace("''", "'")));
     }
     if text.starts_with('"') {
-        let end = text.rfind('"').filter(|&end| end > 0).ok_or(())?;
-        return serde_json::from_str::<String>(&text[..=end]).map(Value::String).map_err(|_| ());
+        let end = text.rfind('"').filter(|&end| end > 0).ok_or(NotRead)?;
+        return serde_json::from_str::<String>(&text[..=end]).map(Value::String).map_err(|_| NotRead);
     }
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
         return Ok(Value::Null);

@@ -222,7 +222,7 @@ impl Reader<'_> {
         let text = String::from_utf8(bytes).ok()?.replace("\r\n", "\n");
         match front_matter(&text) {
             Ok(card) => card,
-            Err(()) => {
+            Err(_) => {
                 self.notes
                     .push("the front matter of README.md is YAML of a kind that is not read: what it adds is left out".to_owned());
                 None

@@ -267,7 +267,7 @@ fn from_card(card: &Map<String, Value>, field: &str) -> Option<String> {
 }
 
 /// A text or a list of texts.
-fn list<'v>(value: Option<&'v Value>) -> Vec<&'v Value> {
+fn list(value: Option<&Value>) -> Vec<&Value> {
     match value {
         Some(Value::Array(values)) => values.iter().collect(),
         Some(text @ Value::String(_)) => vec![text],
