@@ -9,9 +9,10 @@
 use std::sync::OnceLock;
 
 use super::kernel::block_quant::fold::{self, Fold, Layout};
+use super::kernel::block_quant::fold_affine;
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
 #[cfg(target_arch = "x86_64")]
-use super::kernel::block_quant::{avx2, avx2_k, avx512, avx512_k};
+use super::kernel::block_quant::{avx2, avx2_k, avx2_min, avx512, avx512_k, avx512_min};
 use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 
 /// An instruction set that kernels are compiled for.
@@ -188,12 +189,12 @@ doors! {
     q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, avx2::q4_1, avx512::q4_1, up to Avx512;
     q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, avx2::q5_1, avx512::q5_1, up to Avx512;
     q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, avx2_k::q2_k, avx512_k::q2_k, up to Avx512;
-    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_k::q4_k, avx512_k::q4_k, up to Avx512;
-    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_k::q5_k, avx512_k::q5_k, up to Avx512;
+    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_min::q4_k, avx512_min::q4_k, up to Avx512;
+    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_min::q5_k, avx512_min::q5_k, up to Avx512;
     products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products, up to Avx512;
     flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat, up to Avx512;
-    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>, up to Avx512;
-    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>, up to Avx512;
+    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold_affine::affine::<8>, fold_affine::affine::<8>, fold_affine::affine::<8>, up to Avx512;
+    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold_affine::affine::<16>, fold_affine::affine::<16>, fold_affine::affine::<16>, up to Avx512;
     extremes(door: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold): fold::extremes, fold::extremes, fold::extremes, up to Avx512;
     decode_q4_0(block: &[u8], out: &mut [f32]): legacy::q4_0, legacy::q4_0, legacy::q4_0, up to Avx512;
     decode_q4_1(block: &[u8], out: &mut [f32]): legacy::q4_1, legacy::q4_1, legacy::q4_1, up to Avx512;

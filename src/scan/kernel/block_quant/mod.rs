@@ -8,11 +8,16 @@ pub(in crate::scan) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx2_k;
 #[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx2_min;
+#[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512_k;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_min;
 mod decoded;
 pub(in crate::scan) mod fold;
+pub(in crate::scan) mod fold_affine;
 pub(in crate::scan) mod fp4;
 mod grids;
 pub(in crate::scan) mod iq1;
