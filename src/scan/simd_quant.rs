@@ -12,7 +12,7 @@ use super::kernel::block_quant::fold::{self, Fold, Layout};
 use super::kernel::block_quant::fold_affine;
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
 #[cfg(target_arch = "x86_64")]
-use super::kernel::block_quant::{avx2, avx2_k, avx2_min, avx512, avx512_k, avx512_min};
+use super::kernel::block_quant::{avx2, avx2_k, avx2_min, avx512, avx512_k, avx512_min, avx512_signed};
 use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 
 /// An instruction set that kernels are compiled for.
@@ -128,7 +128,7 @@ pub(super) mod memory {
     #[inline(always)]
     pub(in crate::scan) fn prefetch(bytes: &[u8], at: usize) {
         // SAFETY: SSE is part of x86-64, and the instruction neither faults nor changes anything that a program can see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
     }
 }
 
@@ -173,7 +173,7 @@ doors! {
     mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, avx2::mxfp4, avx512::mxfp4, up to Avx512;
     nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4, up to Avx512;
     q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, avx2_k::q3_k, avx512_k::q3_k, up to Avx512;
-    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_k::q6_k, up to Avx512;
+    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_signed::q6_k, up to Avx512;
     iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, avx2_k::iq4_xs, avx512_k::iq4_xs, up to Avx512;
     tq1_0(bytes: &[u8], batch: &mut Products): portable::tq1_0, portable::tq1_0, portable::tq1_0, up to Avx2;
     tq2_0(bytes: &[u8], batch: &mut Products): portable::tq2_0, portable::tq2_0, portable::tq2_0, up to Avx512;

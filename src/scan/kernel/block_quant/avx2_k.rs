@@ -33,6 +33,15 @@ fn lanes(a: i8, b: i8) -> __m256i {
     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(_mm_set1_epi8(a)), _mm_set1_epi8(b))
 }
 
+/// The smallest and the largest of sixteen signed bytes.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+pub(super) fn span(scales: __m128i) -> (i32, i32) {
+    let least = |v| _mm_cvtsi128_si32(_mm_minpos_epu16(_mm_min_epu8(v, _mm_srli_epi16::<8>(v)))) & 0xff;
+    let biased = _mm_xor_si128(scales, _mm_set1_epi8(-128));
+    (least(biased) - 128, 127 - least(_mm_xor_si128(biased, _mm_set1_epi8(-1))))
+}
+
 /// A superblock with signed group scales in the making.
 struct Signed {
     scales: __m256i,
@@ -87,7 +96,8 @@ pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
         prefetch_block(block);
         let scales = q6_k_scales(block);
         batch.d[i] = q6_k_scale(block, &scales);
-        batch.bound(i, &scales, -32, 31);
+        let (least, most) = span(table128(&scales));
+        batch.range(i, least, most, -32, 31);
         let mut sums = Signed::new(&scales);
         for half in 0..2 {
             let (first, second) = (load256(block, 64 * half), load256(block, 64 * half + 32));
@@ -110,7 +120,8 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
         prefetch_block(block);
         batch.d[i] = f16_at(block, 108);
         let scales = q3_scales(&block[96..108]);
-        batch.bound(i, &scales, -4, 3);
+        let (least, most) = span(table128(&scales));
+        batch.range(i, least, most, -4, 3);
         let mut sums = Signed::new(&scales);
         let high = load256(block, 0);
         for half in 0..2 {

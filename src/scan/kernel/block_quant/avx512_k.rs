@@ -4,10 +4,11 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2_k::span;
 use super::f16_at;
 use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
-use super::portable::{q2_header, q6_k_scale, q6_k_scales};
+use super::portable::q2_header;
 use super::sums::{Affine, BATCH, Products};
 use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch, table128};
 
@@ -88,40 +89,14 @@ impl Signed {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
-pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
-    let (low, pair) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
-    // Bits 2k and 2k+1 of quarter k go to bits 4 and 5.
-    let first = _mm512_inserti64x4::<1>(_mm512_set1_epi32(4), _mm256_set1_epi32(2));
-    let second = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi32(30));
-    for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
-        prefetch_block(block);
-        let scales = q6_k_scales(block);
-        batch.d[i] = q6_k_scale(block, &scales);
-        batch.bound(i, &scales, -32, 31);
-        let mut sums = Signed::new(&scales);
-        for half in 0..2 {
-            let nibbles = load512(block, 64 * half);
-            let high = _mm512_broadcast_i64x4(load256(block, 128 + 32 * half));
-            let a = _mm512_and_si512(_mm512_rolv_epi32(high, first), pair);
-            let b = _mm512_and_si512(_mm512_rolv_epi32(high, second), pair);
-            let a = _mm512_or_si512(_mm512_and_si512(nibbles, low), a);
-            let b = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low), b);
-            let g = 8 * half as i8;
-            sums.add(a, 32, [g, g + 1, g + 2, g + 3]);
-            sums.add(b, 32, [g + 4, g + 5, g + 6, g + 7]);
-        }
-        sums.store(batch, i);
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
 pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
     let (two, four) = (_mm512_set1_epi8(3), _mm512_set1_epi8(4));
     for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
         batch.d[i] = f16_at(block, 108);
         let scales = q3_scales(&block[96..108]);
-        batch.bound(i, &scales, -4, 3);
+        let (least, most) = span(table128(&scales));
+        batch.range(i, least, most, -4, 3);
         let mut sums = Signed::new(&scales);
         let pairs = load512(block, 32);
         let high = load256(block, 0);

@@ -15,6 +15,8 @@ pub(in crate::scan) mod avx512;
 pub(in crate::scan) mod avx512_k;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512_min;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_signed;
 mod decoded;
 pub(in crate::scan) mod fold;
 pub(in crate::scan) mod fold_affine;

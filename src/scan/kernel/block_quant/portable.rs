@@ -188,19 +188,34 @@ pub(super) fn q6_k_scales(block: &[u8; 210]) -> [i8; 16] {
     std::array::from_fn(|g| block[192 + g] as i8)
 }
 
+/// The codes of a group of Q6_K.
+#[inline(always)]
+fn q6_k_codes(block: &[u8; 210], g: usize) -> [i8; 16] {
+    let (half, quarter, part) = (g / 8, g % 8 / 2, 16 * (g % 2));
+    let low = &block[64 * half + 32 * (quarter % 2) + part..][..16];
+    let high = &block[128 + 32 * half + part..][..16];
+    let (low_shift, high_shift) = (4 * (quarter / 2), 2 * quarter);
+    std::array::from_fn(|j| ((low[j] >> low_shift & 15) | (high[j] >> high_shift & 3) << 4) as i8 - 32)
+}
+
+/// Adds to the zeros of a superblock what the zero scales make of other codes: the product with a negative code is -0.
+#[inline(always)]
+pub(super) fn q6_k_zeros(block: &[u8; 210], batch: &mut Products, i: usize) {
+    for (g, _) in q6_k_scales(block).iter().enumerate().filter(|(_, s)| **s == 0) {
+        for q in q6_k_codes(block, g) {
+            batch.zeros[i] += u32::from(q != 0);
+            batch.negative[i] += u32::from(q < 0);
+        }
+    }
+}
+
 #[inline(always)]
 pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
         let scales = q6_k_scales(block);
         batch.d[i] = q6_k_scale(block, &scales);
         batch.bound(i, &scales, -32, 31);
-        fill_groups::<16>(batch, i, &scales, |g| {
-            let (half, quarter, part) = (g / 8, g % 8 / 2, 16 * (g % 2));
-            let low = &block[64 * half + 32 * (quarter % 2) + part..][..16];
-            let high = &block[128 + 32 * half + part..][..16];
-            let (low_shift, high_shift) = (4 * (quarter / 2), 2 * quarter);
-            std::array::from_fn(|j| ((low[j] >> low_shift & 15) | (high[j] >> high_shift & 3) << 4) as i8 - 32)
-        });
+        fill_groups::<16>(batch, i, &scales, |g| q6_k_codes(block, g));
     }
 }
 

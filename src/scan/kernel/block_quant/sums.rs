@@ -88,12 +88,19 @@ impl Products {
     /// Bounds of p where codes run from `low` to `high` and group scales are `scales`.
     #[inline(always)]
     pub(super) fn bound(&mut self, i: usize, scales: &[i8], low: i32, high: i32) {
-        let (mut least, mut most) = (i8::MAX, i8::MIN);
+        // In 32 bits: a choice between bytes is compiled to a branch.
+        let (mut least, mut most) = (i32::MAX, i32::MIN);
         for &s in scales {
+            let s = i32::from(s);
             least = least.min(s);
             most = most.max(s);
         }
-        let (least, most) = (i32::from(least), i32::from(most));
+        self.range(i, least, most, low, high);
+    }
+
+    /// Bounds of p where codes run from `low` to `high` and group scales from `least` to `most`.
+    #[inline(always)]
+    pub(super) fn range(&mut self, i: usize, least: i32, most: i32, low: i32, high: i32) {
         self.high[i] = (most * high).max(least * low);
         self.low[i] = (most * low).min(least * high);
     }
