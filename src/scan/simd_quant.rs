@@ -132,6 +132,20 @@ pub(super) mod memory {
     }
 }
 
+/// How much further than a kernel `fetch` asks.
+#[cfg(target_arch = "x86_64")]
+const FETCH: usize = 4096;
+
+/// Asks for as many bytes some way past an offset: while sums are folded, memory would be idle otherwise.
+#[inline(always)]
+pub(super) fn fetch(bytes: &[u8], at: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (at..at + len).step_by(64) {
+        memory::prefetch(bytes, line + FETCH);
+    }
+    let _ = (bytes, at, len);
+}
+
 /// Makes `name(level, ...)` out of the plain function, what stands for it on each level, and the level from which the next one up
 /// is no gain: compiled for AVX-512, byte-sized plain code came out slower than for AVX2.
 macro_rules! doors {
@@ -171,7 +185,7 @@ doors! {
     q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k, up to Avx512;
     iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, avx2::iq4_nl, avx512::iq4_nl, up to Avx512;
     mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, avx2::mxfp4, avx512::mxfp4, up to Avx512;
-    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4, up to Avx512;
+    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, avx2::nvfp4, avx2::nvfp4, up to Avx512;
     q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, avx2_k::q3_k, avx512_k::q3_k, up to Avx512;
     q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_signed::q6_k, up to Avx512;
     iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, avx2_k::iq4_xs, avx512_k::iq4_xs, up to Avx512;

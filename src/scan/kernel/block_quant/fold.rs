@@ -8,6 +8,7 @@ use super::decoded::{self, LANES, tree};
 use super::sums::{BATCH, DONE, Flat, Products};
 use super::{Decode, LONGEST, SimdLevel, scales};
 use crate::dtype::Dtype;
+use crate::scan::simd_quant::fetch;
 use crate::stats::{LeafStats, ScaleHealth};
 
 /// Units between two looks at the extremes: those of a leaf of 16,384 elements in blocks of 32.
@@ -33,6 +34,14 @@ impl Layout {
     #[inline(always)]
     pub(super) fn block<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
         &bytes[i / self.units * self.block_bytes..][..self.block_bytes]
+    }
+
+    /// Asks for memory some way past some units, if they are superblocks: for small blocks it costs more than it gains.
+    #[inline(always)]
+    pub(super) fn fetch(&self, bytes: &[u8], unit: usize, units: usize) {
+        if self.block_bytes > 64 {
+            fetch(bytes, unit * self.block_bytes, units * self.block_bytes);
+        }
     }
 
     /// The values of unit `i`, in `values`.
@@ -184,14 +193,14 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
     fold.high[count..padded].fill(f32::NEG_INFINITY);
     fold.low[count..padded].fill(f32::INFINITY);
     // The most promising units first: each look makes the others less so. Finding them costs a pass over the bounds.
-    let rounds = if padded <= 128 { padded } else { 1 };
+    let rounds = if padded <= 256 { padded } else { 1 };
     for _ in 0..rounds {
         let (mut high, mut low) = ([f32::NEG_INFINITY; 16], [f32::NEG_INFINITY; 16]);
-        for at in (0..padded).step_by(16) {
+        let bounds = fold.high[..padded].as_chunks::<16>().0.iter().zip(fold.low[..padded].as_chunks::<16>().0);
+        for (h, l) in bounds {
             for lane in 0..16 {
-                let (h, l) = (fold.high[at + lane], -fold.low[at + lane]);
-                high[lane] = if h > high[lane] { h } else { high[lane] };
-                low[lane] = if l > low[lane] { l } else { low[lane] };
+                high[lane] = if h[lane] > high[lane] { h[lane] } else { high[lane] };
+                low[lane] = if -l[lane] > low[lane] { -l[lane] } else { low[lane] };
             }
         }
         let (high, low) = (largest(high), -largest(low));
@@ -240,6 +249,7 @@ pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8],
         batch.clear(i);
     }
     for at in (0..count).step_by(LANES) {
+        layout.fetch(bytes, at, LANES);
         let mut odd = false;
         for i in at..at + LANES {
             let d = batch.d[i];

@@ -88,6 +88,7 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
     let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
     let mut zero_scales = [0u32; LANES];
     for at in (0..units).step_by(WIDE) {
+        layout.fetch(bytes, at, WIDE);
         let mut bounds = Bounds { high: [f32::NEG_INFINITY; WIDE], low: [f32::INFINITY; WIDE], zero: [0; WIDE], mins: [0; WIDE] };
         let (d, dmin) = (wide(&batch.d, at), wide(&batch.dmin, at));
         for g in 0..GROUPS {
