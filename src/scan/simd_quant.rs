@@ -128,6 +128,13 @@ pub(super) mod memory {
     #[inline(always)]
     pub(in crate::scan) fn prefetch(bytes: &[u8], at: usize) {
         // SAFETY: SSE is part of x86-64, and the instruction neither faults nor changes anything that a program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
+    }
+
+    /// The same into the second-level cache, for superblocks, which ask for many lines at once.
+    #[inline(always)]
+    pub(in crate::scan) fn prefetch_far(bytes: &[u8], at: usize) {
+        // SAFETY: as for `prefetch`.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
     }
 }
@@ -141,7 +148,7 @@ const FETCH: usize = 4096;
 pub(super) fn fetch(bytes: &[u8], at: usize, len: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in (at..at + len).step_by(64) {
-        memory::prefetch(bytes, line + FETCH);
+        memory::prefetch_far(bytes, line + FETCH);
     }
     let _ = (bytes, at, len);
 }
@@ -205,7 +212,8 @@ doors! {
     q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, avx2_k::q2_k, avx512_k::q2_k, up to Avx512;
     q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_min::q4_k, avx512_min::q4_k, up to Avx512;
     q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_min::q5_k, avx512_min::q5_k, up to Avx512;
-    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products, up to Avx512;
+    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products::<false>, fold::products::<false>, fold::products::<false>, up to Avx512;
+    long_products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products::<true>, fold::products::<true>, fold::products::<true>, up to Avx512;
     flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat, up to Avx512;
     affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold_affine::affine::<8>, fold_affine::affine::<8>, fold_affine::affine::<8>, up to Avx512;
     affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold_affine::affine::<16>, fold_affine::affine::<16>, fold_affine::affine::<16>, up to Avx512;

@@ -7,13 +7,13 @@ use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
 use super::portable::{q2_header, q6_k_scale, q6_k_scales};
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch, table128};
+use crate::scan::simd_quant::memory::{load128, load256, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
 fn prefetch_block(block: &[u8]) {
     for at in (0..block.len()).step_by(64) {
-        prefetch(block, at);
+        prefetch_far(block, at);
     }
 }
 

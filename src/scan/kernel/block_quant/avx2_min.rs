@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::sums::{Affine, BATCH};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch, store256};
+use crate::scan::simd_quant::memory::{load128, load256, prefetch_far, store256};
 
 /// Superblocks to a step.
 const STEP: usize = 8;
@@ -49,15 +49,14 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
         headers[j] = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(load128(blocks, at[0])), load128(blocks, at[1]));
         let one = |at: usize| {
             for line in (0..SIZE).step_by(64) {
-                prefetch(blocks, at + line);
+                prefetch_far(blocks, at + line);
             }
             let block = &blocks[at..][..SIZE];
             let ([a, b], [c, d]) = (codes(block, 0), codes(block, 2));
             let first = groups([a, b, c, d]);
             let ([a, b], [c, d]) = (codes(block, 1), codes(block, 3));
             let second = groups([a, b, c, d]);
-            let (even, odd) =
-                (_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second));
+            let (even, odd) = (_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second));
             _mm256_add_epi16(even, odd)
         };
         let (a, b) = (one(at[0]), one(at[1]));

@@ -10,13 +10,13 @@ use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
 use super::portable::q2_header;
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch, table128};
+use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
 pub(super) fn prefetch_block(block: &[u8]) {
     for at in (0..block.len()).step_by(64) {
-        prefetch(block, at);
+        prefetch_far(block, at);
     }
 }
 

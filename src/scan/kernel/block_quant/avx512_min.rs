@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::sums::{Affine, BATCH};
-use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch, store512};
+use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, store512};
 
 /// Superblocks to a step.
 const STEP: usize = 16;
@@ -53,7 +53,7 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
         headers[j] = _mm512_inserti32x4::<3>(v, load128(blocks, at(3)));
         let one = |l: usize| {
             for line in (0..SIZE).step_by(64) {
-                prefetch(blocks, at(l) + line);
+                prefetch_far(blocks, at(l) + line);
             }
             groups(codes(&blocks[at(l)..][..SIZE]))
         };

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::avx2_k::span;
 use super::portable::{self, q6_k_scale, q6_k_scales};
 use super::sums::{BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch, store512};
+use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, store512};
 
 /// Superblocks to a step.
 const STEP: usize = 16;
@@ -81,7 +81,7 @@ fn step(blocks: &[u8], batch: &mut Products, unit: usize) {
             // Lane l has superblock 4 l + j, so that the columns come out in order.
             let at = (4 * l + j) * SIZE;
             for line in (0..SIZE).step_by(64) {
-                prefetch(blocks, at + line);
+                prefetch_far(blocks, at + line);
             }
             let (block, i) = (&blocks[at..][..SIZE], unit + 4 * l + j);
             let scales = load128(block, 192);

@@ -36,12 +36,10 @@ impl Layout {
         &bytes[i / self.units * self.block_bytes..][..self.block_bytes]
     }
 
-    /// Asks for memory some way past some units, if they are superblocks: for small blocks it costs more than it gains.
+    /// Asks for memory some way past some units.
     #[inline(always)]
     pub(super) fn fetch(&self, bytes: &[u8], unit: usize, units: usize) {
-        if self.block_bytes > 64 {
-            fetch(bytes, unit * self.block_bytes, units * self.block_bytes);
-        }
+        fetch(bytes, unit * self.block_bytes, units * self.block_bytes);
     }
 
     /// The values of unit `i`, in `values`.
@@ -237,9 +235,16 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
     }
 }
 
-/// Adds a batch of units of the form d x p.
+/// Adds a batch of units of the form d x p. Memory is asked for under way if they are `LONG`: for small blocks that costs more than
+/// it gains.
 #[inline(always)]
-pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold) {
+pub(in crate::scan) fn products<const LONG: bool>(
+    level: SimdLevel,
+    layout: &Layout,
+    bytes: &[u8],
+    batch: &mut Products,
+    fold: &mut Fold,
+) {
     let (count, first) = fold.begin(layout, bytes);
     let all = layout.elements as u32;
     // Copies, which stay in registers.
@@ -249,7 +254,9 @@ pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8],
         batch.clear(i);
     }
     for at in (0..count).step_by(LANES) {
-        layout.fetch(bytes, at, LANES);
+        if LONG {
+            layout.fetch(bytes, at, LANES);
+        }
         let mut odd = false;
         for i in at..at + LANES {
             let d = batch.d[i];

@@ -118,8 +118,7 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
                     let (dl, ml) = (d * byte(&batch.scales[g / 4]), dmin * byte(&batch.mins[g / 4]));
                     let code = code_of(ml, dl, most);
                     // Under a zero scale every code is 0; otherwise no two codes are the same value.
-                    let zeros =
-                        if dl == 0.0 { per as u64 } else { count(layout.dtype, layout.block(bytes, i), g, code as u8) };
+                    let zeros = if dl == 0.0 { per as u64 } else { count(layout.dtype, layout.block(bytes, i), g, code as u8) };
                     fold.stats.zeros += zeros;
                     // -0 less +0 is -0; what else cancels is +0.
                     let negative = (dl * code).to_bits() == 0x8000_0000 && ml.to_bits() == 0;

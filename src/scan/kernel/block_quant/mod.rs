@@ -196,6 +196,7 @@ pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafSta
         }};
     }
     match kernel(dtype)? {
+        Kernel::Products(fill, low, high) if block_bytes > 64 => run!(Products::new(low, high), fill, long_products),
         Kernel::Products(fill, low, high) => run!(Products::new(low, high), fill, products),
         Kernel::Flat(fill, most) => run!(Flat::new(), fill, flat, most),
         Kernel::Affine8(fill, most) => run!(Affine::new(), fill, affine8, most),
