@@ -5,7 +5,7 @@
 //! after a stretch of units the one with the highest bound is decoded, and then only those whose bound beats what was found.
 
 use super::decoded::{self, LANES, tree};
-use super::sums::{BATCH, DONE, Flat, Products};
+use super::sums::{BATCH, Flat, Products};
 use super::{Decode, LONGEST, SimdLevel, scales};
 use crate::dtype::Dtype;
 use crate::scan::simd_quant::fetch;
@@ -257,7 +257,7 @@ pub(in crate::scan) fn products<const LONG: bool>(
         if LONG {
             layout.fetch(bytes, at, LANES);
         }
-        let mut odd = false;
+        let (mut odd, mut cleared) = (false, 0u32);
         for i in at..at + LANES {
             let d = batch.d[i];
             odd |= !d.is_finite() | ((d == 0.0) & (batch.zeros[i] != all));
@@ -268,6 +268,7 @@ pub(in crate::scan) fn products<const LONG: bool>(
                 if !d.is_finite() || (d == 0.0 && batch.zeros[i] != all) {
                     fold.whole(level, layout, bytes, i);
                     batch.clear(i);
+                    cleared |= 1 << (i - at);
                 }
             }
         }
@@ -280,22 +281,14 @@ pub(in crate::scan) fn products<const LONG: bool>(
             zero_scales[lane] += u32::from(batch.d[i] == 0.0);
             negative[lane] += if batch.d[i].is_sign_negative() { batch.zeros[i] - batch.negative[i] } else { batch.negative[i] };
             let (a, b) = (batch.d[i] * batch.high[i] as f32, batch.d[i] * batch.low[i] as f32);
-            // A cleared unit, which has no value, must not win over all else being negative.
-            let none = batch.d[i] == DONE;
-            fold.high[first + i] = if none {
-                f32::NEG_INFINITY
-            } else if a > b {
-                a
-            } else {
-                b
-            };
-            fold.low[first + i] = if none {
-                f32::INFINITY
-            } else if a > b {
-                b
-            } else {
-                a
-            };
+            fold.high[first + i] = if a > b { a } else { b };
+            fold.low[first + i] = if a > b { b } else { a };
+        }
+        // A cleared unit, which has no value, must not win over all else being negative.
+        while cleared != 0 {
+            let i = first + at + cleared.trailing_zeros() as usize;
+            (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
+            cleared &= cleared - 1;
         }
     }
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
