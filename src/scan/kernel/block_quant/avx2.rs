@@ -174,8 +174,8 @@ pub(in crate::scan) fn nvfp4(bytes: &[u8], batch: &mut Products) {
     let (ones, ones16) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1));
     for (block, i) in bytes.as_chunks::<36>().0.iter().zip((0..BATCH).step_by(4)) {
         prefetch(block, 0);
-        for sub in 0..4 {
-            batch.d[i + sub] = ue4m3_half(block[sub]);
+        for (d, &scale) in batch.d[i..i + 4].iter_mut().zip(block) {
+            *d = ue4m3_half(scale);
         }
         let v = load256(block, 4);
         let a = _mm256_shuffle_epi8(table, _mm256_and_si256(v, low));

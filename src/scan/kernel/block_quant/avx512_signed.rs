@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::avx2_k::span;
 use super::portable::{self, q6_k_scale, q6_k_scales};
 use super::sums::{BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, store512};
+use crate::scan::simd_quant::memory::{halves256, load128, load256, load512, prefetch_far, store512};
 
 /// Superblocks to a step.
 const STEP: usize = 16;
@@ -102,11 +102,8 @@ fn step(blocks: &[u8], batch: &mut Products, unit: usize) {
         let (even, odd) = (_mm512_shuffle_i32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b));
         *row = _mm512_add_epi32(even, odd);
     }
-    let pair = |a, b| {
-        let (low, high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-        (low, high)
-    };
-    let ((sum01, sq01), (sum23, sq23)) = (pair(rows[0], rows[1]), pair(rows[2], rows[3]));
+    let halves = |a, b| (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let ((sum01, sq01), (sum23, sq23)) = (halves(rows[0], rows[1]), halves(rows[2], rows[3]));
     let total = |a, b| _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
     store512(&mut batch.sum[unit..], total(sum01, sum23));
     store512(&mut batch.sum_sq[unit..], total(sq01, sq23));
@@ -114,7 +111,7 @@ fn step(blocks: &[u8], batch: &mut Products, unit: usize) {
     for (bits, block) in bits.iter_mut().zip(blocks.as_chunks::<SIZE>().0) {
         *bits = u16::from_le_bytes([block[208], block[209]]);
     }
-    let d = _mm512_cvtph_ps(crate::scan::simd_quant::memory::halves256(&bits));
+    let d = _mm512_cvtph_ps(halves256(&bits));
     store512(&mut batch.d[unit..], _mm512_castps_si512(d));
     // Groups with a zero scale have other zeros; and there is the superblock whose integers do not fit.
     while without != 0 {
