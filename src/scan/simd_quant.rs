@@ -9,9 +9,10 @@
 use std::sync::OnceLock;
 
 use super::kernel::block_quant::fold::{self, Fold, Layout};
+use super::kernel::block_quant::fold_affine;
 use super::kernel::block_quant::sums::{Affine, Flat, Products};
 #[cfg(target_arch = "x86_64")]
-use super::kernel::block_quant::{avx2, avx2_k, avx512, avx512_k};
+use super::kernel::block_quant::{avx2, avx2_k, avx2_min, avx512, avx512_k, avx512_min, avx512_signed};
 use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 
 /// An instruction set that kernels are compiled for.
@@ -129,6 +130,27 @@ pub(super) mod memory {
         // SAFETY: SSE is part of x86-64, and the instruction neither faults nor changes anything that a program can see.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
     }
+
+    /// The same into the second-level cache, for superblocks, which ask for many lines at once.
+    #[inline(always)]
+    pub(in crate::scan) fn prefetch_far(bytes: &[u8], at: usize) {
+        // SAFETY: as for `prefetch`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at + AHEAD).cast()) }
+    }
+}
+
+/// How much further than a kernel `fetch` asks.
+#[cfg(target_arch = "x86_64")]
+const FETCH: usize = 4096;
+
+/// Asks for as many bytes some way past an offset: while sums are folded, memory would be idle otherwise.
+#[inline(always)]
+pub(super) fn fetch(bytes: &[u8], at: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (at..at + len).step_by(64) {
+        memory::prefetch_far(bytes, line + FETCH);
+    }
+    let _ = (bytes, at, len);
 }
 
 /// Makes `name(level, ...)` out of the plain function, what stands for it on each level, and the level from which the next one up
@@ -170,9 +192,9 @@ doors! {
     q8_k(bytes: &[u8], batch: &mut Products): portable::q8_k, portable::q8_k, portable::q8_k, up to Avx512;
     iq4_nl(bytes: &[u8], batch: &mut Products): portable::iq4_nl, avx2::iq4_nl, avx512::iq4_nl, up to Avx512;
     mxfp4(bytes: &[u8], batch: &mut Products): portable::mxfp4, avx2::mxfp4, avx512::mxfp4, up to Avx512;
-    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, portable::nvfp4, portable::nvfp4, up to Avx512;
+    nvfp4(bytes: &[u8], batch: &mut Products): portable::nvfp4, avx2::nvfp4, avx2::nvfp4, up to Avx512;
     q3_k(bytes: &[u8], batch: &mut Products): portable::q3_k, avx2_k::q3_k, avx512_k::q3_k, up to Avx512;
-    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_k::q6_k, up to Avx512;
+    q6_k(bytes: &[u8], batch: &mut Products): portable::q6_k, avx2_k::q6_k, avx512_signed::q6_k, up to Avx512;
     iq4_xs(bytes: &[u8], batch: &mut Products): portable::iq4_xs, avx2_k::iq4_xs, avx512_k::iq4_xs, up to Avx512;
     tq1_0(bytes: &[u8], batch: &mut Products): portable::tq1_0, portable::tq1_0, portable::tq1_0, up to Avx2;
     tq2_0(bytes: &[u8], batch: &mut Products): portable::tq2_0, portable::tq2_0, portable::tq2_0, up to Avx512;
@@ -188,12 +210,13 @@ doors! {
     q4_1(bytes: &[u8], batch: &mut Flat): portable::q4_1, avx2::q4_1, avx512::q4_1, up to Avx512;
     q5_1(bytes: &[u8], batch: &mut Flat): portable::q5_1, avx2::q5_1, avx512::q5_1, up to Avx512;
     q2_k(bytes: &[u8], batch: &mut Affine): portable::q2_k, avx2_k::q2_k, avx512_k::q2_k, up to Avx512;
-    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_k::q4_k, avx512_k::q4_k, up to Avx512;
-    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_k::q5_k, avx512_k::q5_k, up to Avx512;
-    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products, fold::products, fold::products, up to Avx512;
+    q4_k(bytes: &[u8], batch: &mut Affine): portable::q4_k, avx2_min::q4_k, avx512_min::q4_k, up to Avx512;
+    q5_k(bytes: &[u8], batch: &mut Affine): portable::q5_k, avx2_min::q5_k, avx512_min::q5_k, up to Avx512;
+    products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products::<false>, fold::products::<false>, fold::products::<false>, up to Avx512;
+    long_products(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold): fold::products::<true>, fold::products::<true>, fold::products::<true>, up to Avx512;
     flat(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold): fold::flat, fold::flat, fold::flat, up to Avx512;
-    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<8>, fold::affine::<8>, fold::affine::<8>, up to Avx512;
-    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold::affine::<16>, fold::affine::<16>, fold::affine::<16>, up to Avx512;
+    affine8(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold_affine::affine::<8>, fold_affine::affine::<8>, fold_affine::affine::<8>, up to Avx512;
+    affine16(door: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Affine, most: f32, fold: &mut Fold): fold_affine::affine::<16>, fold_affine::affine::<16>, fold_affine::affine::<16>, up to Avx512;
     extremes(door: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold): fold::extremes, fold::extremes, fold::extremes, up to Avx512;
     decode_q4_0(block: &[u8], out: &mut [f32]): legacy::q4_0, legacy::q4_0, legacy::q4_0, up to Avx512;
     decode_q4_1(block: &[u8], out: &mut [f32]): legacy::q4_1, legacy::q4_1, legacy::q4_1, up to Avx512;

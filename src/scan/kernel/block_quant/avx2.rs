@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::f16_at;
-use super::fp4::E2M1_DOUBLED;
+use super::fp4::{E2M1_DOUBLED, ue4m3_half};
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{BATCH, Flat, Products};
@@ -165,6 +165,34 @@ pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
         }
         store(batch, unit, nibbles::<17>(blocks, 1, None, table));
     });
+}
+
+/// Four units a block, eight bytes of nibbles each.
+#[target_feature(enable = "avx2")]
+pub(in crate::scan) fn nvfp4(bytes: &[u8], batch: &mut Products) {
+    let (table, low) = (_mm256_broadcastsi128_si256(table128(&E2M1_DOUBLED)), _mm256_set1_epi8(15));
+    let (ones, ones16) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1));
+    for (block, i) in bytes.as_chunks::<36>().0.iter().zip((0..BATCH).step_by(4)) {
+        prefetch(block, 0);
+        for (d, &scale) in batch.d[i..i + 4].iter_mut().zip(block) {
+            *d = ue4m3_half(scale);
+        }
+        let v = load256(block, 4);
+        let a = _mm256_shuffle_epi8(table, _mm256_and_si256(v, low));
+        let b = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(v), low));
+        let (size_a, size_b) = (_mm256_abs_epi8(a), _mm256_abs_epi8(b));
+        let sum = _mm256_add_epi16(_mm256_maddubs_epi16(ones, a), _mm256_maddubs_epi16(ones, b));
+        let sum_sq = _mm256_add_epi16(_mm256_maddubs_epi16(size_a, size_a), _mm256_maddubs_epi16(size_b, size_b));
+        let some = _mm256_add_epi8(_mm256_min_epu8(size_a, ones), _mm256_min_epu8(size_b, ones));
+        // Of each lane: the sums of its two units, then their sums of squares.
+        let both = _mm256_hadd_epi32(_mm256_madd_epi16(sum, ones16), _mm256_madd_epi16(sum_sq, ones16));
+        let (mut sums, mut counts) = ([0i32; 8], [0u32; 8]);
+        store256(&mut sums, both);
+        store256(&mut counts, _mm256_sad_epu8(some, _mm256_setzero_si256()));
+        batch.sum[i..i + 4].copy_from_slice(&[sums[0], sums[1], sums[4], sums[5]]);
+        batch.sum_sq[i..i + 4].copy_from_slice(&[sums[2] as u32, sums[3] as u32, sums[6] as u32, sums[7] as u32]);
+        batch.zeros[i..i + 4].copy_from_slice(&[16 - counts[0], 16 - counts[2], 16 - counts[4], 16 - counts[6]]);
+    }
 }
 
 /// 32 signed bytes at `qs` in each of eight blocks.

@@ -5,15 +5,15 @@ use std::arch::x86_64::*;
 use super::f16_at;
 use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
-use super::portable::{k_header, q2_header, q6_k_scale, q6_k_scales};
+use super::portable::{q2_header, q6_k_scale, q6_k_scales};
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load256, prefetch, table128};
+use crate::scan::simd_quant::memory::{load128, load256, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
 fn prefetch_block(block: &[u8]) {
     for at in (0..block.len()).step_by(64) {
-        prefetch(block, at);
+        prefetch_far(block, at);
     }
 }
 
@@ -31,6 +31,15 @@ fn total(v: __m256i) -> i32 {
 #[target_feature(enable = "avx2")]
 fn lanes(a: i8, b: i8) -> __m256i {
     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(_mm_set1_epi8(a)), _mm_set1_epi8(b))
+}
+
+/// The smallest and the largest of sixteen signed bytes.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+pub(super) fn span(scales: __m128i) -> (i32, i32) {
+    let least = |v| _mm_cvtsi128_si32(_mm_minpos_epu16(_mm_min_epu8(v, _mm_srli_epi16::<8>(v)))) & 0xff;
+    let biased = _mm_xor_si128(scales, _mm_set1_epi8(-128));
+    (least(biased) - 128, 127 - least(_mm_xor_si128(biased, _mm_set1_epi8(-1))))
 }
 
 /// A superblock with signed group scales in the making.
@@ -87,7 +96,8 @@ pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
         prefetch_block(block);
         let scales = q6_k_scales(block);
         batch.d[i] = q6_k_scale(block, &scales);
-        batch.bound(i, &scales, -32, 31);
+        let (least, most) = span(table128(&scales));
+        batch.range(i, least, most, -32, 31);
         let mut sums = Signed::new(&scales);
         for half in 0..2 {
             let (first, second) = (load256(block, 64 * half), load256(block, 64 * half + 32));
@@ -110,7 +120,8 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
         prefetch_block(block);
         batch.d[i] = f16_at(block, 108);
         let scales = q3_scales(&block[96..108]);
-        batch.bound(i, &scales, -4, 3);
+        let (least, most) = span(table128(&scales));
+        batch.range(i, least, most, -4, 3);
         let mut sums = Signed::new(&scales);
         let high = load256(block, 0);
         for half in 0..2 {
@@ -163,13 +174,11 @@ struct Minimum {
 impl Minimum {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn new(scales: [u8; 16], mins: [u8; 16]) -> Self {
-        let zero = _mm256_setzero_si256();
-        let spread = |v: [u8; 16]| {
-            let v = u128::from_le_bytes(v);
-            _mm256_broadcastsi128_si256(_mm_set_epi64x((v >> 64) as i64, v as i64))
-        };
-        Minimum { scales: spread(scales), mins: spread(mins), sum: zero, sum_sq: zero, cross: zero }
+    fn new(packed: __m128i) -> Self {
+        let (zero, four) = (_mm256_setzero_si256(), _mm256_set1_epi8(15));
+        let packed = _mm256_broadcastsi128_si256(packed);
+        let mins = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), four);
+        Minimum { scales: _mm256_and_si256(packed, four), mins, sum: zero, sum_sq: zero, cross: zero }
     }
 
     /// 32 codes; the lanes are of groups `a` and `b`.
@@ -195,50 +204,12 @@ impl Minimum {
 }
 
 #[target_feature(enable = "avx2")]
-pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
-    let low = _mm256_set1_epi8(15);
-    for (i, block) in bytes.as_chunks::<144>().0.iter().take(BATCH).enumerate() {
-        prefetch_block(block);
-        k_header(block, batch, i);
-        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
-        for c in 0..4 {
-            let nibbles = load256(block, 16 + 32 * c);
-            let g = 2 * c as i8;
-            sums.add(_mm256_and_si256(nibbles, low), g, g);
-            sums.add(_mm256_and_si256(_mm256_srli_epi16::<4>(nibbles), low), g + 1, g + 1);
-        }
-        sums.store(batch, i);
-    }
-}
-
-#[target_feature(enable = "avx2")]
-pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
-    let (low, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
-    for (i, block) in bytes.as_chunks::<176>().0.iter().take(BATCH).enumerate() {
-        prefetch_block(block);
-        k_header(block, batch, i);
-        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
-        let high = load256(block, 16);
-        for c in 0..4 {
-            let nibbles = load256(block, 48 + 32 * c);
-            for (odd, q) in [nibbles, _mm256_srli_epi16::<4>(nibbles)].into_iter().enumerate() {
-                let g = 2 * c + odd;
-                let bit = _mm256_set1_epi8((1u8 << g) as i8);
-                let set = _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(high, bit), bit), fifth);
-                sums.add(_mm256_or_si256(_mm256_and_si256(q, low), set), g as i8, g as i8);
-            }
-        }
-        sums.store(batch, i);
-    }
-}
-
-#[target_feature(enable = "avx2")]
 pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     let two = _mm256_set1_epi8(3);
     for (i, block) in bytes.as_chunks::<84>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
         q2_header(block, batch, i);
-        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
+        let mut sums = Minimum::new(load128(block, 0));
         for half in 0..2 {
             let pairs = load256(block, 16 + 32 * half);
             for j in 0..4 {

@@ -75,14 +75,16 @@ fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, ta
         let mut a = _mm512_shuffle_epi8(table, _mm512_and_si512(v, low));
         let mut b = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16::<4>(v), low));
         if let Some(fifth) = fifth {
-            let word = |l: usize| {
-                let from = at(l) + fifth;
-                let bits = u32::from_le_bytes([blocks[from], blocks[from + 1], blocks[from + 2], blocks[from + 3]]);
-                (u64::from(bits & 0xffff), u64::from(bits >> 16))
-            };
-            let words = [word(0), word(1), word(2), word(3)];
-            let first = words[0].0 | words[1].0 << 16 | words[2].0 << 32 | words[3].0 << 48;
-            let second = words[0].1 | words[1].1 << 16 | words[2].1 << 32 | words[3].1 << 48;
+            let bits = _mm512_castsi128_si512(load128(blocks, at(0) + fifth));
+            let bits = _mm512_inserti32x4::<1>(bits, load128(blocks, at(1) + fifth));
+            let bits = _mm512_inserti32x4::<2>(bits, load128(blocks, at(2) + fifth));
+            let bits = _mm512_inserti32x4::<3>(bits, load128(blocks, at(3) + fifth));
+            // Each byte of bits to eight bytes, of which each keeps its own.
+            let mine = _mm512_set1_epi64(0x8040_2010_0804_0201u64 as i64);
+            let lower = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0101_0101_0101_0101, 0));
+            let upper = _mm512_add_epi8(lower, _mm512_set1_epi8(2));
+            let first = _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, lower), mine);
+            let second = _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, upper), mine);
             let sixteen = _mm512_set1_epi8(16);
             a = _mm512_mask_add_epi8(a, first, a, sixteen);
             b = _mm512_mask_add_epi8(b, second, b, sixteen);

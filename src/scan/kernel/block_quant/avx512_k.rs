@@ -4,18 +4,19 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2_k::span;
 use super::f16_at;
 use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
-use super::portable::{k_header, q2_header, q6_k_scale, q6_k_scales};
+use super::portable::q2_header;
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load256, load512, prefetch, table128};
+use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
 pub(super) fn prefetch_block(block: &[u8]) {
     for at in (0..block.len()).step_by(64) {
-        prefetch(block, at);
+        prefetch_far(block, at);
     }
 }
 
@@ -88,40 +89,14 @@ impl Signed {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
-pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
-    let (low, pair) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
-    // Bits 2k and 2k+1 of quarter k go to bits 4 and 5.
-    let first = _mm512_inserti64x4::<1>(_mm512_set1_epi32(4), _mm256_set1_epi32(2));
-    let second = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi32(30));
-    for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
-        prefetch_block(block);
-        let scales = q6_k_scales(block);
-        batch.d[i] = q6_k_scale(block, &scales);
-        batch.bound(i, &scales, -32, 31);
-        let mut sums = Signed::new(&scales);
-        for half in 0..2 {
-            let nibbles = load512(block, 64 * half);
-            let high = _mm512_broadcast_i64x4(load256(block, 128 + 32 * half));
-            let a = _mm512_and_si512(_mm512_rolv_epi32(high, first), pair);
-            let b = _mm512_and_si512(_mm512_rolv_epi32(high, second), pair);
-            let a = _mm512_or_si512(_mm512_and_si512(nibbles, low), a);
-            let b = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low), b);
-            let g = 8 * half as i8;
-            sums.add(a, 32, [g, g + 1, g + 2, g + 3]);
-            sums.add(b, 32, [g + 4, g + 5, g + 6, g + 7]);
-        }
-        sums.store(batch, i);
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
 pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
     let (two, four) = (_mm512_set1_epi8(3), _mm512_set1_epi8(4));
     for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
         batch.d[i] = f16_at(block, 108);
         let scales = q3_scales(&block[96..108]);
-        batch.bound(i, &scales, -4, 3);
+        let (least, most) = span(table128(&scales));
+        batch.range(i, least, most, -4, 3);
         let mut sums = Signed::new(&scales);
         let pairs = load512(block, 32);
         let high = load256(block, 0);
@@ -162,94 +137,6 @@ pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
     }
 }
 
-/// A superblock of eight groups with scales and minimums in the making.
-struct Minimum {
-    scales: __m512i,
-    squares: __m512i,
-    mins: __m512i,
-    sum: __m512i,
-    sum_sq: __m512i,
-    cross: __m512i,
-}
-
-impl Minimum {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn new(scales: [u8; 16], mins: [u8; 16]) -> Self {
-        let (scales, mins) = (u128::from_le_bytes(scales) as i64, u128::from_le_bytes(mins) as i64);
-        let wide = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(scales));
-        let zero = _mm512_setzero_si512();
-        Minimum {
-            scales: _mm512_set1_epi64(scales),
-            squares: _mm512_broadcast_i32x4(_mm_mullo_epi16(wide, wide)),
-            mins: _mm512_broadcast_i32x4(_mm_cvtepu8_epi16(_mm_cvtsi64_si128(mins))),
-            sum: zero,
-            sum_sq: zero,
-            cross: zero,
-        }
-    }
-
-    /// 64 codes: the halves are of groups `a` and `a + 2`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn add(&mut self, q: __m512i, a: i8) {
-        let pick = lanes([a, a, a + 2, a + 2]);
-        // The two bytes of word g are 2 g and 2 g + 1.
-        let words = _mm512_add_epi8(_mm512_add_epi8(pick, pick), _mm512_set1_epi16(0x0100));
-        let scaled = _mm512_maddubs_epi16(q, _mm512_shuffle_epi8(self.scales, pick));
-        self.sum = _mm512_dpwssd_epi32(self.sum, scaled, _mm512_set1_epi16(1));
-        self.cross = _mm512_dpwssd_epi32(self.cross, scaled, _mm512_shuffle_epi8(self.mins, words));
-        let squares = _mm512_shuffle_epi8(self.squares, words);
-        self.sum_sq = _mm512_dpwssd_epi32(self.sum_sq, _mm512_maddubs_epi16(q, q), squares);
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn store(self, batch: &mut Affine, i: usize) {
-        batch.sum[i] = _mm512_reduce_add_epi32(self.sum);
-        batch.sum_sq[i] = _mm512_reduce_add_epi32(self.sum_sq);
-        batch.cross[i] = _mm512_reduce_add_epi32(self.cross);
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
-    let low = _mm512_set1_epi8(15);
-    for (i, block) in bytes.as_chunks::<144>().0.iter().take(BATCH).enumerate() {
-        prefetch_block(block);
-        k_header(block, batch, i);
-        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
-        for c in 0..2 {
-            let nibbles = load512(block, 16 + 64 * c);
-            sums.add(_mm512_and_si512(nibbles, low), 4 * c as i8);
-            sums.add(_mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low), 4 * c as i8 + 1);
-        }
-        sums.store(batch, i);
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
-    let (low, fifth) = (_mm512_set1_epi8(15), _mm512_set1_epi8(16));
-    for (i, block) in bytes.as_chunks::<176>().0.iter().take(BATCH).enumerate() {
-        prefetch_block(block);
-        k_header(block, batch, i);
-        let mut sums = Minimum::new(batch.scales[i], batch.mins[i]);
-        let high = _mm512_broadcast_i64x4(load256(block, 16));
-        for c in 0..2 {
-            let nibbles = load512(block, 48 + 64 * c);
-            for (odd, q) in [nibbles, _mm512_srli_epi16::<4>(nibbles)].into_iter().enumerate() {
-                // Bit g goes to bit 4; g is two more in the upper half.
-                let g = 4 * c as i32 + odd as i32;
-                let rotate = _mm512_inserti64x4::<1>(_mm512_set1_epi32((36 - g) % 32), _mm256_set1_epi32((34 - g) % 32));
-                let bit = _mm512_and_si512(_mm512_rolv_epi32(high, rotate), fifth);
-                sums.add(_mm512_or_si512(_mm512_and_si512(q, low), bit), g as i8);
-            }
-        }
-        sums.store(batch, i);
-    }
-}
-
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     const SQUARES: [i8; 16] = [0, 1, 4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -258,7 +145,8 @@ pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     for (i, block) in bytes.as_chunks::<84>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
         q2_header(block, batch, i);
-        let (scales, mins) = (table128(&batch.scales[i].map(|s| s as i8)), table128(&batch.mins[i].map(|m| m as i8)));
+        let (packed, four) = (load128(block, 0), _mm_set1_epi8(15));
+        let (scales, mins) = (_mm_and_si128(packed, four), _mm_and_si128(_mm_srli_epi16::<4>(packed), four));
         let wide = _mm256_cvtepu8_epi16(scales);
         let products = |other| _mm512_broadcast_i32x4(_mm256_cvtepi16_epi8(_mm256_mullo_epi16(wide, other)));
         let (squares, crosses) = (products(wide), products(_mm256_cvtepu8_epi16(mins)));

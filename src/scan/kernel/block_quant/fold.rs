@@ -5,9 +5,10 @@
 //! after a stretch of units the one with the highest bound is decoded, and then only those whose bound beats what was found.
 
 use super::decoded::{self, LANES, tree};
-use super::sums::{Affine, BATCH, DONE, Flat, Products};
+use super::sums::{BATCH, Flat, Products};
 use super::{Decode, LONGEST, SimdLevel, scales};
 use crate::dtype::Dtype;
+use crate::scan::simd_quant::fetch;
 use crate::stats::{LeafStats, ScaleHealth};
 
 /// Units between two looks at the extremes: those of a leaf of 16,384 elements in blocks of 32.
@@ -31,8 +32,14 @@ pub(in crate::scan) struct Layout {
 impl Layout {
     /// The block of unit `i`.
     #[inline(always)]
-    fn block<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
+    pub(super) fn block<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
         &bytes[i / self.units * self.block_bytes..][..self.block_bytes]
+    }
+
+    /// Asks for memory some way past some units.
+    #[inline(always)]
+    pub(super) fn fetch(&self, bytes: &[u8], unit: usize, units: usize) {
+        fetch(bytes, unit * self.block_bytes, units * self.block_bytes);
     }
 
     /// The values of unit `i`, in `values`.
@@ -52,18 +59,18 @@ impl Layout {
 /// The statistics of a leaf in the making.
 #[repr(align(64))]
 pub(in crate::scan) struct Fold {
-    sum: [f64; LANES],
-    sum_sq: [f64; LANES],
+    pub(super) sum: [f64; LANES],
+    pub(super) sum_sq: [f64; LANES],
     /// Bounds of the values of each unit since the last look; no bounds (low above high) where there is nothing to gain.
-    high: [f32; STRETCH],
-    low: [f32; STRETCH],
+    pub(super) high: [f32; STRETCH],
+    pub(super) low: [f32; STRETCH],
     /// Units since the last look.
     units: usize,
     /// Extremes so far; f32 as the values are.
     min: f32,
     max: f32,
     /// Counts; the sums of what was decoded.
-    stats: LeafStats,
+    pub(super) stats: LeafStats,
 }
 
 impl Fold {
@@ -93,7 +100,7 @@ impl Fold {
 
     /// Takes in the number of units of a batch; gives it and the place of their bounds.
     #[inline(always)]
-    fn begin(&mut self, layout: &Layout, bytes: &[u8]) -> (usize, usize) {
+    pub(super) fn begin(&mut self, layout: &Layout, bytes: &[u8]) -> (usize, usize) {
         let (count, first) = (layout.count(bytes), self.units.min(STRETCH - BATCH));
         self.stats.elements += (count * layout.elements) as u64;
         self.stats.scales.blocks += count as u64;
@@ -104,7 +111,7 @@ impl Fold {
     /// All of a unit but the number of its elements, value by value.
     #[cold]
     #[inline(never)]
-    fn whole(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+    pub(super) fn whole(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
         let (mut unit, mut values) = (LeafStats::default(), [0.0; LONGEST]);
         decoded::add(layout.decode(level, bytes, i, &mut values), &mut unit);
         self.min = self.min.min(unit.min as f32);
@@ -184,14 +191,14 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
     fold.high[count..padded].fill(f32::NEG_INFINITY);
     fold.low[count..padded].fill(f32::INFINITY);
     // The most promising units first: each look makes the others less so. Finding them costs a pass over the bounds.
-    let rounds = if padded <= 128 { padded } else { 1 };
+    let rounds = if padded <= 256 { padded } else { 1 };
     for _ in 0..rounds {
         let (mut high, mut low) = ([f32::NEG_INFINITY; 16], [f32::NEG_INFINITY; 16]);
-        for at in (0..padded).step_by(16) {
+        let bounds = fold.high[..padded].as_chunks::<16>().0.iter().zip(fold.low[..padded].as_chunks::<16>().0);
+        for (h, l) in bounds {
             for lane in 0..16 {
-                let (h, l) = (fold.high[at + lane], -fold.low[at + lane]);
-                high[lane] = if h > high[lane] { h } else { high[lane] };
-                low[lane] = if l > low[lane] { l } else { low[lane] };
+                high[lane] = if h[lane] > high[lane] { h[lane] } else { high[lane] };
+                low[lane] = if -l[lane] > low[lane] { -l[lane] } else { low[lane] };
             }
         }
         let (high, low) = (largest(high), -largest(low));
@@ -228,9 +235,16 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
     }
 }
 
-/// Adds a batch of units of the form d x p.
+/// Adds a batch of units of the form d x p. Memory is asked for under way if they are `LONG`: for small blocks that costs more than
+/// it gains.
 #[inline(always)]
-pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Products, fold: &mut Fold) {
+pub(in crate::scan) fn products<const LONG: bool>(
+    level: SimdLevel,
+    layout: &Layout,
+    bytes: &[u8],
+    batch: &mut Products,
+    fold: &mut Fold,
+) {
     let (count, first) = fold.begin(layout, bytes);
     let all = layout.elements as u32;
     // Copies, which stay in registers.
@@ -240,7 +254,10 @@ pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8],
         batch.clear(i);
     }
     for at in (0..count).step_by(LANES) {
-        let mut odd = false;
+        if LONG {
+            layout.fetch(bytes, at, LANES);
+        }
+        let (mut odd, mut cleared) = (false, 0u32);
         for i in at..at + LANES {
             let d = batch.d[i];
             odd |= !d.is_finite() | ((d == 0.0) & (batch.zeros[i] != all));
@@ -251,6 +268,7 @@ pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8],
                 if !d.is_finite() || (d == 0.0 && batch.zeros[i] != all) {
                     fold.whole(level, layout, bytes, i);
                     batch.clear(i);
+                    cleared |= 1 << (i - at);
                 }
             }
         }
@@ -263,22 +281,14 @@ pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8],
             zero_scales[lane] += u32::from(batch.d[i] == 0.0);
             negative[lane] += if batch.d[i].is_sign_negative() { batch.zeros[i] - batch.negative[i] } else { batch.negative[i] };
             let (a, b) = (batch.d[i] * batch.high[i] as f32, batch.d[i] * batch.low[i] as f32);
-            // A cleared unit, which has no value, must not win over all else being negative.
-            let none = batch.d[i] == DONE;
-            fold.high[first + i] = if none {
-                f32::NEG_INFINITY
-            } else if a > b {
-                a
-            } else {
-                b
-            };
-            fold.low[first + i] = if none {
-                f32::INFINITY
-            } else if a > b {
-                b
-            } else {
-                a
-            };
+            fold.high[first + i] = if a > b { a } else { b };
+            fold.low[first + i] = if a > b { b } else { a };
+        }
+        // A cleared unit, which has no value, must not win over all else being negative.
+        while cleared != 0 {
+            let i = first + at + cleared.trailing_zeros() as usize;
+            (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
+            cleared &= cleared - 1;
         }
     }
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
@@ -289,7 +299,7 @@ pub(in crate::scan) fn products(level: SimdLevel, layout: &Layout, bytes: &[u8],
 
 /// The integer from 0 to `most` that times `scale` could be `offset`: the rounded quotient. Adding 2^23 rounds to an integer.
 #[inline(always)]
-fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
+pub(super) fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
     let quotient = offset / scale;
     let bounded = if quotient > 0.0 { quotient } else { 0.0 };
     let bounded = if bounded < most { bounded } else { most };
@@ -337,73 +347,6 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
             let (sum, sum_sq) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]));
             sums[lane] += d * sum + elements * m;
             let squares = d * d * sum_sq + 2.0 * (d * m * sum) + elements * (m * m);
-            sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
-        }
-    }
-    (fold.sum, fold.sum_sq) = (sums, sums_sq);
-    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
-}
-
-/// Adds a batch of superblocks of 8 or 16 groups, codes from 0 to `most`.
-#[inline(always)]
-pub(in crate::scan) fn affine<const GROUPS: usize>(
-    level: SimdLevel,
-    layout: &Layout,
-    bytes: &[u8],
-    batch: &mut Affine,
-    most: f32,
-    fold: &mut Fold,
-) {
-    let (count, first) = fold.begin(layout, bytes);
-    let per = (layout.elements / GROUPS) as f64;
-    for i in 0..count {
-        let (d, dmin) = (batch.d[i], batch.dmin[i]);
-        let ordinary = d.is_finite() && dmin.is_finite();
-        let mut zero = false;
-        let mut packed = 0u32;
-        let (mut high, mut low) = ([f32::NEG_INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-        for half in 0..GROUPS / LANES {
-            for lane in 0..LANES {
-                let (scale, min) = (batch.scales[i][LANES * half + lane], batch.mins[i][LANES * half + lane]);
-                let (dl, ml) = (d * f32::from(scale), dmin * f32::from(min));
-                zero |= dl * code_of(ml, dl, most) == ml;
-                let (a, b) = (dl * most - ml, -ml);
-                let (a, b) = if a > b { (a, -b) } else { (b, -a) };
-                high[lane] = if a > high[lane] { a } else { high[lane] };
-                low[lane] = if b > low[lane] { b } else { low[lane] };
-                // Both sums in one: at most 16 x 63 above, at most 16 x 63^2 below.
-                packed += u32::from(min) * u32::from(min) + (u32::from(min) << 16);
-            }
-        }
-        if !ordinary {
-            fold.whole(level, layout, bytes, i);
-            (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
-            (batch.d[i], batch.dmin[i]) = (DONE, 0.0);
-            (batch.sum[i], batch.sum_sq[i], batch.cross[i]) = (0, 0, 0);
-            continue;
-        }
-        (fold.high[first + i], fold.low[first + i]) = (largest(high), -largest(low));
-        if zero {
-            fold.zeros(level, layout, bytes, i);
-        }
-        batch.min_sums[i] = packed;
-    }
-    for i in count..count.next_multiple_of(LANES) {
-        (batch.d[i], batch.dmin[i]) = (DONE, 0.0);
-        (batch.sum[i], batch.sum_sq[i], batch.cross[i]) = (0, 0, 0);
-    }
-    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let mut zero_scales = [0u32; LANES];
-    for at in (0..count).step_by(LANES) {
-        for lane in 0..LANES {
-            let i = at + lane;
-            zero_scales[lane] += u32::from(batch.d[i] == 0.0);
-            let packed = batch.min_sums[i];
-            let (mins, mins_sq) = (f64::from(packed >> 16), f64::from(packed & 0xffff));
-            let (d, dmin) = (f64::from(batch.d[i]), f64::from(batch.dmin[i]));
-            let (sum, sum_sq, cross) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]), f64::from(batch.cross[i]));
-            sums[lane] += d * sum - dmin * (per * mins);
-            let squares = d * d * sum_sq - 2.0 * (d * dmin * cross) + dmin * dmin * (per * mins_sq);
             sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
         }
     }

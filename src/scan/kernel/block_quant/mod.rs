@@ -8,11 +8,18 @@ pub(in crate::scan) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx2_k;
 #[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx2_min;
+#[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(in crate::scan) mod avx512_k;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_min;
+#[cfg(target_arch = "x86_64")]
+pub(in crate::scan) mod avx512_signed;
 mod decoded;
 pub(in crate::scan) mod fold;
+pub(in crate::scan) mod fold_affine;
 pub(in crate::scan) mod fp4;
 mod grids;
 pub(in crate::scan) mod iq1;
@@ -189,6 +196,7 @@ pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafSta
         }};
     }
     match kernel(dtype)? {
+        Kernel::Products(fill, low, high) if block_bytes > 64 => run!(Products::new(low, high), fill, long_products),
         Kernel::Products(fill, low, high) => run!(Products::new(low, high), fill, products),
         Kernel::Flat(fill, most) => run!(Flat::new(), fill, flat, most),
         Kernel::Affine8(fill, most) => run!(Affine::new(), fill, affine8, most),

@@ -188,19 +188,34 @@ pub(super) fn q6_k_scales(block: &[u8; 210]) -> [i8; 16] {
     std::array::from_fn(|g| block[192 + g] as i8)
 }
 
+/// The codes of a group of Q6_K.
+#[inline(always)]
+fn q6_k_codes(block: &[u8; 210], g: usize) -> [i8; 16] {
+    let (half, quarter, part) = (g / 8, g % 8 / 2, 16 * (g % 2));
+    let low = &block[64 * half + 32 * (quarter % 2) + part..][..16];
+    let high = &block[128 + 32 * half + part..][..16];
+    let (low_shift, high_shift) = (4 * (quarter / 2), 2 * quarter);
+    std::array::from_fn(|j| ((low[j] >> low_shift & 15) | (high[j] >> high_shift & 3) << 4) as i8 - 32)
+}
+
+/// Adds to the zeros of a superblock what the zero scales make of other codes: the product with a negative code is -0.
+#[inline(always)]
+pub(super) fn q6_k_zeros(block: &[u8; 210], batch: &mut Products, i: usize) {
+    for (g, _) in q6_k_scales(block).iter().enumerate().filter(|(_, s)| **s == 0) {
+        for q in q6_k_codes(block, g) {
+            batch.zeros[i] += u32::from(q != 0);
+            batch.negative[i] += u32::from(q < 0);
+        }
+    }
+}
+
 #[inline(always)]
 pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
         let scales = q6_k_scales(block);
         batch.d[i] = q6_k_scale(block, &scales);
         batch.bound(i, &scales, -32, 31);
-        fill_groups::<16>(batch, i, &scales, |g| {
-            let (half, quarter, part) = (g / 8, g % 8 / 2, 16 * (g % 2));
-            let low = &block[64 * half + 32 * (quarter % 2) + part..][..16];
-            let high = &block[128 + 32 * half + part..][..16];
-            let (low_shift, high_shift) = (4 * (quarter / 2), 2 * quarter);
-            std::array::from_fn(|j| ((low[j] >> low_shift & 15) | (high[j] >> high_shift & 3) << 4) as i8 - 32)
-        });
+        fill_groups::<16>(batch, i, &scales, |g| q6_k_codes(block, g));
     }
 }
 
@@ -220,7 +235,8 @@ fn fill_affine<const PER: usize>(batch: &mut Affine, i: usize, groups: usize, co
     let (mut sum, mut sum_sq, mut cross) = (0, 0, 0);
     for g in 0..groups {
         let (s1, s2, _) = tally(&codes(g));
-        let (scale, min) = (i32::from(batch.scales[i][g]), i32::from(batch.mins[i][g]));
+        let of = |words: &[[u32; BATCH]; 4]| i32::from(words[g / 4][i].to_le_bytes()[g % 4]);
+        let (scale, min) = (of(&batch.scales), of(&batch.mins));
         sum += scale * s1;
         sum_sq += scale * scale * s2 as i32;
         cross += scale * min * s1;
@@ -230,19 +246,22 @@ fn fill_affine<const PER: usize>(batch: &mut Affine, i: usize, groups: usize, co
 
 /// Scales and minimums of Q4_K and Q5_K: the same 16 bytes at the start of a superblock.
 #[inline(always)]
-pub(super) fn k_header(block: &[u8], batch: &mut Affine, i: usize) {
+fn k_header(block: &[u8], batch: &mut Affine, i: usize) {
     (batch.d[i], batch.dmin[i]) = (f16_at(block, 0), f16_at(block, 2));
     let (scales, mins) = scales_and_mins(&block[4..16]);
-    batch.scales[i][..8].copy_from_slice(&scales);
-    batch.mins[i][..8].copy_from_slice(&mins);
+    for (word, (scales, mins)) in scales.as_chunks::<4>().0.iter().zip(mins.as_chunks::<4>().0).enumerate() {
+        batch.scales[word][i] = u32::from_le_bytes(*scales);
+        batch.mins[word][i] = u32::from_le_bytes(*mins);
+    }
 }
 
 /// Scales and minimums of Q2_K.
 #[inline(always)]
 pub(super) fn q2_header(block: &[u8], batch: &mut Affine, i: usize) {
     (batch.d[i], batch.dmin[i]) = (f16_at(block, 80), f16_at(block, 82));
-    for (g, byte) in block[..16].iter().enumerate() {
-        (batch.scales[i][g], batch.mins[i][g]) = (byte & 15, byte >> 4);
+    for (word, packed) in block[..16].as_chunks::<4>().0.iter().enumerate() {
+        let packed = u32::from_le_bytes(*packed);
+        (batch.scales[word][i], batch.mins[word][i]) = (packed & 0x0f0f_0f0f, packed >> 4 & 0x0f0f_0f0f);
     }
 }
 

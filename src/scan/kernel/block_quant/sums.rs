@@ -52,18 +52,16 @@ pub(in crate::scan) struct Affine {
     pub(super) d: [f32; BATCH],
     /// The scale of the minimums.
     pub(super) dmin: [f32; BATCH],
-    /// The groups' scales; eight or sixteen are in use.
-    pub(super) scales: [[u8; 16]; BATCH],
+    /// The groups' scales, four to a word, group 0 lowest; two or four words are in use.
+    pub(super) scales: [[u32; BATCH]; 4],
     /// The groups' minimums.
-    pub(super) mins: [[u8; 16]; BATCH],
+    pub(super) mins: [[u32; BATCH]; 4],
     /// Sum of scale x q.
     pub(super) sum: [i32; BATCH],
     /// Sum of (scale x q)^2.
     pub(super) sum_sq: [i32; BATCH],
     /// Sum of scale x minimum x q.
     pub(super) cross: [i32; BATCH],
-    /// Sum of the minimums (above bit 16) and of their squares (below).
-    pub(super) min_sums: [u32; BATCH],
 }
 
 impl Products {
@@ -90,12 +88,19 @@ impl Products {
     /// Bounds of p where codes run from `low` to `high` and group scales are `scales`.
     #[inline(always)]
     pub(super) fn bound(&mut self, i: usize, scales: &[i8], low: i32, high: i32) {
-        let (mut least, mut most) = (i8::MAX, i8::MIN);
+        // In 32 bits: a choice between bytes is compiled to a branch.
+        let (mut least, mut most) = (i32::MAX, i32::MIN);
         for &s in scales {
+            let s = i32::from(s);
             least = least.min(s);
             most = most.max(s);
         }
-        let (least, most) = (i32::from(least), i32::from(most));
+        self.range(i, least, most, low, high);
+    }
+
+    /// Bounds of p where codes run from `low` to `high` and group scales from `least` to `most`.
+    #[inline(always)]
+    pub(super) fn range(&mut self, i: usize, least: i32, most: i32, low: i32, high: i32) {
         self.high[i] = (most * high).max(least * low);
         self.low[i] = (most * low).min(least * high);
     }
@@ -120,12 +125,17 @@ impl Affine {
         Affine {
             d: [0.0; BATCH],
             dmin: [0.0; BATCH],
-            scales: [[0; 16]; BATCH],
-            mins: [[0; 16]; BATCH],
+            scales: [[0; BATCH]; 4],
+            mins: [[0; BATCH]; 4],
             sum: [0; BATCH],
             sum_sq: [0; BATCH],
             cross: [0; BATCH],
-            min_sums: [0; BATCH],
         }
+    }
+
+    /// Makes unit `i` one that adds nothing, under a scale that is not 0.
+    #[inline(always)]
+    pub(super) fn clear(&mut self, i: usize) {
+        (self.d[i], self.dmin[i], self.sum[i], self.sum_sq[i], self.cross[i]) = (DONE, 0.0, 0, 0, 0);
     }
 }
