@@ -34,7 +34,6 @@ const STRANGERS: &[(&str, &str)] = &[("scan", "project")];
 const LONG_FILES: &[(&str, &str)] = &[
     ("src/checkpoint/quantization/tests.rs", "one test a packed format"),
     ("src/scan/simd/avx2.rs", "one instruction set: the vector types and their operations"),
-    ("src/report/show.rs", "one struct for each object of the `show` document"),
 ];
 const MAX_LINES: usize = 450;
 
