@@ -182,6 +182,7 @@ fn headers_that_are_no_headers_give_one_clear_error() {
         let error = format::read(&safetensors(header, 4)).expect_err(header);
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
         assert!(error.to_string().contains(word) && error.offset().is_some(), "{header}: {error}");
+        assert!(error.advice().is_some(), "{header}: says nothing of what to do");
     }
     let too_long = MemorySource::new("x.safetensors", [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat());
     assert!(format::read(&too_long).unwrap_err().to_string().contains("header too large"));

@@ -50,7 +50,14 @@ fn parse(source: &dyn Source) -> Result<Container> {
         },
         data_start,
     };
-    parser.header().map_err(|e| e.with_path(source.path()))?;
+    parser.header().map_err(|e| {
+        let e = e.with_path(source.path());
+        if e.advice().is_some() {
+            e
+        } else {
+            e.help("the header is damaged, or its writer at fault: fetch the file again, or save it again")
+        }
+    })?;
     let mut container = parser.container;
     container.find_duplicate_names();
     byte_map::find_layout_defects(&mut container);
