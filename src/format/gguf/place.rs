@@ -33,7 +33,7 @@ impl Parser<'_> {
                     tensor: Some(index),
                     offset: None,
                     stated: Some(offset),
-                    expected: Some(offset.next_multiple_of(alignment)),
+                    expected: offset.checked_next_multiple_of(alignment),
                     message: format!("offset {offset} is not a multiple of the alignment {alignment}"),
                 });
             }
