@@ -1,14 +1,27 @@
-//! The README shows what the program prints. `WEIGH_BLESS=1 cargo test --test readme` writes it anew.
-#![allow(clippy::unwrap_used)]
+//! The README and docs/ show what the program prints. `WEIGH_BLESS=1 cargo test --test readme` writes it anew. Quotes of real
+//! checkpoints are compared where scripts/fetch_checkpoints.py has fetched them, and skipped out loud elsewhere.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
 use std::process::Command;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
-/// What `$ weigh ARGS` prints on a terminal of 80 columns, from the repository's folder.
-fn output_of(command: &str) -> String {
-    let args = command.strip_prefix("$ weigh ").unwrap().split(' ');
+/// Where fetched checkpoints lie, as the documents spell it, and where they lie here.
+const FETCHED: &str = "target/checkpoints";
+
+fn fetched() -> String {
+    std::env::var("WEIGH_CHECKPOINTS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/target/checkpoints").to_owned())
+}
+
+/// What `$ weigh ARGS` prints on a terminal of 80 columns, from the repository's folder; `None` where it needs a checkpoint that
+/// was not fetched.
+fn output_of(command: &str) -> Option<String> {
+    let args: Vec<String> =
+        command.strip_prefix("$ weigh ").unwrap().split(' ').map(|arg| arg.replace(FETCHED, &fetched())).collect();
+    if command.contains(FETCHED) && !args.iter().filter(|arg| arg.starts_with(&fetched())).all(|arg| Path::new(arg).exists()) {
+        return None;
+    }
     let run = Command::new(env!("CARGO_BIN_EXE_weigh"))
         .args(args)
         .args(["--color", "never", "--no-progress"])
@@ -17,7 +30,7 @@ fn output_of(command: &str) -> String {
         .output()
         .unwrap();
     assert!(run.status.success(), "{command}: {}", String::from_utf8_lossy(&run.stderr));
-    String::from_utf8(run.stdout).unwrap()
+    Some(String::from_utf8(run.stdout).unwrap())
 }
 
 /// Times, rates, threads and the way of reading differ from run to run and from machine to machine.
@@ -28,32 +41,61 @@ fn steady(text: &str) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn the_output_shown_is_what_the_program_prints() {
-    let readme = std::fs::read_to_string(README).unwrap();
-    let mut blessed = String::new();
-    let mut rest = readme.as_str();
-    let mut blocks = 0;
+/// Runs every command that a document shows; returns how many were compared, and those whose checkpoint is not here.
+fn compare(file: &Path) -> (usize, Vec<String>) {
+    let document = std::fs::read_to_string(file).unwrap();
+    let (mut blessed, mut skipped) = (String::new(), Vec::new());
+    let mut rest = document.as_str();
+    let mut compared = 0;
     while let Some(at) = rest.find("```console\n") {
         let start = at + "```console\n".len();
         let end = start + rest[start..].find("```").unwrap();
         let (command, shown) = rest[start..end].split_once('\n').unwrap();
         let printed = output_of(command);
-        if std::env::var_os("WEIGH_BLESS").is_none() {
-            assert_eq!(steady(shown), steady(&printed), "{command}: bless the README");
+        match &printed {
+            Some(printed) if std::env::var_os("WEIGH_BLESS").is_none() => {
+                assert_eq!(steady(shown), steady(printed), "{}: {command}: bless it", file.display());
+                compared += 1;
+            }
+            Some(_) => compared += 1,
+            None => skipped.push(command.to_owned()),
         }
-        let keeps = steady(shown) == steady(&printed);
+        let printed = printed.filter(|printed| steady(shown) != steady(printed));
         blessed.push_str(&rest[..start]);
         blessed.push_str(command);
         blessed.push('\n');
-        blessed.push_str(if keeps { shown } else { &printed });
+        blessed.push_str(printed.as_deref().unwrap_or(shown));
         rest = &rest[end..];
-        blocks += 1;
     }
     blessed.push_str(rest);
-    assert!(blocks >= 5, "the README lost its examples");
     if std::env::var_os("WEIGH_BLESS").is_some() {
-        std::fs::write(README, blessed).unwrap();
+        std::fs::write(file, blessed).unwrap();
+    }
+    (compared, skipped)
+}
+
+#[test]
+fn the_output_shown_is_what_the_program_prints() {
+    let (compared, skipped) = compare(Path::new(README));
+    assert!(compared >= 5 && skipped.is_empty(), "the README lost its examples");
+}
+
+#[test]
+fn the_documents_quote_the_program() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut skipped = Vec::new();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(docs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "md") {
+            let (compared, not_here) = compare(&path);
+            seen += compared + not_here.len();
+            skipped.extend(not_here);
+        }
+    }
+    assert!(seen >= 3, "the documents lost their examples");
+    if !skipped.is_empty() {
+        println!("SKIPPED {} quotes whose checkpoint was not fetched: {}", skipped.len(), skipped.join("; "));
     }
 }
 

@@ -223,6 +223,9 @@ pub(crate) struct ProjectArgs {
     /// Splits: huggingface, transformers, mlx, gguf-split, each with a size if wanted
     #[arg(long, value_name = "RULE:SIZE,...")]
     pub(crate) shard: Option<String>,
+    /// Mark the schemes whose files fit: 8GiB, 2x24GiB, or this (the memory of this machine)
+    #[arg(long, value_name = "BUDGET")]
+    pub(crate) fit: Option<String>,
     /// Why a tensor has its type under every target
     #[arg(long, value_name = "TENSOR")]
     pub(crate) explain: Option<String>,

@@ -1,12 +1,21 @@
 //! What depends on this machine, passed down as figures.
 
 use weighbridge::error::{Error, ErrorKind, Result};
+use weighbridge::project::memory::Budget;
+
+/// Reads `24GiB`, `2x24GiB` and `this`.
+pub(crate) fn budget(text: &str) -> Result<Budget> {
+    if text.trim().eq_ignore_ascii_case("this") {
+        return Ok(Budget { text: "this".to_owned(), bytes: memory()?, devices: 1 });
+    }
+    Budget::parse(text)
+}
 
 /// Memory that this process may use, in bytes: the smaller of the installed memory and the control group's limit.
 ///
 /// # Errors
 /// Where the system does not say (only Linux is asked).
-pub(crate) fn memory() -> Result<u64> {
+fn memory() -> Result<u64> {
     let unknown = || Error::new(ErrorKind::Usage, "the memory of this machine is not known here").help("give a size: --fit 24GiB");
     let meminfo = std::fs::read_to_string("/proc/meminfo").map_err(|_| unknown())?;
     let kib = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());

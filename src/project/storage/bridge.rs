@@ -48,7 +48,7 @@ impl Group {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Linears => "linears",
             Self::Experts => "experts",
@@ -152,7 +152,7 @@ pub fn to_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>], file: &FileS
         let group = Group::of(source);
         let delta = i128::from(out.bytes) - i128::from(source.bytes);
         match out.change {
-            Change::Fallback { wanted } => {
+            Change::Fallback { wanted } if out.dtype != source.dtype => {
                 // The rule's own step first, as if the rows did fill its blocks; what the fallback costs comes on top.
                 let ideal = ideal(wanted, source.elements, out.bytes);
                 steps.add(group, Step::Retyped(source.dtype, wanted), i128::from(ideal) - i128::from(source.bytes), 0);
@@ -184,7 +184,7 @@ pub(crate) fn to_conversion(
             continue;
         };
         match out.change {
-            Change::Fallback { wanted } => {
+            Change::Fallback { wanted } if out.dtype != from => {
                 let ideal = ideal(wanted, out.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d)), out.bytes);
                 steps.add(origin.group, Step::Retyped(from, wanted), i128::from(ideal) - i128::from(origin.bytes), 0);
                 steps.add(origin.group, Step::Fallback(wanted, out.dtype), i128::from(out.bytes) - i128::from(ideal), 0);

@@ -27,6 +27,8 @@ pub struct CopyRow {
     /// Why its tensor bytes are more than its parameters in its narrowest type: terms that sum to `tensor_bytes`; empty where all
     /// is in one type.
     pub beyond_narrowest: Vec<BridgeTerm>,
+    /// As in a projected row.
+    pub wider_types: Vec<BridgeTerm>,
 }
 
 /// Weight sets compared in one report; further ones are listed by `show`.
@@ -48,6 +50,7 @@ pub fn copies(checkpoint: &Checkpoint) -> Vec<CopyRow> {
             if a.format != b.format {
                 continue;
             }
+            let beyond = narrowest::of_input(&b);
             rows.push(CopyRow {
                 component: component.name.clone(),
                 from: component.weight_sets[s].name.clone(),
@@ -56,7 +59,8 @@ pub fn copies(checkpoint: &Checkpoint) -> Vec<CopyRow> {
                 file_bytes: b.file_bytes,
                 ratio: (a.tensor_bytes() > 0).then(|| b.tensor_bytes() as f64 / a.tensor_bytes() as f64),
                 bridge: bridge::between(&a, &b),
-                beyond_narrowest: narrowest::of_input(&b),
+                beyond_narrowest: beyond.terms,
+                wider_types: beyond.wider,
             });
         }
     }

@@ -13,7 +13,7 @@ pub mod scheme;
 pub mod shard;
 
 pub use plan::Basis;
-pub use row::{Actual, QuantizedRow, TypeRow};
+pub use row::{Actual, FellBack, QuantizedRow, TypeRow};
 pub use scheme::Target;
 
 use serde::Serialize;
@@ -26,6 +26,8 @@ use crate::project::input::ProjectInput;
 pub struct Request {
     /// Schemes, in the order of the rows.
     pub targets: Vec<Target>,
+    /// Bytes that the files of a scheme may take; marks the rows that fit.
+    pub budget: Option<u64>,
     /// How the quantizers are run.
     pub options: Options,
     /// Pruned forms.
@@ -74,7 +76,7 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
     let context = scheme::Context::new(input, request.options);
     Projection {
         actual: Actual::of(input),
-        quantized: request.targets.iter().map(|target| scheme::row(&context, target)).collect(),
+        quantized: request.targets.iter().map(|target| scheme::row(&context, target).against(request.budget)).collect(),
         pruned: request.prune.iter().map(|spec| prune::row(input, spec, request.zeros.as_deref())).collect(),
         explained: match &request.explain {
             Some(name) => request.targets.iter().map(|target| scheme::explain(&context, target, name)).collect(),

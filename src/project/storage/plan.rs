@@ -30,7 +30,7 @@ pub enum Change {
     Kept,
     /// Stored in another type.
     Retyped,
-    /// Stored in another type than the rule wanted, since its rows do not fill that type's blocks.
+    /// Stored in another type than the rule wanted, since its rows do not fill that type's blocks; it may be the type it has.
     Fallback {
         /// What the rule wanted.
         wanted: Dtype,

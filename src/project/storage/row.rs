@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::bridge::{self, BridgeTerm, Origins};
 use super::narrowest;
-use super::plan::{Basis, OutTensor, Plan, PlanResult};
+use super::plan::{Basis, Change, OutTensor, Plan, PlanResult};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
 use crate::units::{BitsPerWeight, Bytes, Params};
@@ -43,6 +43,24 @@ pub struct TypeRow {
     pub bytes: u64,
 }
 
+/// Tensors whose rows do not fill the blocks of the type that the rule wanted, and so are stored in another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FellBack {
+    /// How many.
+    pub tensors: u64,
+    /// Their share of the tensors that are block-quantized or were to be.
+    pub share: f64,
+}
+
+impl FellBack {
+    fn of(tensors: &[OutTensor<'_>]) -> Option<Self> {
+        let fell = |t: &&OutTensor<'_>| matches!(t.change, Change::Fallback { .. });
+        let count = tensors.iter().filter(fell).count();
+        let wanted = tensors.iter().filter(|t| t.dtype.is_block_quant() || fell(t)).count();
+        (count > 0).then(|| Self { tensors: count as u64, share: count as f64 / wanted as f64 })
+    }
+}
+
 /// The checkpoint under one scheme.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuantizedRow {
@@ -74,6 +92,12 @@ pub struct QuantizedRow {
     pub bits_per_weight: Option<f64>,
     /// Projected tensor bytes / actual tensor bytes.
     pub ratio: Option<f64>,
+    /// Tensors that could not be stored as the rule wanted; `None` where none fell back or nothing is projected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fell_back: Option<FellBack>,
+    /// Whether the files are no larger than the budget asked about; `None` without a budget or a size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fits: Option<bool>,
     /// Tensors and bytes per element type.
     pub types: BTreeMap<&'static str, TypeRow>,
     /// From the actual file bytes to the projected ones; the terms sum to `file_bytes`.
@@ -81,6 +105,8 @@ pub struct QuantizedRow {
     /// Why the tensor bytes are more than the parameters in the narrowest type: terms that sum to `tensor_bytes`; empty where all
     /// is in one type.
     pub beyond_narrowest: Vec<BridgeTerm>,
+    /// What is kept in wider types, by what it is and why: terms that sum to that term of `beyond_narrowest`.
+    pub wider_types: Vec<BridgeTerm>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
@@ -100,11 +126,20 @@ impl QuantizedRow {
             files: None,
             bits_per_weight: None,
             ratio: None,
+            fell_back: None,
+            fits: None,
             types: BTreeMap::new(),
             bridge: Vec::new(),
             beyond_narrowest: Vec::new(),
+            wider_types: Vec::new(),
             notes: vec![reason],
         }
+    }
+
+    /// Holds the size of the files, its highest where it is a range, against a budget in bytes.
+    pub(crate) fn against(mut self, budget: Option<u64>) -> Self {
+        self.fits = budget.and_then(|budget| Some(self.file_bytes_high.or(self.file_bytes)? <= budget));
+        self
     }
 
     /// `origins` where the plan is a conversion's.
@@ -128,6 +163,10 @@ impl QuantizedRow {
     fn planned(input: &ProjectInput<'_>, scheme: &str, container: Format, plan: Plan<'_>, origins: Option<&Origins>) -> Self {
         let tensor_bytes = plan.tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
         let actual = input.tensor_bytes();
+        let beyond = match origins {
+            Some(origins) => narrowest::of_conversion(origins, &plan.tensors),
+            None => narrowest::of_plan(input, &plan.tensors),
+        };
         Self {
             scheme: scheme.to_owned(),
             container: Some(container.name()),
@@ -141,16 +180,16 @@ impl QuantizedRow {
             files: plan.file.map(|f| f.files),
             bits_per_weight: BitsPerWeight::of(Bytes(tensor_bytes), Params(input.logical_params())).map(|b| b.0),
             ratio: (actual > 0).then(|| tensor_bytes as f64 / actual as f64),
+            fell_back: FellBack::of(&plan.tensors),
+            fits: None,
             types: types(&plan.tensors),
             bridge: match (plan.file, origins) {
                 (Some(file), Some(origins)) => bridge::to_conversion(input, origins, &plan.tensors, &file),
                 (Some(file), None) => bridge::to_plan(input, &plan.tensors, &file),
                 (None, _) => Vec::new(),
             },
-            beyond_narrowest: match origins {
-                Some(_) => narrowest::of_conversion(&plan.tensors),
-                None => narrowest::of_plan(input, &plan.tensors),
-            },
+            beyond_narrowest: beyond.terms,
+            wider_types: beyond.wider,
             notes: plan.notes,
         }
     }

@@ -24,7 +24,11 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section> {
         sections.push(quantized(projection, detail));
         let known: Vec<&QuantizedRow> = projection.quantized.iter().filter(|r| !r.bridge.is_empty()).collect();
         if detail == Detail::Full && known.len() <= BRIDGES {
-            sections.extend(known.iter().map(|row| scheme_bridge(row)));
+            sections.extend(
+                known
+                    .iter()
+                    .flat_map(|row| [Some(scheme_bridge(row)), wider_types(&row.scheme, &row.wider_types)].into_iter().flatten()),
+            );
         }
     }
     sections.extend(explained(&projection.explained));
@@ -39,32 +43,43 @@ pub fn likely_bridge(projection: &Projection) -> Option<Section> {
 }
 
 fn quantized(projection: &Projection, detail: Detail) -> Section {
-    let mut table = Table::new(&["scheme", "?<in", "weights", "file", "of now", "bits/weight", "<basis"]);
+    let rows = &projection.quantized;
+    let (any_fell, any_fits) =
+        (detail == Detail::Full && rows.iter().any(|r| r.fell_back.is_some()), rows.iter().any(|r| r.fits.is_some()));
+    let mut titles = vec!["scheme", "?<in", "weights", "file", "of now", "bits/weight"];
+    titles.extend(any_fell.then_some("fell back"));
+    titles.extend(any_fits.then_some("<fits"));
+    titles.push("<basis");
+    let mut table = Table::new(&titles);
     let actual = &projection.actual;
-    table.row(vec![
+    let mut now = vec![
         Cell::text("(now)"),
         Cell::text(""),
         Cell::Bytes(actual.tensor_bytes),
         Cell::Bytes(actual.file_bytes),
         Cell::Share(1.0),
         actual.bits_per_weight.map_or(Cell::None, |b| Cell::Number(b, 2)),
-        Cell::text(""),
-    ]);
-    for row in &projection.quantized {
-        table.row(vec![
+    ];
+    now.resize_with(titles.len(), || Cell::text(""));
+    table.row(now);
+    for row in rows {
+        let mut cells = vec![
             Cell::Text(row.scheme.clone()),
             Cell::text(row.container.unwrap_or("")),
             row.tensor_bytes.map_or(Cell::None, Cell::Bytes),
             row.file_bytes.map_or(Cell::None, Cell::Bytes),
             row.ratio.map_or(Cell::None, Cell::Share),
             row.bits_per_weight.map_or(Cell::None, |b| Cell::Number(b, 2)),
-            Cell::text(match row.basis {
-                Basis::Exact => "exact",
-                Basis::Estimate => "estimate",
-                Basis::Range => "range",
-                Basis::Refused => "refused",
-            }),
-        ]);
+        ];
+        cells.extend(any_fell.then(|| row.fell_back.map_or_else(|| Cell::text(""), |f| Cell::Share(f.share))));
+        cells.extend(any_fits.then(|| Cell::text(if row.fits == Some(true) { "yes" } else { "" })));
+        cells.push(Cell::text(match row.basis {
+            Basis::Exact => "exact",
+            Basis::Estimate => "estimate",
+            Basis::Range => "range",
+            Basis::Refused => "refused",
+        }));
+        table.row(cells);
     }
     let mut section = Section { table: Some(table), ..Section::new("Projected") };
     // One reason may hold for many schemes: it is said once, with their names.
@@ -84,6 +99,12 @@ fn quantized(projection: &Projection, detail: Detail) -> Section {
             schemes.join(", ")
         };
         section.note(format!("{}: {text}", escape(&names)));
+    }
+    if any_fell {
+        section.note("fell back: share of the quantized tensors whose rows do not fill the blocks of the type that was wanted");
+    }
+    if any_fits {
+        section.note("fits: the files alone; `weigh memory PATH --fit BUDGET` adds the KV cache and buffers");
     }
     if detail == Detail::Brief && projection.quantized.iter().any(|r| r.basis == Basis::Estimate) {
         section.note("an estimate goes beyond what the rule was checked for: `weigh project PATH` says why");
@@ -112,6 +133,16 @@ pub fn copies(rows: &[CopyRow]) -> Vec<Section> {
             section
         })
         .collect()
+}
+
+/// What stands behind "kept in wider types", where it has more than one cause.
+fn wider_types(scheme: &str, terms: &[BridgeTerm]) -> Option<Section> {
+    let mut table = Table::new(&["", "bytes"]);
+    for term in terms {
+        table.row(vec![Cell::Text(term.label.clone()), Cell::Change(term.bytes)]);
+    }
+    let title = format!("Kept in other types by {}", escape(scheme));
+    (terms.len() > 1).then(|| Section { table: Some(table), ..Section::new(title) })
 }
 
 /// In one sentence: what the narrowest type alone would take, and what comes on top.

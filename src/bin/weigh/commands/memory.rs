@@ -2,7 +2,7 @@
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{Budget, ENGINES, KvType, Verdict};
+use weighbridge::project::memory::{ENGINES, KvType, Verdict};
 use weighbridge::project::{MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
@@ -68,14 +68,7 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
             .unwrap_or_default()
             .split(',')
             .filter(|b| !b.trim().is_empty())
-            .map(budget)
+            .map(machine::budget)
             .collect::<Result<_>>()?,
     })
-}
-
-fn budget(text: &str) -> Result<Budget> {
-    if text.trim().eq_ignore_ascii_case("this") {
-        return Ok(Budget { text: "this".to_owned(), bytes: machine::memory()?, devices: 1 });
-    }
-    Budget::parse(text)
 }

@@ -21,6 +21,7 @@ use super::End;
 use super::opened::{complain_of, end_of, open};
 use super::scan::{ended, select, watch};
 use crate::args::{Common, ProjectArgs};
+use crate::machine;
 use crate::output::Output;
 
 /// Schemes shown when none is asked for, by the source's format: sizes people choose between.
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     let checkpoint = open(path, args.only_this_file)?;
     let mut request = Request {
         targets: targets(&checkpoint, args.to.as_deref(), args.prune.is_none() && args.shard.is_none()),
+        budget: args.fit.as_deref().map(budget).transpose()?,
         options: Options {
             imatrix: args.imatrix,
             pure_mixture: args.pure,
@@ -113,6 +115,11 @@ pub(crate) fn hf_folder(checkpoint: &Checkpoint, targets: &[Target], pre: Option
     let mut folder = HfFolder::of(checkpoint)?;
     folder.pre = pre.map(str::to_owned);
     Some(folder)
+}
+
+/// Bytes of all devices of a budget.
+fn budget(text: &str) -> Result<u64> {
+    machine::budget(text).map(|b| b.bytes.saturating_mul(b.devices))
 }
 
 fn outtype(text: &str) -> Result<QuantTarget> {

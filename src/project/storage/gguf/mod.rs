@@ -190,7 +190,7 @@ fn quantize<'a>(
     for (decision, &i) in outcome.decisions.iter().zip(&prepared.order) {
         let t = &source[i as usize];
         let mut one = OutTensor::retyped(i as usize, t, decision.dtype).ok_or_else(|| too_large(&t.name))?;
-        if let (Some(wanted), Change::Retyped) = (decision.fell_back_from, one.change) {
+        if let Some(wanted) = decision.fell_back_from {
             one.change = Change::Fallback { wanted };
         }
         out.push(one);
