@@ -69,7 +69,8 @@ impl ShowBody {
     }
 }
 
-fn totals(summary: &Summary) -> Totals {
+/// The selected weight sets in one row.
+pub fn totals(summary: &Summary) -> Totals {
     let t = &summary.total;
     Totals {
         files: summary.files,

@@ -45,6 +45,29 @@ pub(crate) enum Command {
     Memory(MemoryArgs),
     /// What is wrong with it, before it is loaded
     Audit(AuditArgs),
+    /// Two checkpoints side by side, by their headers
+    Diff(DiffArgs),
+}
+
+/// `weigh diff`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  weigh diff model-bf16.safetensors model-int8.safetensors\n  weigh diff ./repo ./repo-gptq --tensors\n  \
+                  weigh diff ./repo model-q4_k_m.gguf --format json"
+)]
+pub(crate) struct DiffArgs {
+    /// The one
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// List every tensor, those that are alike too
+    #[arg(long)]
+    pub(crate) tensors: bool,
+    /// A shard stands for itself, not for its set
+    #[arg(long)]
+    pub(crate) only_this_file: bool,
 }
 
 /// The whole report.

@@ -234,39 +234,23 @@ fn stacked(input: &ProjectInput<'_>, unmatched: &[&OutTensor<'_>], used: &mut [b
     }
 }
 
-/// What quantizers put after a weight's name, or after its module's, for the packed weight.
-const PACKED: &[&str] = &["qweight", "weight_packed", "weight_q", "_weight_qdata", "W_q"];
-
-/// The tensor that holds the same weight: of the same name, or the packed one of its module.
-fn counterpart(names: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
-    if let Some(&i) = names.get(name) {
-        return Some(i);
-    }
-    let module = name.strip_suffix(".weight");
-    let packed = PACKED
-        .iter()
-        .flat_map(|suffix| [Some(format!("{name}.{suffix}")), module.map(|m| format!("{m}.{suffix}"))].into_iter().flatten());
-    packed.into_iter().find_map(|name| names.get(name.as_str()).copied())
-}
-
-/// From one checkpoint to another, tensors matched by name: `a` is the first term, the terms sum to the file bytes of `b`.
-pub fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>) -> Vec<BridgeTerm> {
-    let names: BTreeMap<&str, usize> = b.tensors.iter().enumerate().map(|(i, t)| (t.name.as_ref(), i)).collect();
-    let mut matched = vec![false; b.tensors.len()];
+/// From one checkpoint to another: `a` is the first term, the terms sum to the file bytes of `b`. `matches` has every tensor of both
+/// once, with its counterparts (none: it vanishes or appears).
+pub(crate) fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>, matches: &[(&[usize], &[usize])]) -> Vec<BridgeTerm> {
     let mut steps = Steps::default();
-    for from in &a.tensors {
-        let Some(i) = counterpart(&names, &from.name).filter(|&i| !matched[i]) else {
-            steps.add(Group::of(from), Step::Removed, -i128::from(from.bytes), 0);
-            continue;
-        };
-        matched[i] = true;
-        let to = &b.tensors[i];
-        let delta = i128::from(to.bytes) - i128::from(from.bytes);
-        let step = if to.dtype == from.dtype { Step::Kept } else { Step::Retyped(from.dtype, to.dtype) };
-        steps.add(Group::of(from), step, delta, to.bytes);
-    }
-    for (to, _) in b.tensors.iter().zip(&matched).filter(|(_, matched)| !**matched) {
-        steps.add(Group::of(to), Step::Added(to.dtype), i128::from(to.bytes), 0);
+    let sum = |side: &ProjectInput<'_>, indices: &[usize]| indices.iter().map(|&i| i128::from(side.tensors[i].bytes)).sum::<i128>();
+    for (of_a, of_b) in matches {
+        let (from, to) = (of_a.first().map(|&i| &a.tensors[i]), of_b.first().map(|&i| &b.tensors[i]));
+        let delta = sum(b, of_b) - sum(a, of_a);
+        match (from, to) {
+            (Some(from), Some(to)) if from.dtype == to.dtype => {
+                steps.add(Group::of(from), Step::Kept, delta, u64::try_from(sum(b, of_b)).unwrap_or(u64::MAX));
+            }
+            (Some(from), Some(to)) => steps.add(Group::of(from), Step::Retyped(from.dtype, to.dtype), delta, 0),
+            (Some(from), None) => steps.add(Group::of(from), Step::Removed, delta, 0),
+            (None, Some(to)) => steps.add(Group::of(to), Step::Added(to.dtype), delta, 0),
+            (None, None) => {}
+        }
     }
     let mut terms = steps.into_terms(a.file_bytes);
     let overhead = |x: &ProjectInput<'_>| x.file_bytes.saturating_sub(x.tensor_bytes());

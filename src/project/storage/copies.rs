@@ -1,5 +1,7 @@
 //! The other weight sets of a component beside the selected one: the same model in another form, and where its bytes differ.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::bridge::{self, BridgeTerm};
@@ -50,6 +52,8 @@ pub fn copies(checkpoint: &Checkpoint) -> Vec<CopyRow> {
             if a.format != b.format {
                 continue;
             }
+            let pairs = counterparts(&a, &b);
+            let matches: Vec<_> = pairs.iter().map(|(of_a, of_b)| (of_a.as_slice(), of_b.as_slice())).collect();
             let beyond = narrowest::of_input(&b);
             rows.push(CopyRow {
                 component: component.name.clone(),
@@ -58,11 +62,39 @@ pub fn copies(checkpoint: &Checkpoint) -> Vec<CopyRow> {
                 tensor_bytes: b.tensor_bytes(),
                 file_bytes: b.file_bytes,
                 ratio: (a.tensor_bytes() > 0).then(|| b.tensor_bytes() as f64 / a.tensor_bytes() as f64),
-                bridge: bridge::between(&a, &b),
+                bridge: bridge::between(&a, &b, &matches),
                 beyond_narrowest: beyond.terms,
                 wider_types: beyond.wider,
             });
         }
     }
     rows
+}
+
+/// What quantizers put after a weight's name, or after its module's, for the packed weight.
+const PACKED: &[&str] = &["qweight", "weight_packed", "weight_q", "_weight_qdata", "W_q"];
+
+/// The tensor that holds the same weight: of the same name, or the packed one of its module.
+fn counterpart(names: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
+    if let Some(&i) = names.get(name) {
+        return Some(i);
+    }
+    let module = name.strip_suffix(".weight");
+    let packed = PACKED
+        .iter()
+        .flat_map(|suffix| [Some(format!("{name}.{suffix}")), module.map(|m| format!("{m}.{suffix}"))].into_iter().flatten());
+    packed.into_iter().find_map(|name| names.get(name.as_str()).copied())
+}
+
+/// Every tensor of both once, with its counterpart by name.
+fn counterparts(a: &ProjectInput<'_>, b: &ProjectInput<'_>) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let names: BTreeMap<&str, usize> = b.tensors.iter().enumerate().map(|(i, t)| (t.name.as_ref(), i)).collect();
+    let mut matched = vec![false; b.tensors.len()];
+    let mut pairs = Vec::with_capacity(a.tensors.len());
+    for (i, from) in a.tensors.iter().enumerate() {
+        let to = counterpart(&names, &from.name).filter(|&to| !std::mem::replace(&mut matched[to], true));
+        pairs.push((vec![i], to.into_iter().collect()));
+    }
+    pairs.extend((0..b.tensors.len()).filter(|&i| !matched[i]).map(|i| (Vec::new(), vec![i])));
+    pairs
 }

@@ -1,12 +1,14 @@
 //! Bodies as sections of words and tables: what a person reads, in the order in which it matters.
 
 mod audit;
+mod diff;
 mod memory;
 mod project;
 mod scan;
 mod show;
 
 pub use audit::{audit, explanation};
+pub use diff::diff;
 pub use memory::memory;
 pub use project::{copies, data, likely_bridge, project};
 pub use scan::scan;

@@ -156,7 +156,7 @@ fn beyond_narrowest(section: &mut Section, terms: &[BridgeTerm]) {
     section.after.push(Line { tone: Tone::Plain, text });
 }
 
-fn bridge(title: String, terms: &[BridgeTerm], end: Option<u64>) -> Section {
+pub(super) fn bridge(title: impl Into<String>, terms: &[BridgeTerm], end: Option<u64>) -> Section {
     let mut table = Table::new(&["", "bytes"]);
     for (i, term) in terms.iter().enumerate() {
         let bytes = if i == 0 {

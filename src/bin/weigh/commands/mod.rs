@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod audit;
+mod diff;
 mod memory;
 mod merge;
 mod opened;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<End> {
         Some(Command::Merge(merge)) => merge::run(merge, &output),
         Some(Command::Project(project)) => project::run(project, &args.common, &output),
         Some(Command::Memory(memory)) => memory::run(memory, &output),
+        Some(Command::Diff(diff)) => diff::run(diff, &output),
         Some(Command::Audit(audit)) => audit::run(audit, &args.common, &output),
     }
 }

@@ -3,6 +3,7 @@
 //! Source: the converter and gguf-py at llama.cpp commit 0c1e570, with transformers 4.57.6, which it pins. `fixtures/convert` holds
 //! folders and what those programs wrote of them.
 
+mod candidates;
 mod family;
 mod general;
 mod hparams;
@@ -15,6 +16,8 @@ mod tensors;
 mod types;
 mod vocab;
 mod special;
+
+pub(crate) use candidates::gguf_candidates;
 
 use std::borrow::Cow;
 

@@ -1,0 +1,41 @@
+//! `weigh diff`: two checkpoints side by side.
+
+use serde::Serialize;
+use weighbridge::checkpoint::{Checkpoint, Summary};
+use weighbridge::diff::{Diff, diff};
+use weighbridge::error::Result;
+use weighbridge::report::document::{Document, Head};
+use weighbridge::report::sections;
+use weighbridge::report::show::{Totals, totals};
+
+use super::End;
+use super::opened::{complain_of, end_of, open};
+use crate::args::DiffArgs;
+use crate::output::Output;
+
+#[derive(Serialize)]
+struct Body {
+    a: Totals,
+    b: Totals,
+    path_b: String,
+    #[serde(flatten)]
+    diff: Diff,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<End> {
+    let a = open(&args.a, args.only_this_file)?;
+    let b = open(&args.b, args.only_this_file)?;
+    let of = |checkpoint: &Checkpoint| totals(&Summary::of(checkpoint));
+    let (path_a, path_b) = (args.a.to_string_lossy().into_owned(), args.b.to_string_lossy().into_owned());
+    let body = Body { a: of(&a), b: of(&b), path_b, diff: diff(&a, &b, args.tensors) };
+    let mut sections = sections::errors(&a);
+    sections.extend(sections::errors(&b));
+    sections.extend(sections::diff(&path_a, &body.path_b, (&body.a, &body.b), &body.diff, args.tensors));
+    output.write(&Document { head: Head::of_noted("diff", Some(path_a)), body }, &sections)?;
+    if !output.streams() {
+        complain_of(&a);
+        complain_of(&b);
+    }
+    Ok(end_of(&a).max(end_of(&b)))
+}
