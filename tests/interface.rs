@@ -52,6 +52,18 @@ fn memory_fields() -> String {
     )
 }
 
+const DIFF: &str = "a{files tensors stored_elements logical_params unique_params tensor_bytes file_bytes bits_per_weight}
+    b{files tensors stored_elements logical_params unique_params tensor_bytes file_bytes bits_per_weight}
+    bytes{a b bridge[label bytes]}
+    tensors{identical changed only_a only_b
+        rows[name name_b dtype_a dtype_b bytes_a bytes_b relative_l2 cosine max_abs sqnr_db]}";
+
+#[test]
+fn diff() {
+    let pair = ["diff", "fixtures/fracast/model.safetensors", "fixtures/fracast/model.int8.safetensors"];
+    has(&json("diff", &pair), DIFF);
+}
+
 #[test]
 fn show() {
     let pair = json("show", &["show", "fixtures/fracast", "--tensors"]);

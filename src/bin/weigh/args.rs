@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) report: ReportArgs,
     /// How to put it out.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub(crate) common: Common,
 }
 
