@@ -156,7 +156,7 @@ pub(super) mod memory {
     use std::arch::aarch64::*;
 
     use crate::scan::simd::neon;
-    pub(in crate::scan) use crate::scan::simd::neon::widen_halves;
+    pub(in crate::scan) use crate::scan::simd::neon::{eight, four, widen_halves};
 
     /// How far ahead of the block in hand memory is asked for; that of x86-64, not tried on other distances.
     const AHEAD: usize = 4096;

@@ -84,41 +84,43 @@ impl Token for Neon {
         // SAFETY: proved.
         unsafe {
             let odd = vdupq_n_u32(0xffff_0000);
-            let words = bits.0.map(|x| vreinterpretq_u32_u16(x));
+            let words = four(|i| vreinterpretq_u32_u16(bits.0[i]));
             (
-                F32s(words.map(|x| vreinterpretq_f32_u32(vshlq_n_u32::<16>(x)))),
-                F32s(words.map(|x| vreinterpretq_f32_u32(vandq_u32(x, odd)))),
+                F32s(four(|i| vreinterpretq_f32_u32(vshlq_n_u32::<16>(words[i])))),
+                F32s(four(|i| vreinterpretq_f32_u32(vandq_u32(words[i], odd)))),
             )
         }
     }
 
     #[inline(always)]
     fn f16(self, bits: Halves) -> (F32s, F32s) {
-        let [[a, b], [c, d], [e, f], [g, h]] = bits.0.map(widen_halves);
+        let [[a, b], [c, d], [e, f], [g, h]] = four(|i| widen_halves(bits.0[i]));
         (F32s([a, b, c, d]), F32s([e, f, g, h]))
     }
 
     #[inline(always)]
     fn f32(self, bits: Words) -> (F32s, F32s) {
         // SAFETY: proved.
-        let [a, b, c, d, e, f, g, h] = bits.0.map(|x| unsafe { vreinterpretq_f32_u32(x) });
-        (F32s([a, b, c, d]), F32s([e, f, g, h]))
+        let float = |i: usize| unsafe { vreinterpretq_f32_u32(bits.0[i]) };
+        (F32s(four(float)), F32s(four(|i| float(i + 4))))
     }
 }
 
-/// Register by register. The closures are those of the functions that call this, and inlined there.
+/// Four values by their places, spelled out: what a loop fills stays in memory.
 #[inline(always)]
-fn each<T: Copy, const N: usize>(a: [T; N], b: [T; N], f: impl Fn(T, T) -> T) -> [T; N] {
-    let mut out = a;
-    for (a, b) in out.iter_mut().zip(b) {
-        *a = f(*a, b);
-    }
-    out
+pub(in super::super) fn four<T>(f: impl Fn(usize) -> T) -> [T; 4] {
+    [f(0), f(1), f(2), f(3)]
+}
+
+/// Eight values by their places, spelled out likewise.
+#[inline(always)]
+pub(in super::super) fn eight<T>(f: impl Fn(usize) -> T) -> [T; 8] {
+    [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)]
 }
 
 /// The operations on integers, by the names of the intrinsics for a width.
 macro_rules! ints {
-    ($vector:ident of $registers:literal x $lanes:literal $lane:ident:
+    ($vector:ident of $registers:literal x $lanes:literal $lane:ident by $each:ident:
      $dup:ident $from:ident $signed:ident $store:ident $and:ident $or:ident $sub:ident $bits:ident
      $max_signed:ident $back:ident $min:ident $max:ident $equal:ident $greater:ident $below:ident $at_most:ident $most:ident) => {
         impl Ints<Neon> for $vector {
@@ -134,67 +136,64 @@ macro_rules! ints {
             fn load(_: Neon, bytes: &[u8], at: usize) -> Self {
                 let from = bytes[at..at + Self::BYTES].as_ptr();
                 // SAFETY: proved; the slice above has as many bytes as are loaded, and the loads want no alignment.
-                unsafe { Self(std::array::from_fn(|i| $from(vld1q_u8(from.add(16 * i))))) }
+                unsafe { Self($each(|i| $from(vld1q_u8(from.add(16 * i))))) }
             }
 
             #[inline(always)]
             fn and(self, other: Self) -> Self {
                 // SAFETY: proved.
-                Self(each(self.0, other.0, |a, b| unsafe { $and(a, b) }))
+                Self($each(|i| unsafe { $and(self.0[i], other.0[i]) }))
             }
 
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 // SAFETY: proved.
-                Self(each(self.0, other.0, |a, b| unsafe { $sub(a, b) }))
+                Self($each(|i| unsafe { $sub(self.0[i], other.0[i]) }))
             }
 
             #[inline(always)]
             fn max_signed(self, other: Self) -> Self {
                 // SAFETY: proved.
-                Self(each(self.0, other.0, |a, b| unsafe { $back($max_signed($signed(a), $signed(b))) }))
+                Self($each(|i| unsafe { $back($max_signed($signed(self.0[i]), $signed(other.0[i]))) }))
             }
 
             #[inline(always)]
             fn min_unsigned(self, other: Self) -> Self {
                 // SAFETY: proved.
-                Self(each(self.0, other.0, |a, b| unsafe { $min(a, b) }))
+                Self($each(|i| unsafe { $min(self.0[i], other.0[i]) }))
             }
 
             #[inline(always)]
             fn max_unsigned(self, other: Self) -> Self {
                 // SAFETY: proved.
-                Self(each(self.0, other.0, |a, b| unsafe { $max(a, b) }))
+                Self($each(|i| unsafe { $max(self.0[i], other.0[i]) }))
             }
 
             #[inline(always)]
             fn count_equal(self, a: Self, b: Self) -> Self {
                 // SAFETY: proved.
-                let equal = each(a.0, b.0, |a, b| unsafe { $equal(a, b) });
+                let equal = $each(|i| unsafe { $equal(a.0[i], b.0[i]) });
                 self.sub(Self(equal))
             }
 
             #[inline(always)]
             fn count_greater(self, a: Self, b: Self) -> Self {
                 // SAFETY: proved.
-                let greater = each(a.0, b.0, |a, b| unsafe { $greater($signed(a), $signed(b)) });
+                let greater = $each(|i| unsafe { $greater($signed(a.0[i]), $signed(b.0[i])) });
                 self.sub(Self(greater))
             }
 
             #[inline(always)]
             fn where_at_most(self, a: Self, b: Self, other: Self) -> Self {
                 // SAFETY: proved.
-                unsafe {
-                    let mask = each(a.0, b.0, |a, b| $at_most(a, b));
-                    Self(std::array::from_fn(|i| $bits(mask[i], self.0[i], other.0[i])))
-                }
+                Self($each(|i| unsafe { $bits($at_most(a.0[i], b.0[i]), self.0[i], other.0[i]) }))
             }
 
             #[inline(always)]
             fn any_greater(self, other: Self) -> bool {
                 // SAFETY: proved.
                 unsafe {
-                    let greater = each(self.0, other.0, |a, b| $greater($signed(a), $signed(b)));
+                    let greater = $each(|i| $greater($signed(self.0[i]), $signed(other.0[i])));
                     $most(greater.into_iter().fold($dup(0), |a, b| $or(a, b))) != 0
                 }
             }
@@ -203,7 +202,7 @@ macro_rules! ints {
             fn any_below(self, other: Self) -> bool {
                 // SAFETY: proved.
                 unsafe {
-                    let below = each(self.0, other.0, |a, b| $below(a, b));
+                    let below = $each(|i| $below(self.0[i], other.0[i]));
                     $most(below.into_iter().fold($dup(0), |a, b| $or(a, b))) != 0
                 }
             }
@@ -222,13 +221,13 @@ macro_rules! ints {
 }
 
 ints! {
-    Halves of 4 x 8 u16:
+    Halves of 4 x 8 u16 by four:
     vdupq_n_u16 vreinterpretq_u16_u8 vreinterpretq_s16_u16 vst1q_u16 vandq_u16 vorrq_u16 vsubq_u16 vbslq_u16
     vmaxq_s16 vreinterpretq_u16_s16 vminq_u16 vmaxq_u16 vceqq_u16 vcgtq_s16 vcltq_u16 vcleq_u16 vmaxvq_u16
 }
 
 ints! {
-    Words of 8 x 4 u32:
+    Words of 8 x 4 u32 by eight:
     vdupq_n_u32 vreinterpretq_u32_u8 vreinterpretq_s32_u32 vst1q_u32 vandq_u32 vorrq_u32 vsubq_u32 vbslq_u32
     vmaxq_s32 vreinterpretq_u32_s32 vminq_u32 vmaxq_u32 vceqq_u32 vcgtq_s32 vcltq_u32 vcleq_u32 vmaxvq_u32
 }
@@ -243,19 +242,19 @@ impl Floats<Neon> for F32s {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: proved.
-        Self(each(self.0, other.0, |a, b| unsafe { vaddq_f32(a, b) }))
+        Self(four(|i| unsafe { vaddq_f32(self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         // SAFETY: proved.
-        Self(each(self.0, other.0, |a, b| unsafe { vsubq_f32(a, b) }))
+        Self(four(|i| unsafe { vsubq_f32(self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         // SAFETY: proved.
-        Self(each(self.0, other.0, |a, b| unsafe { vmulq_f32(a, b) }))
+        Self(four(|i| unsafe { vmulq_f32(self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
@@ -263,7 +262,8 @@ impl Floats<Neon> for F32s {
         // SAFETY: proved. |x| < Inf does not hold for NaN.
         unsafe {
             let inf = vdupq_n_f32(f32::INFINITY);
-            Self(self.0.map(|x| vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vcaltq_f32(x, inf)))))
+            let finite = |x| vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vcaltq_f32(x, inf)));
+            Self(four(|i| finite(self.0[i])))
         }
     }
 
@@ -289,37 +289,37 @@ impl Doubles<Neon> for F64s {
     #[inline(always)]
     fn load(_: Neon, values: &[f64; 16]) -> Self {
         // SAFETY: proved; the array has the 128 bytes that are loaded.
-        unsafe { Self(std::array::from_fn(|i| vld1q_f64(values.as_ptr().add(2 * i)))) }
+        unsafe { Self(eight(|i| vld1q_f64(values.as_ptr().add(2 * i)))) }
     }
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: proved.
-        Self(each(self.0, other.0, |a, b| unsafe { vaddq_f64(a, b) }))
+        Self(eight(|i| unsafe { vaddq_f64(self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         // SAFETY: proved.
-        Self(each(self.0, other.0, |a, b| unsafe { vsubq_f64(a, b) }))
+        Self(eight(|i| unsafe { vsubq_f64(self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         // SAFETY: proved.
-        Self(each(self.0, other.0, |a, b| unsafe { vmulq_f64(a, b) }))
+        Self(eight(|i| unsafe { vmulq_f64(self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         // SAFETY: proved. Not the instruction for a minimum: it keeps NaN, and knows which zero is the smaller.
-        Self(each(self.0, other.0, |a, b| unsafe { vbslq_f64(vcltq_f64(a, b), a, b) }))
+        Self(eight(|i| unsafe { vbslq_f64(vcltq_f64(self.0[i], other.0[i]), self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         // SAFETY: proved. As for `min`.
-        Self(each(self.0, other.0, |a, b| unsafe { vbslq_f64(vcgtq_f64(a, b), a, b) }))
+        Self(eight(|i| unsafe { vbslq_f64(vcgtq_f64(self.0[i], other.0[i]), self.0[i], other.0[i]) }))
     }
 
     #[inline(always)]
@@ -327,7 +327,7 @@ impl Doubles<Neon> for F64s {
         // SAFETY: proved. |x| < Inf does not hold for NaN.
         unsafe {
             let inf = vdupq_n_f64(f64::INFINITY);
-            Self(each(self.0, other.0, |a, b| vbslq_f64(vcaltq_f64(a, inf), a, b)))
+            Self(eight(|i| vbslq_f64(vcaltq_f64(self.0[i], inf), self.0[i], other.0[i])))
         }
     }
 

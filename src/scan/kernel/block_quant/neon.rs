@@ -8,7 +8,7 @@ use super::fp4::{E2M1_DOUBLED, ue4m3_half};
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{BATCH, Flat, Products};
-use crate::scan::simd_quant::memory::{Word, load128, prefetch_far, store128, table128, widen_halves};
+use crate::scan::simd_quant::memory::{Word, eight, load128, prefetch_far, store128, table128, widen_halves};
 
 /// Blocks to a step.
 const STEP: usize = 8;
@@ -111,29 +111,21 @@ impl Eight {
 #[target_feature(enable = "neon")]
 fn tally<const SIZE: usize, const BIAS: i8, const WIDE: bool>(blocks: &[u8], codes: impl Fn(&[u8]) -> [int8x16_t; 2]) -> Eight {
     let blocks = &blocks[..STEP * SIZE];
-    let (mut sums, mut zeros) = ([vdupq_n_u16(0); STEP], [vdupq_n_s8(0); STEP]);
-    let (mut narrow, mut wide) = ([vdupq_n_u16(0); STEP], [vdupq_n_u32(0); STEP]);
-    for i in 0..STEP {
-        let [a, b] = codes(&blocks[i * SIZE..][..SIZE]);
-        sums[i] = vreinterpretq_u16_s16(vpadalq_s8(vpaddlq_s8(a), b));
-        if WIDE {
-            wide[i] = wide_squares(a, b);
-        } else {
-            narrow[i] = squares(a, b);
-        }
-        // -1 where a code is zero.
-        let none = |q| vreinterpretq_s8_u8(vceqq_s8(q, vdupq_n_s8(BIAS)));
-        zeros[i] = vaddq_s8(none(a), none(b));
-    }
+    let codes = eight(|i| codes(&blocks[i * SIZE..][..SIZE]));
+    let sums = eight(|i| vreinterpretq_u16_s16(vpadalq_s8(vpaddlq_s8(codes[i][0]), codes[i][1])));
+    // -1 where a code is zero.
+    let none = |q| vreinterpretq_s8_u8(vceqq_s8(q, vdupq_n_s8(BIAS)));
+    let zeros = eight(|i| vaddq_s8(none(codes[i][0]), none(codes[i][1])));
     let signed = |v| [vmovl_s16(vget_low_s16(v)), vmovl_high_s16(v)];
     let mut sum = signed(vreinterpretq_s16_u16(totals16(sums)));
     let four = |i: usize| vpaddq_s8(vpaddq_s8(zeros[i], zeros[i + 1]), vpaddq_s8(zeros[i + 2], zeros[i + 3]));
-    let zeros = signed(vpaddlq_s8(vpaddq_s8(four(0), four(4)))).map(|v| vreinterpretq_u32_s32(vnegq_s32(v)));
+    let [low, high] = signed(vpaddlq_s8(vpaddq_s8(four(0), four(4))));
+    let zeros = [vnegq_s32(low), vnegq_s32(high)];
     let mut sum_sq = if WIDE {
-        let [a, b, c, d, e, f, g, h] = wide;
+        let [a, b, c, d, e, f, g, h] = eight(|i| wide_squares(codes[i][0], codes[i][1]));
         [totals32([a, b, c, d]), totals32([e, f, g, h])]
     } else {
-        let totals = totals16(narrow);
+        let totals = totals16(eight(|i| squares(codes[i][0], codes[i][1])));
         [vmovl_u16(vget_low_u16(totals)), vmovl_high_u16(totals)]
     };
     if BIAS != 0 {
@@ -145,7 +137,8 @@ fn tally<const SIZE: usize, const BIAS: i8, const WIDE: bool>(blocks: &[u8], cod
             *sum = vsubq_s32(*sum, vdupq_n_s32(32 * bias));
         }
     }
-    Eight { sum: sum.map(|v| vreinterpretq_u32_s32(v)), sum_sq, zeros }
+    let unsigned = |[low, high]: [int32x4_t; 2]| [vreinterpretq_u32_s32(low), vreinterpretq_u32_s32(high)];
+    Eight { sum: unsigned(sum), sum_sq, zeros: unsigned(zeros) }
 }
 
 /// 32 codes from 0 to 15 out of 16 bytes.

@@ -10,7 +10,7 @@ use super::k_quants::q3_scales;
 use super::neon::{squares, totals16};
 use super::portable::{q2_header, q6_k_scale, q6_k_scales};
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, prefetch_far, table128};
+use crate::scan::simd_quant::memory::{eight, load128, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
@@ -36,7 +36,8 @@ pub(super) fn sums(codes: Eight) -> uint16x8_t {
 #[inline]
 #[target_feature(enable = "neon")]
 fn sums_of_squares(codes: Eight) -> uint16x8_t {
-    totals16(codes.map(|q| vmlal_high_u8(vmull_u8(vget_low_u8(q), vget_low_u8(q)), q, q)))
+    let square = |q| vmlal_high_u8(vmull_u8(vget_low_u8(q), vget_low_u8(q)), q, q);
+    totals16(eight(|i| square(codes[i])))
 }
 
 /// How many bytes of each group are set, of masks of sixteen groups.
@@ -82,12 +83,12 @@ fn signed<const BIAS: u8>(batch: &mut Products, i: usize, codes: [Eight; 2], sca
     let (least, most) = (vminvq_s8(scales), vmaxvq_s8(scales));
     batch.range(i, i32::from(least), i32::from(most), -i32::from(BIAS), if BIAS == 32 { 31 } else { i32::from(BIAS) - 1 });
     let bias = vdupq_n_u8(BIAS);
-    let mut zeros = counts(codes.map(|codes| codes.map(|q| vceqq_u8(q, bias))));
+    let mut zeros = counts(codes.map(|codes| eight(|i| vceqq_u8(codes[i], bias))));
     let mut negative = vandq_u8(zeros, vcltzq_s8(scales));
     let without = vceqzq_s8(scales);
     if vmaxvq_u8(without) != 0 {
         // Under a zero scale all is 0, and the product with a negative code is -0.
-        let below = counts(codes.map(|codes| codes.map(|q| vcltq_u8(q, bias))));
+        let below = counts(codes.map(|codes| eight(|i| vcltq_u8(codes[i], bias))));
         zeros = vbslq_u8(without, vdupq_n_u8(16), zeros);
         negative = vbslq_u8(without, below, negative);
     }
@@ -145,13 +146,12 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
         batch.d[i] = f16_at(block, 108);
         let high = [load128(block, 0), load128(block, 16)];
         let half = |half: usize| {
-            let mut codes = pairs(block, 32 + 32 * half);
-            for (g, code) in codes.iter_mut().enumerate() {
+            let codes = pairs(block, 32 + 32 * half);
+            eight(|g| {
                 // Bit 4 half + g / 2 goes to bit 2.
                 let set = vtstq_u8(high[g % 2], vdupq_n_u8(1 << (4 * half + g / 2)));
-                *code = vorrq_u8(*code, vandq_u8(set, vdupq_n_u8(4)));
-            }
-            codes
+                vorrq_u8(codes[g], vandq_u8(set, vdupq_n_u8(4)))
+            })
         };
         signed::<4>(batch, i, [half(0), half(1)], table128(&q3_scales(&block[96..108])));
     }

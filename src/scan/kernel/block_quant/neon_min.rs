@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use super::neon::{squares, totals16, totals32};
 use super::neon_k::sums;
 use super::sums::{Affine, BATCH};
-use crate::scan::simd_quant::memory::{load128, prefetch_far, store128, widen_halves};
+use crate::scan::simd_quant::memory::{eight, four, load128, prefetch_far, store128, widen_halves};
 
 /// Superblocks to a step.
 const STEP: usize = 4;
@@ -60,25 +60,22 @@ fn headers(rows: [uint32x4_t; STEP], batch: &mut Affine, unit: usize) -> [[uint1
 #[target_feature(enable = "neon")]
 fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes: impl Fn(&[u8], usize) -> [Group; 2]) {
     let blocks = &blocks[..STEP * SIZE];
-    let zero = vdupq_n_u32(0);
-    let rows = std::array::from_fn(|j| vreinterpretq_u32_u8(load128(blocks, j * SIZE)));
+    let rows = four(|j| vreinterpretq_u32_u8(load128(blocks, j * SIZE)));
     let [scales, mins] = headers(rows, batch, unit);
-    let (mut sum, mut sum_sq, mut cross) = ([zero; STEP], [zero; STEP], [zero; STEP]);
-    for j in 0..STEP {
+    let partial = four(|j| {
         let block = &blocks[j * SIZE..][..SIZE];
         let [[a, b], [c, d], [e, f], [g, h]] = [codes(block, 0), codes(block, 1), codes(block, 2), codes(block, 3)];
         let groups = [a, b, c, d, e, f, g, h];
-        let sums = sums(groups.map(|[low, high]| vaddq_u8(low, high)));
+        let sums = sums(eight(|g| vaddq_u8(groups[g][0], groups[g][1])));
         let signed = |v| vreinterpretq_s8_u8(v);
-        let squares = totals16(groups.map(|[low, high]| squares(signed(low), signed(high))));
+        let squares = totals16(eight(|g| squares(signed(groups[g][0]), signed(groups[g][1]))));
         let (s, m) = (scales[j], mins[j]);
-        sum[j] = products(sums, s);
-        sum_sq[j] = products(squares, vmulq_u16(s, s));
-        cross[j] = products(sums, vmulq_u16(s, m));
-    }
-    store128(&mut batch.sum[unit..], totals32(sum));
-    store128(&mut batch.sum_sq[unit..], totals32(sum_sq));
-    store128(&mut batch.cross[unit..], totals32(cross));
+        [products(sums, s), products(squares, vmulq_u16(s, s)), products(sums, vmulq_u16(s, m))]
+    });
+    let total = |what: usize| totals32(four(|j| partial[j][what]));
+    store128(&mut batch.sum[unit..], total(0));
+    store128(&mut batch.sum_sq[unit..], total(1));
+    store128(&mut batch.cross[unit..], total(2));
 }
 
 /// Runs `step` on four superblocks at a time; the last ones are padded with zeros.
