@@ -47,6 +47,7 @@ fn settings() -> Settings {
                     "portable" => Simd::Portable,
                     "avx2" => Simd::Avx2,
                     "avx512" => Simd::Avx512,
+                    "neon" => Simd::Neon,
                     _ => Simd::Auto,
                 }
             }

@@ -51,7 +51,7 @@ fn threads_parts_io_and_instructions_change_no_digit() {
     assert!(wanted.iter().any(|(_, slices)| slices.len() == 4));
     let bytes: u64 = files[0].tensors.iter().map(|t| t.bytes).sum();
     assert_eq!(reference.bytes_read, bytes);
-    for simd in [Simd::Auto, Simd::Portable, Simd::Avx2, Simd::Avx512] {
+    for simd in [Simd::Auto, Simd::Portable, Simd::Avx2, Simd::Avx512, Simd::Neon] {
         let options = ScanOptions { simd, threads: Some(2), ..base };
         match scan(&files, &options, &Silent) {
             Ok(outcome) => assert!(figures(&outcome) == wanted, "{simd:?}"),

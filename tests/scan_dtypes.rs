@@ -143,7 +143,7 @@ fn figures_are_those_of_independent_tools() {
             if file.ends_with(".gguf") { gguf(&bytes) } else { safetensors(&bytes) }.into_iter().unzip();
         assert_eq!(names.len(), facts["tensors"].as_object().unwrap().len(), "{file}");
         let files = [ScanFile { path, identity: None, tensors }];
-        for simd in [Simd::Auto, Simd::Portable, Simd::Avx2] {
+        for simd in [Simd::Auto, Simd::Portable, Simd::Avx2, Simd::Neon] {
             let Ok(outcome) = scan(&files, &ScanOptions { simd, ..ScanOptions::default() }, &Silent) else { continue };
             assert!(outcome.files[0].error.is_none());
             for ((name, tensor), outcome) in names.iter().zip(&files[0].tensors).zip(&outcome.files[0].tensors) {

@@ -8,6 +8,8 @@
 
 mod avx2;
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
 mod portable;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -19,12 +21,14 @@ pub enum Simd {
     /// The best this processor has.
     #[default]
     Auto,
-    /// What the compiler makes of plain code for the target it was given (SSE2 on x86-64, NEON on aarch64).
+    /// What the compiler makes of plain code for the target it was given (SSE2 on x86-64, what NEON it finds a use for on aarch64).
     Portable,
     /// AVX2 with F16C (x86-64).
     Avx2,
     /// AVX-512 F, BW, DQ and VL (x86-64).
     Avx512,
+    /// NEON (aarch64).
+    Neon,
 }
 
 /// What [`Simd`] comes to on this processor, with the proof that it is there.
@@ -35,6 +39,8 @@ pub(super) enum Level {
     Avx2(avx2::Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
 }
 
 impl Level {
@@ -52,10 +58,17 @@ impl Level {
                 return Ok(Self::Avx2(token));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if matches!(simd, Simd::Auto | Simd::Neon)
+            && let Some(token) = neon::Neon::ask()
+        {
+            return Ok(Self::Neon(token));
+        }
         match simd {
             Simd::Auto | Simd::Portable => Ok(Self::Portable(portable::Portable)),
             Simd::Avx2 => Err(Error::new(ErrorKind::Usage, "this processor has no AVX2")),
             Simd::Avx512 => Err(Error::new(ErrorKind::Usage, "this processor has no AVX-512 (F, BW, DQ, VL)")),
+            Simd::Neon => Err(Error::new(ErrorKind::Usage, "this processor has no NEON")),
         }
     }
 
@@ -68,6 +81,8 @@ impl Level {
             Self::Avx2(token) => token.run(job),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(token) => token.run(job),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(token) => token.run(job),
         }
     }
 }

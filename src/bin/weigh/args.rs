@@ -155,6 +155,8 @@ pub(crate) enum SimdMode {
     Avx2,
     /// AVX-512
     Avx512,
+    /// NEON
+    Neon,
 }
 
 /// `weigh scan`.

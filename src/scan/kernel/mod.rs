@@ -52,6 +52,8 @@ impl From<Level> for SimdLevel {
             Level::Avx2(_) => Self::Avx2,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(_) => Self::Avx512,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(_) => Self::Neon,
         }
     }
 }

@@ -15,7 +15,16 @@ fn every_dtype_has_one_row() {
 }
 
 fn levels() -> Vec<Level> {
-    [Simd::Portable, Simd::Avx2, Simd::Avx512].into_iter().filter_map(|simd| Level::choose(simd).ok()).collect()
+    [Simd::Portable, Simd::Avx2, Simd::Avx512, Simd::Neon].into_iter().filter_map(|simd| Level::choose(simd).ok()).collect()
+}
+
+#[test]
+#[cfg(target_arch = "aarch64")]
+fn neon_is_chosen_and_among_the_levels_compared() {
+    let neon = |level: &Level| block_quant::SimdLevel::from(*level) == block_quant::SimdLevel::Neon;
+    assert!(neon(&Level::choose(Simd::Auto).unwrap()));
+    assert_eq!(levels().iter().map(neon).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(block_quant::SimdLevel::detected(), block_quant::SimdLevel::Neon);
 }
 
 /// Bytes that look random, the same every time.

@@ -56,6 +56,7 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<E
             SimdMode::Portable => Simd::Portable,
             SimdMode::Avx2 => Simd::Avx2,
             SimdMode::Avx512 => Simd::Avx512,
+            SimdMode::Neon => Simd::Neon,
         },
     };
     let outcome = watch(&selection, &options, !common.no_progress)?;

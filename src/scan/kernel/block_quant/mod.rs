@@ -29,6 +29,12 @@ pub(in crate::scan) mod iq4;
 pub(in crate::scan) mod k_quants;
 pub(in crate::scan) mod legacy;
 pub(in crate::scan) mod low_bit;
+#[cfg(target_arch = "aarch64")]
+pub(in crate::scan) mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(in crate::scan) mod neon_k;
+#[cfg(target_arch = "aarch64")]
+pub(in crate::scan) mod neon_min;
 pub(in crate::scan) mod portable;
 pub(in crate::scan) mod portable_iq;
 mod scales;

@@ -199,6 +199,7 @@ fn q6_k_codes(block: &[u8; 210], g: usize) -> [i8; 16] {
 }
 
 /// Adds to the zeros of a superblock what the zero scales make of other codes: the product with a negative code is -0.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn q6_k_zeros(block: &[u8; 210], batch: &mut Products, i: usize) {
     for (g, _) in q6_k_scales(block).iter().enumerate().filter(|(_, s)| **s == 0) {

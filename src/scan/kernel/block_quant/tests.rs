@@ -98,7 +98,7 @@ fn kernels_agree_with_decoding_and_with_each_other() {
             bytes.insert(0, 0);
             let bytes = &bytes[1..];
             let fast = leaf_with(SimdLevel::Portable, dtype, bytes).unwrap();
-            for level in [SimdLevel::Avx2, SimdLevel::Avx512] {
+            for level in [SimdLevel::Neon, SimdLevel::Avx2, SimdLevel::Avx512] {
                 let other = leaf_with(level, dtype, bytes).unwrap();
                 assert_eq!(other, fast, "{dtype:?}, {level:?}, kind {kind}, {blocks} blocks");
                 let bits = |s: &LeafStats| [s.min, s.max, s.sum, s.sum_sq].map(f64::to_bits);
