@@ -51,6 +51,12 @@ pub struct Options {
     pub embedding_type: Option<Dtype>,
     /// Outtype of the Hugging Face converter whose file `llama-quantize` starts from; without one, `auto`.
     pub outtype: Option<gguf::QuantTarget>,
+    /// Weights per scale, for safetensors schemes whose groups can be chosen.
+    pub group: Option<u64>,
+    /// Safetensors schemes quantize the output head.
+    pub quantize_head: bool,
+    /// Safetensors schemes quantize the input embedding.
+    pub quantize_embedding: bool,
 }
 
 /// The answers, in the field names of the JSON report.

@@ -1,5 +1,6 @@
 //! Which tensors a quantizer of `nn.Linear` modules takes, from role, name and shape.
 
+use super::module::experts_seen;
 use crate::checkpoint::{Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
 
@@ -10,6 +11,8 @@ pub(super) struct Doubts {
     pub(super) unclear: u64,
     pub(super) unclear_example: Option<String>,
     pub(super) tied_head: bool,
+    /// Routed experts of a family whose treatment was not seen are repacked.
+    pub(super) unseen_experts: bool,
 }
 
 impl Doubts {
@@ -25,15 +28,27 @@ impl Doubts {
         }
     }
 
-    /// Notes, empty when every tensor is understood.
-    pub(super) fn notes(&self) -> Vec<String> {
+    /// Whether every tensor is understood.
+    pub(super) fn exact(&self, family: &str) -> bool {
+        self.unclear == 0 && !self.unseen_experts && (self.experts == 0 || experts_seen(family)) && !self.tied_head
+    }
+
+    /// What a reader of the figures should know.
+    pub(super) fn notes(&self, family: &str) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.experts > 0 {
+        if self.experts > 0 && !experts_seen(family) {
             notes.push(format!(
-                "{} expert and router tensors are kept: transformers 5 holds them in fused modules that this tool leaves alone; \
-                 quantizers that unpack them give other figures",
+                "{} expert and router tensors are kept: transformers 5 holds them in fused modules that this tool leaves alone",
                 self.experts
             ));
+        } else if self.experts > 0 {
+            notes.push(format!(
+                "{} expert and router tensors are kept: this tool leaves transformers' fused experts alone",
+                self.experts
+            ));
+        }
+        if self.unseen_experts {
+            notes.push("the names of this family's experts follow those of Mixtral and Qwen: not seen".to_owned());
         }
         if self.tied_head {
             notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());
@@ -90,7 +105,7 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
         }
     }
     match tensor.role {
-        Role::Attention | Role::Mlp | Role::SharedExpert => Linear::Yes,
+        Role::Attention | Role::Mlp | Role::SharedExpert | Role::Head => Linear::Yes,
         _ => Linear::Unclear,
     }
 }
