@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use weighbridge::checkpoint::names::classify;
+use weighbridge::checkpoint::quantization::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
@@ -155,6 +156,115 @@ fn nine_families_equal_what_their_tools_wrote() {
     assert!(misses.is_empty(), "{}", misses.join("\n"));
     // Double quantization of nine bases is a range; eight files could not be loaded.
     assert_eq!((ranges, broken), (9, 8));
+}
+
+/// A line of `fixtures/hf/schemes.jsonl`: its configuration over the base's, its tensors.
+fn lines() -> Vec<(Value, Value)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hf/schemes.jsonl");
+    let mut base = Value::Null;
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        if row["scheme"] == "base" {
+            base = row["config"].clone();
+        }
+        let mut config = base.clone();
+        for part in ["changes", "config"] {
+            config.as_object_mut().unwrap().extend(row[part].as_object().cloned().unwrap_or_default());
+        }
+        (row, config)
+    });
+    rows.collect()
+}
+
+fn expanded(row: &Value) -> Vec<(String, Dtype, Vec<u64>)> {
+    let mut out = Vec::new();
+    for t in row["tensors"].as_array().unwrap() {
+        let (name, dtype) = (t[0].as_str().unwrap(), Dtype::from_safetensors(t[1].as_str().unwrap()).unwrap());
+        let shape: Vec<u64> = t[2].as_array().unwrap().iter().map(|d| d.as_u64().unwrap()).collect();
+        match t.get(3).and_then(Value::as_array) {
+            None => out.push((name.to_owned(), dtype, shape)),
+            Some(layers) => {
+                out.extend(layers.iter().map(|n| (name.replace(".layers.#.", &format!(".layers.{n}.")), dtype, shape.clone())))
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn a_checkpoint_projected_to_its_own_scheme_has_its_actual_size() {
+    let record = record();
+    let (mut equal, mut ranges, mut refused, mut misses) = (0, 0, 0, Vec::new());
+    for (row, config_json) in lines() {
+        let (base, scheme) = (row["base"].as_str().unwrap(), row["scheme"].as_str().unwrap());
+        let Some(truth) = record["schemes"].as_array().unwrap().iter().find(|r| r["base"] == base && r["scheme"] == scheme) else {
+            continue;
+        };
+        let model = weighbridge::checkpoint::model_config::from_config_json(&config_json);
+        let owned = expanded(&row);
+        let rows: Vec<ProjectTensor<'_>> = owned
+            .iter()
+            .map(|(name, dtype, shape)| {
+                let naming = classify(name, Format::Safetensors);
+                ProjectTensor::weight(name.as_str(), naming.role, naming.layer, *dtype, shape)
+            })
+            .collect();
+        let views: Vec<TensorView<'_>> = rows
+            .iter()
+            .map(|t| {
+                let (name, shape) = (t.name.as_ref(), t.shape.as_slice());
+                TensorView { name, dtype: t.dtype, shape, elements: t.elements, bytes: t.bytes, buffer: false }
+            })
+            .collect();
+        let read = interpret(&views, Some(&config_json), Format::Safetensors);
+        let mut tensors = rows.clone();
+        for (t, meaning) in tensors.iter_mut().zip(&read.parts) {
+            t.role = meaning.part.role(t.role);
+            t.part = meaning.part;
+            t.logical_params = meaning.logical_params;
+            t.packed = meaning.packed;
+            t.logical_shape = meaning.logical_shape.clone().filter(|_| meaning.packed);
+        }
+        let file_bytes = truth["file_bytes"].as_u64().unwrap();
+        let input = ProjectInput {
+            format: Some(Format::Safetensors),
+            header_bytes: file_bytes - tensors.iter().map(|t| t.bytes).sum::<u64>(),
+            tensors,
+            file_bytes,
+            files: 1,
+            model: &model,
+            quantization: read.quantization.as_ref(),
+            safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
+            gguf: None,
+            folder: None,
+        };
+        let target = |name: &str| Target::parse(&format!("safetensors:{name}"));
+        let request = Request { targets: vec![target(scheme), target("f32")], ..Request::default() };
+        let got = project(&input, &request);
+        let own = &got.quantized[0];
+        if own.basis == Basis::Refused {
+            refused += 1;
+            misses.push(format!("{base}/{scheme}: {:?}", own.notes));
+            continue;
+        }
+        *if compare(own, truth, &mut misses) { &mut equal } else { &mut ranges } += 1;
+        if own.tensor_bytes_low.is_none() && own.ratio != Some(1.0) {
+            misses.push(format!("{base}/{scheme}: ratio {:?}", own.ratio));
+        }
+        // Every method gives back the floats it was made of.
+        let floats: u64 = record["bases"][base]["tensors"].as_array().unwrap().iter().map(elements).sum();
+        if got.quantized[1].tensor_bytes != Some(floats * 4) || got.quantized[1].basis != Basis::Exact {
+            misses.push(format!("{base}/{scheme}: {:?} as f32, {floats} weights", got.quantized[1].tensor_bytes));
+        }
+    }
+    println!("{equal} equal to the byte, {ranges} within a range, {refused} refused");
+    assert!(misses.is_empty(), "{}", misses.join("\n"));
+    assert_eq!((equal, ranges), (287, 6));
+}
+
+fn elements(row: &Value) -> u64 {
+    row[2].as_array().unwrap().iter().map(|d| d.as_u64().unwrap()).product()
 }
 
 #[test]

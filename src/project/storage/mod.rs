@@ -11,6 +11,7 @@ pub mod row;
 pub mod safetensors_file;
 pub mod scheme;
 pub mod shard;
+pub mod unpack;
 
 pub use plan::Basis;
 pub use row::{Actual, QuantizedRow, TypeRow};
@@ -77,13 +78,22 @@ pub struct Projection {
 
 /// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
 pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
-    let context = scheme::Context::new(input, request.options);
+    let stored = scheme::Context::new(input, request.options);
+    let floats = unpack::is_needed(input).then(|| unpack::unpack(input));
+    let folder = match (&floats, input.folder) {
+        (Some(Ok(unpacked)), Some(folder)) => Some(unpack::folder_of(folder, unpacked)),
+        _ => None,
+    };
+    let unpacked = floats.as_ref().and_then(|floats| floats.as_ref().ok());
+    let unpacked = unpacked.map(|unpacked| unpacked.input.clone().with_folder(folder.as_ref()));
+    let of_floats = unpacked.as_ref().map(|floats| scheme::Context::new(floats, request.options));
+    let context = of_floats.as_ref().unwrap_or(&stored);
     Projection {
         actual: Actual::of(input),
-        quantized: request.targets.iter().map(|target| scheme::row(&context, target)).collect(),
+        quantized: request.targets.iter().map(|target| unpack::row(&stored, floats.as_ref(), of_floats.as_ref(), target)).collect(),
         pruned: request.prune.iter().map(|spec| prune::row(input, spec, request.zeros.as_deref())).collect(),
         explained: match &request.explain {
-            Some(name) => request.targets.iter().map(|target| scheme::explain(&context, target, name)).collect(),
+            Some(name) => request.targets.iter().map(|target| scheme::explain(context, target, name)).collect(),
             None => Vec::new(),
         },
         sharded: request.shards.iter().map(|spec| shard::row(input, spec)).collect(),

@@ -1,7 +1,8 @@
 //! Which tensors a quantizer of `nn.Linear` modules takes, from role, name and shape.
 
 use super::module::experts_seen;
-use crate::checkpoint::{Part, Role};
+use crate::checkpoint::names::is_turned_name;
+use crate::checkpoint::{Part, Role, is_conv1d};
 use crate::project::input::{ProjectInput, ProjectTensor};
 
 /// What stands between the figures and "exact".
@@ -76,9 +77,6 @@ pub(super) enum Linear {
     Unclear,
 }
 
-/// Families whose projections are `Conv1D` modules ([in, out]), not `nn.Linear` (transformers 5.23, `pytorch_utils.Conv1D`).
-const CONV1D_FAMILIES: &[&str] = &["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
-
 /// Source: transformers 5.23: quantizers replace `nn.Linear` only, so embeddings, norms, biases, convolutions and `Conv1D` stay;
 /// the output head is on the ignore list.
 pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> Linear {
@@ -96,13 +94,11 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
         return Linear::No;
     }
     let family = input.model.family.as_deref().unwrap_or_default();
-    if tensor.name.ends_with(".c_attn.weight") || tensor.name.ends_with(".c_proj.weight") || tensor.name.ends_with(".c_fc.weight") {
-        if CONV1D_FAMILIES.contains(&family) {
-            return Linear::Conv1D;
-        }
-        if family.is_empty() {
-            return Linear::Unclear;
-        }
+    if is_conv1d(family, &tensor.name) {
+        return Linear::Conv1D;
+    }
+    if family.is_empty() && is_turned_name(&tensor.name) {
+        return Linear::Unclear;
     }
     match tensor.role {
         Role::Attention | Role::Mlp | Role::SharedExpert | Role::Head => Linear::Yes,
