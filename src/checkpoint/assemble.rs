@@ -23,6 +23,7 @@ struct Place<'a> {
 /// Fills in the selected tensors and the quantization of the main component.
 pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
     let mut tensors = Vec::new();
+    let mut packed = std::collections::BTreeMap::new();
     let mut quantization = None;
     let mut notes = Vec::new();
     for component in &checkpoint.components {
@@ -35,6 +36,10 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
         let places = places(checkpoint, set);
         let interpretation = interpret(checkpoint, &places, format);
         for (place, meaning) in places.iter().zip(&interpretation.parts) {
+            if meaning.packed && format == Format::Safetensors {
+                let key = (u32::try_from(place.file).unwrap_or(u32::MAX), u32::try_from(place.index).unwrap_or(u32::MAX));
+                packed.insert(key, meaning.logical_shape.clone());
+            }
             tensors.push(SelectedTensor {
                 file: u32::try_from(place.file).unwrap_or(u32::MAX),
                 index: u32::try_from(place.index).unwrap_or(u32::MAX),
@@ -55,6 +60,7 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
         tensors.sort_by_key(place);
     }
     checkpoint.tensors = tensors;
+    checkpoint.packed = packed;
     checkpoint.quantization = quantization;
     checkpoint.notes.extend(notes);
 }

@@ -22,7 +22,7 @@ pub use discover::{FoundFile, Listing, PassedBy, ShardName};
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
-pub use names::{Naming, Role};
+pub use names::{Naming, Role, is_conv1d};
 pub use open::{OpenOptions, open};
 pub use quantization::{Part, Quantization};
 pub use summary::{Summary, Sums};
@@ -31,7 +31,7 @@ pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
 
 use crate::error::Error;
-use crate::format::{Container, Format, TensorInfo};
+use crate::format::{Container, Format, Shape, TensorInfo};
 use crate::source::Identity;
 
 /// One file of a checkpoint whose header was read.
@@ -105,6 +105,8 @@ pub struct Checkpoint {
     pub indexes: Vec<ShardIndex>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
+    /// Shapes of packed weights before they were packed, where they are known, by file and index.
+    pub(crate) packed: std::collections::BTreeMap<(u32, u32), Option<Shape>>,
     /// Selected tensors with what they mean, in file and header order.
     pub(crate) tensors: Vec<SelectedTensor>,
     /// The config.json of the main component, where there is one.
@@ -138,6 +140,8 @@ pub struct Tensor<'a> {
     pub part: Part,
     /// Logical weights: packed ones unpacked; 0 for scales, zero points, index tensors and buffers.
     pub logical_params: u64,
+    /// Of a packed weight, its shape before it was packed, where that is known.
+    pub packed: Option<&'a Option<Shape>>,
 }
 
 impl<'a> Tensor<'a> {
@@ -165,6 +169,7 @@ impl Checkpoint {
                 naming: t.naming,
                 part: t.part,
                 logical_params: t.logical_params,
+                packed: self.packed.get(&(t.file, t.index)),
             }
         })
     }

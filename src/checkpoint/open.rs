@@ -274,6 +274,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
         listing: plan.listing,
         indexes: plan.indexes,
         notes: plan.notes,
+        packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),
         config,
     };

@@ -29,6 +29,10 @@ pub struct ProjectTensor<'a> {
     pub bytes: u64,
     /// Weight, bookkeeping of a quantization, or buffer.
     pub part: Part,
+    /// Whether it holds weights in packed form.
+    pub packed: bool,
+    /// The shape of a packed weight before it was packed, where it is known.
+    pub logical_shape: Option<Shape>,
 }
 
 impl<'a> ProjectTensor<'a> {
@@ -49,6 +53,8 @@ impl<'a> ProjectTensor<'a> {
             logical_params: elements,
             bytes,
             part: Part::Weight,
+            packed: false,
+            logical_shape: None,
         }
     }
 
@@ -155,6 +161,8 @@ impl<'a> ProjectInput<'a> {
                 logical_params: t.logical_params,
                 bytes: t.info.bytes,
                 part: t.part,
+                packed: t.packed.is_some(),
+                logical_shape: t.packed.and_then(Option::as_ref).cloned(),
             })
             .collect();
         let files: Vec<&'a Container> = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i].container).collect();

@@ -239,6 +239,15 @@ pub(crate) struct ProjectArgs {
     /// Outtype of the Hugging Face converter that llama-quantize starts from: f32, f16, bf16, q8_0, auto, ...
     #[arg(long, value_name = "T")]
     pub(crate) outtype: Option<String>,
+    /// Weights per scale of safetensors schemes: gptq, awq, int4 of compressed-tensors, mlx, ...
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub(crate) group: Option<u64>,
+    /// Safetensors schemes quantize the output head too; one tied to the embedding becomes a tensor of its own
+    #[arg(long)]
+    pub(crate) quantize_head: bool,
+    /// Safetensors schemes quantize the input embedding too
+    #[arg(long)]
+    pub(crate) quantize_embedding: bool,
     /// Name of the pre-tokenizer that the converter writes: llama-bpe, qwen2, ...
     #[arg(long, value_name = "NAME")]
     pub(crate) pre: Option<String>,

@@ -160,6 +160,19 @@ pub fn classify(name: &str, format: Format) -> Naming {
     }
 }
 
+/// Families whose projections are `Conv1D` modules ([in, out]), not `nn.Linear` (transformers 5.23, `pytorch_utils.Conv1D`).
+const CONV1D_FAMILIES: &[&str] = &["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
+
+/// Whether a tensor's name is that of a projection that GPT-2's classes hold turned, as [in, out]. `family` is `model_type`.
+pub fn is_conv1d(family: &str, name: &str) -> bool {
+    CONV1D_FAMILIES.contains(&family) && is_turned_name(name)
+}
+
+/// Whether the name alone may be that of a `Conv1D` projection.
+pub(crate) fn is_turned_name(name: &str) -> bool {
+    [".c_attn.weight", ".c_proj.weight", ".c_fc.weight", ".q_attn.weight"].iter().any(|end| name.ends_with(end))
+}
+
 /// Whether the name alone says that a tensor is bookkeeping of a quantization (`X.qzeros`, `X.weight_scale`, `k_scale`).
 pub(crate) fn is_auxiliary_name(name: &str) -> bool {
     hugging_face::is_auxiliary(name.rsplit('.').next().unwrap_or(name))

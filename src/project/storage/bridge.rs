@@ -86,6 +86,7 @@ enum Step {
     Fallback(Dtype, Dtype),
     Kept,
     Added(Dtype),
+    Untied(Dtype),
     Removed,
 }
 
@@ -112,6 +113,7 @@ impl Steps {
                     format!("{what}: rows do not fill blocks of {}, stored as {}", name(wanted), name(got))
                 }
                 Step::Kept => format!("{what} kept ({})", Bytes(held).exact()),
+                Step::Untied(dtype) => format!("{what} no longer the embedding, in {}", name(dtype)),
                 Step::Added(dtype) => format!("{what} added in {}", name(dtype)),
                 Step::Removed => format!("{what} left out"),
             };
@@ -141,7 +143,9 @@ pub fn to_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>], file: &FileS
     let mut unmatched: Vec<&OutTensor<'_>> = Vec::new();
     for out in tensors {
         let Some((i, source)) = out.source.and_then(|i| input.tensors.get(i as usize).map(|t| (i as usize, t))) else {
-            if out.change == Change::Added {
+            if out.change == Change::Untied {
+                steps.add(Group::LmHead, Step::Untied(out.dtype), i128::from(out.bytes), 0);
+            } else if out.change == Change::Added {
                 steps.add(Group::Auxiliary, Step::Added(out.dtype), i128::from(out.bytes), 0);
             } else {
                 unmatched.push(out);
@@ -229,6 +233,7 @@ fn stacked(input: &ProjectInput<'_>, unmatched: &[&OutTensor<'_>], used: &mut [b
     }
     let delta = i128::from(after) - i128::from(before);
     match from {
+        Some(from) if from == out.dtype => steps.add(Group::Experts, Step::Kept, delta, after),
         Some(from) => steps.add(Group::Experts, Step::Retyped(from, out.dtype), delta, 0),
         None => steps.add(Group::Others, Step::Added(out.dtype), delta, 0),
     }
@@ -236,7 +241,7 @@ fn stacked(input: &ProjectInput<'_>, unmatched: &[&OutTensor<'_>], used: &mut [b
 
 /// From one checkpoint to another: `a` is the first term, the terms sum to the file bytes of `b`. `matches` has every tensor of both
 /// once, with its counterparts (none: it vanishes or appears).
-pub(crate) fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>, matches: &[(&[usize], &[usize])]) -> Vec<BridgeTerm> {
+pub fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>, matches: &[(&[usize], &[usize])]) -> Vec<BridgeTerm> {
     let mut steps = Steps::default();
     let sum = |side: &ProjectInput<'_>, indices: &[usize]| indices.iter().map(|&i| i128::from(side.tensors[i].bytes)).sum::<i128>();
     for (of_a, of_b) in matches {

@@ -11,6 +11,7 @@ pub mod row;
 pub mod safetensors_file;
 pub mod scheme;
 pub mod shard;
+pub mod unpack;
 
 pub use plan::Basis;
 pub use row::{Actual, FellBack, QuantizedRow, TypeRow};
@@ -53,6 +54,12 @@ pub struct Options {
     pub embedding_type: Option<Dtype>,
     /// Outtype of the Hugging Face converter whose file `llama-quantize` starts from; without one, `auto`.
     pub outtype: Option<gguf::QuantTarget>,
+    /// Weights per scale, for safetensors schemes whose groups can be chosen.
+    pub group: Option<u64>,
+    /// Safetensors schemes quantize the output head.
+    pub quantize_head: bool,
+    /// Safetensors schemes quantize the input embedding.
+    pub quantize_embedding: bool,
 }
 
 /// The answers, in the field names of the JSON report.
@@ -73,13 +80,26 @@ pub struct Projection {
 
 /// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
 pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
-    let context = scheme::Context::new(input, request.options);
+    let stored = scheme::Context::new(input, request.options);
+    let floats = unpack::is_needed(input).then(|| unpack::unpack(input));
+    let folder = match (&floats, input.folder) {
+        (Some(Ok(unpacked)), Some(folder)) => Some(unpack::folder_of(folder, unpacked)),
+        _ => None,
+    };
+    let unpacked = floats.as_ref().and_then(|floats| floats.as_ref().ok());
+    let unpacked = unpacked.map(|unpacked| unpacked.input.clone().with_folder(folder.as_ref()));
+    let of_floats = unpacked.as_ref().map(|floats| scheme::Context::new(floats, request.options));
+    let context = of_floats.as_ref().unwrap_or(&stored);
     Projection {
         actual: Actual::of(input),
-        quantized: request.targets.iter().map(|target| scheme::row(&context, target).against(request.budget)).collect(),
+        quantized: request
+            .targets
+            .iter()
+            .map(|target| unpack::row(&stored, floats.as_ref(), of_floats.as_ref(), target).against(request.budget))
+            .collect(),
         pruned: request.prune.iter().map(|spec| prune::row(input, spec, request.zeros.as_deref())).collect(),
         explained: match &request.explain {
-            Some(name) => request.targets.iter().map(|target| scheme::explain(&context, target, name)).collect(),
+            Some(name) => request.targets.iter().map(|target| scheme::explain(context, target, name)).collect(),
             None => Vec::new(),
         },
         sharded: request.shards.iter().map(|spec| shard::row(input, spec)).collect(),

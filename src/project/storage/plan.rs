@@ -37,6 +37,8 @@ pub enum Change {
     },
     /// Added by the scheme: scales, zero points and the like.
     Added,
+    /// Added since it is no longer the tensor that it shared: an output head that was the embedding.
+    Untied,
 }
 
 /// One tensor of the projected checkpoint.

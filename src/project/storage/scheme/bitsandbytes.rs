@@ -18,7 +18,7 @@ impl Packing for Int8 {
         true
     }
 
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         Ok(Packed::As(vec![
             piece(".weight", Dtype::I8, &[m.rows, m.columns]),
             piece(".SCB", Dtype::F32, &[m.rows]),
@@ -46,7 +46,7 @@ impl Packing for FourBit {
         true
     }
 
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let n = m.weights().ok_or("too large")?;
         let blocks = n.div_ceil(BLOCK);
         let width = self.storage.info().map_or(1, |row| row.bytes_per_block);

@@ -4,8 +4,8 @@
 //! `ignore: [lm_head]`), formulas A. Scales have the dtype of the module's weight; embeddings, norms, biases and the output head
 //! stay. A row length that the group does not divide is refused. llm-compressor 0.14 writes the same for dense models.
 
-use super::Scheme;
 use super::module::{Module, OfExperts, Packed, Packing, Piece, piece};
+use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::{Format, Shape};
 
@@ -20,7 +20,7 @@ enum Scale {
 }
 
 impl Scale {
-    fn shape(self, m: &Module) -> Result<Vec<u64>, String> {
+    fn shape(self, m: &Module<'_>) -> Result<Vec<u64>, String> {
         Ok(match self {
             Self::Tensor => vec![1],
             Self::Channel => vec![m.rows, 1],
@@ -42,7 +42,19 @@ struct Byte {
 }
 
 impl Packing for Byte {
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn unties_head(&self) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn takes_heads_of_other_names(&self) -> bool {
+        true
+    }
+
+    fn can_take_embedding(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let mut pieces =
             vec![piece(".weight", self.dtype, &[m.rows, m.columns]), piece(".weight_scale", m.dtype, &self.scale.shape(m)?)];
         if self.input_scale {
@@ -70,7 +82,19 @@ struct Words {
 }
 
 impl Packing for Words {
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn unties_head(&self) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn takes_heads_of_other_names(&self) -> bool {
+        true
+    }
+
+    fn can_take_embedding(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let words = m.columns.checked_mul(self.bits).ok_or("too large")?.div_ceil(32);
         let scales = self.scale.shape(m)?;
         let mut pieces = vec![piece(".weight_packed", Dtype::I32, &[m.rows, words]), piece(".weight_scale", m.dtype, &scales)];
@@ -92,7 +116,19 @@ struct Micro {
 }
 
 impl Packing for Micro {
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn unties_head(&self) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn takes_heads_of_other_names(&self) -> bool {
+        true
+    }
+
+    fn can_take_embedding(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let group = if self.nvidia.is_some() { 16 } else { 32 };
         let scales = Scale::Group(group).shape(m)?;
         let bytes = m.columns.checked_mul(self.bits).ok_or("too large")?.div_ceil(8);
@@ -126,6 +162,24 @@ const fn micro(bits: u64) -> Micro {
 
 const CT: &str = "compressed-tensors 0.20.0, transformers 5.23";
 const LC: &str = "llm-compressor 0.14.0.1, compressed-tensors";
+
+/// `ct-w4a16-g64-asym`, `lc-w8a16-channel-sym`: symmetric where nothing is said.
+pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let (tool, rest) = name.split_once("-w")?;
+    let (bits, rest) = rest.split_once("a16-")?;
+    let bits = names::count(bits).filter(|bits| (2..=8).contains(bits))?;
+    let (group, zero_point) = match rest.rsplit_once('-') {
+        Some((group, "asym")) => (group, true),
+        Some((group, "sym")) => (group, false),
+        _ => (rest, false),
+    };
+    let packing = words(bits, names::group(group)?.map_or(Channel, Group), zero_point);
+    match tool {
+        "ct" => Some(Box::new(packing)),
+        "lc" => Some(Box::new(OfExperts(packing))),
+        _ => None,
+    }
+}
 
 macro_rules! schemes {
     ($($tool:ident $name:literal [$($alias:literal),*] $rule:expr;)*) => {

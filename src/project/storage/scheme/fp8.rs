@@ -3,8 +3,8 @@
 //! Source: transformers 5.23 `integrations/finegrained_fp8.py` and `metal`, formulas A and correction 6: a weight whose shape the
 //! block does not divide stays, yet its `weight_scale_inv` is written; UE8M0 scales take a byte.
 
-use super::Scheme;
-use super::module::{Module, Packed, Packing, piece};
+use super::module::{Experts, Module, Packed, Packing, piece};
+use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -15,11 +15,15 @@ struct Block {
 }
 
 impl Packing for Block {
-    fn takes_experts(&self) -> bool {
-        true
+    fn unties_head(&self) -> Result<bool, String> {
+        Err("transformers writes the scales of a tied head and leaves its weight: no file to load".to_owned())
     }
 
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn experts(&self) -> Experts {
+        Experts::FusedScales
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let shape = self.side.map_or([1, 1], |n| [m.rows.div_ceil(n), m.columns.div_ceil(n)]);
         let scale = piece(".weight_scale_inv", self.scale, &shape);
         if self.side.is_some_and(|n| !m.rows.is_multiple_of(n) || !m.columns.is_multiple_of(n)) {
@@ -36,7 +40,11 @@ struct Metal {
 }
 
 impl Packing for Metal {
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn unties_head(&self) -> Result<bool, String> {
+        Err("transformers writes the scales of a tied head and leaves its weight: no file to load".to_owned())
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         if !m.columns.is_multiple_of(self.group) {
             return Err(format!("rows of {} are not divisible by the group size {}", m.columns, self.group));
         }
@@ -48,6 +56,18 @@ impl Packing for Metal {
             piece(".qbiases", m.dtype, &groups),
         ]))
     }
+}
+
+/// `fp8-block64`, `fp8-block128-ue8m0`; `metal-4bit-g64`.
+pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    if let Some(rest) = name.strip_prefix("metal-") {
+        let (bits, group) = names::bits(rest)?;
+        let group = names::group(group)??;
+        return matches!(bits, 2 | 4 | 8).then(|| -> Box<dyn Rule> { Box::new(Metal { bits, group }) });
+    }
+    let rest = name.strip_prefix("fp8-block")?;
+    let (side, scale) = rest.strip_suffix("-ue8m0").map_or((rest, Dtype::F32), |side| (side, Dtype::F8_E8M0));
+    Some(Box::new(Block { side: Some(names::count(side)?), scale }))
 }
 
 macro_rules! schemes {

@@ -1,11 +1,14 @@
 //! GPTQ and AWQ as GPTQModel writes them.
 //!
 //! Source: GPTQModel 7.7.0, formulas A and corrections 5 and 9: GPTQ takes a last group that is short, AWQ refuses; GPTQ's scales
-//! are F16, AWQ's of the base's type; an output head, where asked for, gets 8 bits. On a CPU what is not
-//! quantized is written as BF16, biases of quantized modules as F16.
+//! are F16, AWQ's BF16; an output head, where asked for, gets 8 bits in groups of 32. On a CPU what is not quantized is written as
+//! BF16, biases of modules that GPTQ quantized as F16. Experts are modules under the names that transformers gives them.
 
-use super::Scheme;
-use super::module::{Layout, Module, Packed, Packing, piece};
+use std::borrow::Cow;
+
+use super::experts::as_transformers_holds_it;
+use super::module::{Experts, Layout, Module, Packed, Packing, piece};
+use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -34,11 +37,15 @@ impl Packing for Gptq {
         true
     }
 
-    fn takes_experts(&self) -> bool {
-        true
+    fn experts(&self) -> Experts {
+        Experts::Modules
     }
 
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
+        as_transformers_holds_it(family, name)
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         Self::pieces(m, self.bits, self.group)
     }
 
@@ -46,7 +53,11 @@ impl Packing for Gptq {
         self.head
     }
 
-    fn pack_head(&self, m: &Module) -> Result<Packed, String> {
+    fn unties_head(&self) -> Result<bool, String> {
+        Err("GPTQModel does not quantize an lm_head that is tied to the embedding".to_owned())
+    }
+
+    fn pack_head(&self, m: &Module<'_>) -> Result<Packed, String> {
         Self::pieces(m, 8, Some(32))
     }
 
@@ -65,6 +76,8 @@ impl Packing for Gptq {
 
 struct Awq {
     group: u64,
+    /// By the quantizer, whose search for clips takes rows in multiples of 64; else by the modules alone.
+    searched: bool,
 }
 
 impl Packing for Awq {
@@ -72,22 +85,32 @@ impl Packing for Awq {
         true
     }
 
-    fn takes_experts(&self) -> bool {
-        true
+    fn experts(&self) -> Experts {
+        Experts::Modules
     }
 
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
+        as_transformers_holds_it(family, name)
+    }
+
+    /// AutoAWQ does: a tied Gemma grew by it (huggingface/transformers issue 31474).
+    fn unties_head(&self) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         if !m.columns.is_multiple_of(self.group) {
             return Err(format!("rows of {} are not divisible by the group size {}", m.columns, self.group));
         }
-        if !m.rows.is_multiple_of(64) {
+        if self.searched && !m.rows.is_multiple_of(64) {
             return Err(format!("the clip search takes output rows in multiples of 64, not {}", m.rows));
         }
         let groups = m.columns / self.group;
         Ok(Packed::As(vec![
             piece(".qweight", Dtype::I32, &[m.columns, m.rows / 8]),
             piece(".qzeros", Dtype::I32, &[groups, m.rows / 8]),
-            piece(".scales", if m.dtype == Dtype::BF16 { Dtype::BF16 } else { Dtype::F16 }, &[groups, m.rows]),
+            // The quantizer loads every model in BF16; modules made alone have F16.
+            piece(".scales", if self.searched { Dtype::BF16 } else { Dtype::F16 }, &[groups, m.rows]),
         ]))
     }
 
@@ -96,12 +119,30 @@ impl Packing for Awq {
     }
 
     fn layout(&self) -> Layout {
-        Layout::GptqModel
+        if self.searched { Layout::GptqModel } else { Layout::Transformers }
     }
 }
 
 const fn gptq(bits: u64, group: u64) -> Gptq {
     Gptq { bits, group: Some(group), head: false }
+}
+
+const fn awq(group: u64) -> Awq {
+    Awq { group, searched: true }
+}
+
+/// `gptq-4bit-g128`, `gptq-v2-3bit-channel`, `gptq-8bit-g32-lmhead`; `awq-4bit-g64`.
+pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    if let Some(rest) = name.strip_prefix("awq-4bit-") {
+        let (group, modules) = rest.strip_suffix("-modules").map_or((rest, false), |rest| (rest, true));
+        return Some(Box::new(Awq { group: names::group(group)??, searched: !modules }));
+    }
+    let rest = name.strip_prefix("gptq-")?;
+    let rest = rest.strip_prefix("v2-").unwrap_or(rest);
+    let (bits, rest) = names::bits(rest)?;
+    let (group, option) = rest.split_once('-').unwrap_or((rest, ""));
+    let known = matches!(option, "" | "actorder" | "asym" | "lmhead") && matches!(bits, 2 | 3 | 4 | 8);
+    known.then(|| names::group(group))?.map(|group| -> Box<dyn Rule> { Box::new(Gptq { bits, group, head: option == "lmhead" }) })
 }
 
 macro_rules! schemes {
@@ -130,7 +171,8 @@ pub(super) const SCHEMES: &[Scheme] = schemes! {
     "gptq-v2-4bit-g32" [] gptq(4, 32);
     "gptq-8bit-g32" [] gptq(8, 32);
     "gptq-8bit-g128" [] gptq(8, 128);
-    "awq-4bit-g32" [] Awq { group: 32 };
-    "awq-4bit-g64" [] Awq { group: 64 };
-    "awq-4bit-g128" ["awq"] Awq { group: 128 };
+    "awq-4bit-g32-modules" [] Awq { group: 32, searched: false };
+    "awq-4bit-g32" [] awq(32);
+    "awq-4bit-g64" [] awq(64);
+    "awq-4bit-g128" ["awq"] awq(128);
 };

@@ -4,8 +4,11 @@
 //! dimension of [groups, group] (axis 1) or [group, groups] (axis 0); scale and zero have the compute dtype; sixteen small tensors
 //! of settings per module.
 
-use super::Scheme;
-use super::module::{Layout, Module, Packed, Packing, piece};
+use std::borrow::Cow;
+
+use super::experts::as_transformers_holds_it;
+use super::module::{Experts, Layout, Module, Packed, Packing, piece};
+use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -17,11 +20,15 @@ struct Hqq {
 }
 
 impl Packing for Hqq {
-    fn takes_conv1d(&self) -> bool {
-        true
+    fn experts(&self) -> Experts {
+        Experts::Fused
     }
 
-    fn pack(&self, m: &Module) -> Result<Packed, String> {
+    fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
+        as_transformers_holds_it(family, name)
+    }
+
+    fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let n = m.weights().ok_or("too large")?;
         let group = self.group.unwrap_or(m.columns);
         if group == 0 || n % group != 0 {
@@ -30,7 +37,8 @@ impl Packing for Hqq {
         let groups = n / group;
         // Codes to a word: two to a byte at 4 bits, ten to an int32 at 3, the last word padded.
         let (word, codes) = match self.bits {
-            8 => (Dtype::U8, 1),
+            // 5 and 6 bits take a byte too.
+            5 | 6 | 8 => (Dtype::U8, 1),
             4 => (Dtype::U8, 2),
             3 => (Dtype::I32, 10),
             2 => (Dtype::U8, 4),
@@ -79,6 +87,15 @@ impl Packing for Hqq {
 
 const fn hqq(bits: u64, group: u64, axis: u64) -> Hqq {
     Hqq { bits, group: Some(group), axis }
+}
+
+/// `hqq-4bit-g64-axis1`, `hqq-3bit-channel-axis0`.
+pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let (bits, rest) = names::bits(name.strip_prefix("hqq-")?)?;
+    let (group, axis) = rest.split_once("-axis")?;
+    let axis = axis.parse::<u64>().ok().filter(|axis| *axis < 2)?;
+    let group = names::group(group)?;
+    (matches!(bits, 1..=6 | 8)).then(|| -> Box<dyn Rule> { Box::new(Hqq { bits, group, axis }) })
 }
 
 macro_rules! schemes {

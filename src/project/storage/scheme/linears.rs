@@ -1,6 +1,8 @@
 //! Which tensors a quantizer of `nn.Linear` modules takes, from role, name and shape.
 
-use crate::checkpoint::{Part, Role};
+use super::module::experts_seen;
+use crate::checkpoint::names::is_turned_name;
+use crate::checkpoint::{Part, Role, is_conv1d};
 use crate::project::input::{ProjectInput, ProjectTensor};
 
 /// What stands between the figures and "exact".
@@ -10,6 +12,8 @@ pub(super) struct Doubts {
     pub(super) unclear: u64,
     pub(super) unclear_example: Option<String>,
     pub(super) tied_head: bool,
+    /// Routed experts of a family whose treatment was not seen are repacked.
+    pub(super) unseen_experts: bool,
 }
 
 impl Doubts {
@@ -25,15 +29,27 @@ impl Doubts {
         }
     }
 
-    /// Notes, empty when every tensor is understood.
-    pub(super) fn notes(&self) -> Vec<String> {
+    /// Whether every tensor is understood.
+    pub(super) fn exact(&self, family: &str) -> bool {
+        self.unclear == 0 && !self.unseen_experts && (self.experts == 0 || experts_seen(family)) && !self.tied_head
+    }
+
+    /// What a reader of the figures should know.
+    pub(super) fn notes(&self, family: &str) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.experts > 0 {
+        if self.experts > 0 && !experts_seen(family) {
             notes.push(format!(
-                "{} expert and router tensors are kept: transformers 5 holds them in fused modules that this tool leaves alone; \
-                 quantizers that unpack them give other figures",
+                "{} expert and router tensors are kept: transformers 5 holds them in fused modules that this tool leaves alone",
                 self.experts
             ));
+        } else if self.experts > 0 {
+            notes.push(format!(
+                "{} expert and router tensors are kept: this tool leaves transformers' fused experts alone",
+                self.experts
+            ));
+        }
+        if self.unseen_experts {
+            notes.push("the names of this family's experts follow those of Mixtral and Qwen: not seen".to_owned());
         }
         if self.tied_head {
             notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());
@@ -61,9 +77,6 @@ pub(super) enum Linear {
     Unclear,
 }
 
-/// Families whose projections are `Conv1D` modules ([in, out]), not `nn.Linear` (transformers 5.23, `pytorch_utils.Conv1D`).
-const CONV1D_FAMILIES: &[&str] = &["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
-
 /// Source: transformers 5.23: quantizers replace `nn.Linear` only, so embeddings, norms, biases, convolutions and `Conv1D` stay;
 /// the output head is on the ignore list.
 pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> Linear {
@@ -81,16 +94,14 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
         return Linear::No;
     }
     let family = input.model.family.as_deref().unwrap_or_default();
-    if tensor.name.ends_with(".c_attn.weight") || tensor.name.ends_with(".c_proj.weight") || tensor.name.ends_with(".c_fc.weight") {
-        if CONV1D_FAMILIES.contains(&family) {
-            return Linear::Conv1D;
-        }
-        if family.is_empty() {
-            return Linear::Unclear;
-        }
+    if is_conv1d(family, &tensor.name) {
+        return Linear::Conv1D;
+    }
+    if family.is_empty() && is_turned_name(&tensor.name) {
+        return Linear::Unclear;
     }
     match tensor.role {
-        Role::Attention | Role::Mlp | Role::SharedExpert => Linear::Yes,
+        Role::Attention | Role::Mlp | Role::SharedExpert | Role::Head => Linear::Yes,
         _ => Linear::Unclear,
     }
 }

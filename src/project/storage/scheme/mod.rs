@@ -6,14 +6,24 @@
 mod bitsandbytes;
 mod cast;
 mod compressed_tensors;
+mod experts;
+mod files;
 mod fp8;
 mod ggml;
 mod gptq;
+mod hash_order;
+mod heads;
 mod hqq;
 mod linears;
 mod mlx;
 mod module;
+mod names;
 mod quanto;
+mod resolve;
+mod torchao;
+mod walk;
+
+pub use resolve::{Resolved, Target};
 
 use std::cell::OnceCell;
 
@@ -133,6 +143,7 @@ pub const SCHEMES: &[&[Scheme]] = &[
     mlx::SCHEMES,
     quanto::SCHEMES,
     hqq::SCHEMES,
+    torchao::SCHEMES,
     ggml::SCHEMES,
 ];
 
@@ -141,65 +152,23 @@ pub fn all() -> impl Iterator<Item = &'static Scheme> {
     SCHEMES.iter().flat_map(|family| family.iter())
 }
 
-/// A scheme as asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The container chosen by a prefix.
-    pub container: Option<Format>,
-    /// The name in lower case, without prefix.
-    pub name: String,
-}
+/// Grammars of names that no row lists: a function and the tool that writes what it gives.
+pub(super) const GRAMMARS: &[(Grammar, &str)] = &[
+    (compressed_tensors::parse, "compressed-tensors 0.20.0"),
+    (gptq::parse, "GPTQModel 7.7.0"),
+    (fp8::parse, "transformers 5.23"),
+    (mlx::parse, "mlx-lm 0.32.2"),
+    (quanto::parse, "optimum-quanto 0.2.7, transformers 5.23"),
+    (hqq::parse, "hqq 0.2.8.post1"),
+    (torchao::parse, "torchao 0.18.0, transformers 5.23"),
+];
 
-impl Target {
-    /// Reads `q4_k_m`, `int8`, `gguf:f16`. Any text is a target: an unknown one becomes a refused row.
-    pub fn parse(text: &str) -> Self {
-        let text = text.trim().to_lowercase();
-        let (container, name) = match text.split_once(':') {
-            Some(("gguf", name)) => (Some(Format::Gguf), name),
-            Some(("safetensors", name)) => (Some(Format::Safetensors), name),
-            _ => (None, text.as_str()),
-        };
-        Self { container, name: name.trim().to_owned() }
-    }
-
-    /// Reads a comma-separated list; `all` stands for every scheme that the source's container has, and for a safetensors source
-    /// the GGUF targets too. A name asked for twice is kept once.
-    pub fn parse_list(text: &str, source: Option<Format>) -> Vec<Self> {
-        let mut out: Vec<Self> = Vec::new();
-        for part in text.split(',').filter(|p| !p.trim().is_empty()) {
-            let targets = if part.trim().eq_ignore_ascii_case("all") { Self::all(source) } else { vec![Self::parse(part)] };
-            for target in targets {
-                if !out.contains(&target) {
-                    out.push(target);
-                }
-            }
-        }
-        out
-    }
-
-    /// Every scheme that a source can be projected to.
-    pub fn all(source: Option<Format>) -> Vec<Self> {
-        all()
-            // From a GGUF there are only GGUF targets, and `auto` is the converter's word.
-            .filter(|s| source != Some(Format::Gguf) || (s.container == Format::Gguf && s.name != "auto"))
-            .map(|s| Self { container: Some(s.container), name: s.name.to_owned() })
-            .collect()
-    }
-
-    /// The row of the registry that is meant, given the source's format.
-    pub fn resolve(&self, source: Option<Format>) -> Option<&'static Scheme> {
-        let named = |s: &&Scheme| s.name == self.name || s.aliases.contains(&self.name.as_str());
-        let of = |container: Format| all().filter(named).find(|s| s.container == container);
-        match self.container {
-            Some(container) => of(container),
-            None => source.and_then(of).or_else(|| all().find(named)),
-        }
-    }
-}
+/// Reads a name as the parameters of a rule.
+pub(super) type Grammar = fn(&str) -> Option<Box<dyn Rule>>;
 
 /// The projected tensors and files one by one; `None` for an unknown scheme.
 pub fn plan<'a>(context: &Context<'_, 'a>, target: &Target) -> Option<PlanResult<'a>> {
-    target.resolve(context.input.format).map(|scheme| scheme.rule.plan(context))
+    target.resolve(context.input.format).map(|scheme| scheme.plan(context))
 }
 
 /// One row of the report.
@@ -209,14 +178,19 @@ pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
         return QuantizedRow::refused(&target.name, target.container, reason);
     };
     if context.input.tensors.is_empty() {
-        return QuantizedRow::refused(scheme.name, Some(scheme.container), "there are no tensors to project".to_owned());
+        return QuantizedRow::refused(&scheme.name, Some(scheme.container), "there are no tensors to project".to_owned());
     }
-    let mut plan = Some(scheme.rule.plan(context));
+    let scheme = match context.options.group.map(|size| scheme.regrouped(size)) {
+        None => scheme,
+        Some(Ok(scheme)) => scheme,
+        Some(Err(reason)) => return QuantizedRow::refused(&scheme.name, Some(scheme.container), reason),
+    };
+    let mut plan = Some(scheme.plan(context));
     let mut row = None;
-    scheme.rule.with_origins(context, &mut |origins| {
-        row = plan.take().map(|plan| QuantizedRow::of(context.input, scheme.name, scheme.container, plan, origins));
+    scheme.rule().with_origins(context, &mut |origins| {
+        row = plan.take().map(|plan| QuantizedRow::of(context.input, &scheme.name, scheme.container, plan, origins));
     });
-    row.unwrap_or_else(|| QuantizedRow::refused(scheme.name, Some(scheme.container), "no plan was made".to_owned()))
+    row.unwrap_or_else(|| QuantizedRow::refused(&scheme.name, Some(scheme.container), "no plan was made".to_owned()))
 }
 
 /// Why a tensor has its type under a scheme.
@@ -233,10 +207,10 @@ pub struct Explained {
 /// Explains a tensor of the source, or one that the scheme writes.
 pub fn explain(context: &Context<'_, '_>, target: &Target, tensor: &str) -> Explained {
     let scheme = target.resolve(context.input.format);
-    let told = scheme.and_then(|scheme| scheme.rule.explain(context, tensor));
+    let told = scheme.as_ref().and_then(|scheme| scheme.rule().explain(context, tensor));
     Explained {
         tensor: escape(tensor).to_string(),
-        scheme: scheme.map_or_else(|| escape(&target.name).to_string(), |s| s.name.to_owned()),
+        scheme: scheme.map_or_else(|| escape(&target.name).to_string(), |s| s.name.into_owned()),
         rule: told.or_else(|| {
             // Schemes of other containers tell only what becomes of it.
             let plan = plan(context, target)?.ok()?;
@@ -246,42 +220,10 @@ pub fn explain(context: &Context<'_, '_>, target: &Target, tensor: &str) -> Expl
             Some(match out.change {
                 Change::Kept => format!("left as stored ({dtype})"),
                 Change::Added => format!("added by the scheme ({dtype})"),
+                Change::Untied => format!("a tensor of its own, no longer the embedding ({dtype})"),
                 Change::Retyped => format!("stored as {dtype}"),
                 Change::Fallback { wanted } => format!("{} does not fit its rows: {dtype}", wanted.name().unwrap_or("the type")),
             })
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn names_are_unique_per_container_and_lower_case() {
-        let mut seen = HashSet::new();
-        for scheme in all() {
-            for name in scheme.aliases.iter().chain([&scheme.name]) {
-                assert!(seen.insert((scheme.container, *name)), "{name} twice");
-                assert_eq!(name.to_lowercase(), **name);
-            }
-        }
-    }
-
-    #[test]
-    fn aliases_prefixes_and_shared_names_resolve() {
-        let name = |text: &str, source| Target::parse(text).resolve(source).map(|s| (s.container, s.name));
-        let (st, gguf) = (Some(Format::Safetensors), Some(Format::Gguf));
-        assert_eq!(name("INT8", st), Some((Format::Safetensors, "ct-w8a8")));
-        assert_eq!(name("fp8", st), Some((Format::Safetensors, "ct-fp8-dynamic")));
-        assert_eq!(name("fp16", st), Some((Format::Safetensors, "f16")));
-        assert_eq!(name("fp16", gguf), Some((Format::Gguf, "f16")));
-        assert_eq!(name("gguf:bf16", st), Some((Format::Gguf, "bf16")));
-        assert_eq!(name("safetensors:fp32", gguf), Some((Format::Safetensors, "f32")));
-        assert_eq!(name("Q4_K_M", st), Some((Format::Gguf, "q4_k_m")));
-        assert_eq!(name("q4_k", gguf), Some((Format::Gguf, "q4_k_m")));
-        assert_eq!(name("gguf:int8", st), None);
-        assert_eq!(name("q9_x", gguf), None);
     }
 }

@@ -186,6 +186,8 @@ impl Conversion {
                 logical_params: elements,
                 bytes,
                 part: Part::Weight,
+                packed: false,
+                logical_shape: None,
             });
         }
         let prepared = Prepared::of(&tensors);

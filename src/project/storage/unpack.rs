@@ -1,0 +1,252 @@
+//! A quantized checkpoint as the floats it stands for: what every other scheme starts from.
+//!
+//! Tools that quantize take floats, so a checkpoint that is packed is unpacked first, on paper: every packed weight gets the shape
+//! and the name it had, in the type of the model's other floats; scales, zero points and other bookkeeping go.
+
+use std::borrow::Cow;
+
+use super::Basis;
+use super::bridge::BridgeTerm;
+use super::row::QuantizedRow;
+use super::safetensors_file::{Entry, FORMAT_PT, Writer, header_bytes};
+use super::scheme::{self, Context, Target};
+use crate::checkpoint::{HfFolder, Part, Role, is_conv1d};
+use crate::dtype::Dtype;
+use crate::format::Format;
+use crate::project::input::{ProjectInput, ProjectTensor};
+use crate::text::escape;
+use crate::units::Elements;
+
+/// What quantizers put in place of `.weight`, or after a parameter's name, for the packed weight.
+const PACKED: &[(&str, &str)] = &[
+    (".qweight", ".weight"),
+    (".weight_packed", ".weight"),
+    ("._weight_qdata", ".weight"),
+    (".W_q", ".weight"),
+    (".weight._data._data", ".weight"),
+    (".weight._data", ".weight"),
+    (".trellis", ".weight"),
+    (".q_weight", ".weight"),
+    (".compressed", ""),
+    ("_blocks", ""),
+];
+
+/// The floats of a packed checkpoint.
+#[derive(Debug, Clone)]
+pub struct Unpacked<'a> {
+    /// As if a float checkpoint of transformers lay there: one file.
+    pub input: ProjectInput<'a>,
+    /// For each of its tensors, the index of the stored one.
+    pub origin: Vec<u32>,
+    /// Bytes by which the packed weights grow.
+    pub grown: i128,
+    /// Bytes of the bookkeeping that goes.
+    pub dropped: u64,
+    /// What a reader of the figures should know; escaped.
+    pub notes: Vec<String>,
+}
+
+/// Unpacks. `folder` is what [`folder_of`] made for the result.
+///
+/// # Errors
+/// Which tensor's weights or shape are not known; escaped.
+pub fn unpack<'a>(input: &ProjectInput<'a>) -> Result<Unpacked<'a>, String> {
+    let dtype = float_type(input);
+    let mut out = Unpacked { input: input.clone(), origin: Vec::new(), grown: 0, dropped: 0, notes: Vec::new() };
+    out.input.tensors.clear();
+    let family = input.model.family.as_deref().unwrap_or_default();
+    for (i, t) in input.tensors.iter().enumerate() {
+        match t.part {
+            Part::Auxiliary => {
+                out.dropped = out.dropped.saturating_add(t.bytes);
+                continue;
+            }
+            Part::Weight if t.packed => {}
+            Part::Weight if !t.dtype.is_float() && t.shape.len() > 1 => {
+                return Err(format!(
+                    "`{}` ({}) is packed in a way that is not known",
+                    escape(&t.name),
+                    t.dtype.name().unwrap_or("?")
+                ));
+            }
+            _ => {
+                push(&mut out, i, t.clone());
+                continue;
+            }
+        }
+        let Some(shape) = &t.logical_shape else {
+            return Err(format!("the shape that `{}` had before it was packed is not known", escape(&t.name)));
+        };
+        let (name, suffixed) = original(&t.name);
+        let mut shape = shape.clone();
+        // Quantizers hold GPT-2's projections as linear layers, [out, in]; the model holds them turned.
+        if is_conv1d(family, &name) && shape.len() == 2 {
+            shape.reverse();
+        }
+        let dtype = dtype.ok_or_else(|| "no other weight tells the type of the floats".to_owned())?;
+        let elements = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
+        let bytes = elements.and_then(|n| dtype.bytes_of(Elements(n)));
+        let (Some(elements), Some(bytes)) = (elements, bytes) else {
+            return Err(format!("the size of `{}` does not fit 64 bits", escape(&t.name)));
+        };
+        out.grown += i128::from(bytes.0) - i128::from(t.bytes);
+        let name = if suffixed { Cow::Owned(name) } else { t.name.clone() };
+        let one = ProjectTensor {
+            name_bytes: name.len() as u64,
+            name,
+            dtype,
+            shape,
+            elements,
+            logical_params: elements,
+            bytes: bytes.0,
+            packed: false,
+            logical_shape: None,
+            ..t.clone()
+        };
+        for one in unstacked(one) {
+            push(&mut out, i, one);
+        }
+    }
+    finish(input, out, dtype)
+}
+
+fn push<'a>(out: &mut Unpacked<'a>, i: usize, t: ProjectTensor<'a>) {
+    out.origin.push(u32::try_from(i).unwrap_or(u32::MAX));
+    out.input.tensors.push(t);
+}
+
+fn finish<'a>(input: &ProjectInput<'a>, mut out: Unpacked<'a>, dtype: Option<Dtype>) -> Result<Unpacked<'a>, String> {
+    let metadata = FORMAT_PT;
+    let tensors = &out.input.tensors;
+    let mut entries: Vec<Entry<'_>> =
+        tensors.iter().map(|t| Entry { name: &t.name, dtype: t.dtype, shape: &t.shape, bytes: t.bytes }).collect();
+    let header = header_bytes(&mut entries, Some(metadata), Writer::Reference);
+    out.input.header_bytes = header;
+    out.input.file_bytes = out.input.tensor_bytes().saturating_add(header);
+    out.input.files = 1;
+    out.input.quantization = None;
+    out.input.safetensors_metadata = Some(metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+    let method = input.quantization.map_or("a quantizer", |q| q.method.as_str());
+    let name = dtype.and_then(Dtype::name).unwrap_or("floats");
+    out.notes.push(format!("the source is already quantized ({}): unpacked to {name} first", escape(method)));
+    Ok(out)
+}
+
+/// The name a packed weight had, and whether it is another one.
+fn original(name: &str) -> (String, bool) {
+    for (end, instead) in PACKED {
+        if let Some(stem) = name.strip_suffix(end) {
+            // A tool that has no name of its own may put `.qweight` after the parameter's full name.
+            let instead = if *end == ".qweight" && stem.ends_with("weight") { "" } else { instead };
+            return (format!("{stem}{instead}"), true);
+        }
+    }
+    (name.to_owned(), false)
+}
+
+/// MLX stacks the experts of a projection: one tensor each again, under the names that its loader reads.
+fn unstacked(t: ProjectTensor<'_>) -> Vec<ProjectTensor<'_>> {
+    let parts = t.name.split_once(".switch_mlp.").map(|(block, rest)| (block.to_owned(), rest.to_owned()));
+    let (Some((block, rest)), &[experts, rows, columns]) = (parts, t.shape.as_slice()) else { return vec![t] };
+    // A header cannot hold more experts than its tensor has rows of a byte.
+    if experts == 0 || experts > 1 << 16 {
+        return vec![t];
+    }
+    let rest = if block.ends_with("block_sparse_moe") {
+        rest.replace("gate_proj", "w1").replace("down_proj", "w2").replace("up_proj", "w3")
+    } else {
+        rest
+    };
+    (0..experts)
+        .map(|expert| {
+            let name = format!("{block}.experts.{expert}.{rest}");
+            let one = ProjectTensor::weight(name, Role::Expert, t.layer, t.dtype, &[rows, columns]);
+            ProjectTensor { packed: false, ..one }
+        })
+        .collect()
+}
+
+/// The type of the floats that a quantizer left alone: the norms', else the other weights', else what the configuration says.
+fn float_type(input: &ProjectInput<'_>) -> Option<Dtype> {
+    let plain = |d: Dtype| matches!(d, Dtype::F32 | Dtype::F16 | Dtype::BF16);
+    let weights = || input.tensors.iter().filter(|t| t.part == Part::Weight && !t.packed && plain(t.dtype));
+    let norms = weights().find(|t| t.role == Role::Norm);
+    norms.or_else(|| weights().next()).map(|t| t.dtype).or_else(|| match input.model.stated_dtype.as_deref()? {
+        "float32" => Some(Dtype::F32),
+        "float16" => Some(Dtype::F16),
+        "bfloat16" => Some(Dtype::BF16),
+        _ => None,
+    })
+}
+
+/// The folder as if the floats lay there: its configuration names no quantization, its reading order is that of the new tensors.
+pub fn folder_of(folder: &HfFolder, unpacked: &Unpacked<'_>) -> HfFolder {
+    let mut folder = folder.clone();
+    for section in ["quantization_config", "compression_config", "quantization"] {
+        folder.config.remove(section);
+        if let Some(text) = folder.config.get_mut("text_config").and_then(|t| t.as_object_mut()) {
+            text.remove(section);
+        }
+    }
+    folder.quantization = None;
+    let tensors = &unpacked.input.tensors;
+    let mut order: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
+    order.sort_by(|&a, &b| tensors[a as usize].name.cmp(&tensors[b as usize].name));
+    folder.order = order;
+    folder
+}
+
+/// The row of a target: of the checkpoint as it is stored where its tool reads that, else of the floats that it stands for.
+pub(super) fn row(
+    stored: &Context<'_, '_>,
+    floats: Option<&Result<Unpacked<'_>, String>>,
+    context: Option<&Context<'_, '_>>,
+    target: &Target,
+) -> QuantizedRow {
+    let Some(floats) = floats else { return scheme::row(stored, target) };
+    let to_gguf = target.resolve(Some(Format::Safetensors)).is_some_and(|s| s.container == Format::Gguf);
+    let (unpacked, context) = match (floats, context) {
+        (Ok(unpacked), Some(context)) => (unpacked, context),
+        (Err(why), _) => {
+            let mut row = scheme::row(stored, target);
+            row.notes.push(why.clone());
+            return row;
+        }
+        (Ok(_), None) => return scheme::row(stored, target),
+    };
+    if to_gguf {
+        // The converter unpacks some methods itself.
+        let row = scheme::row(stored, target);
+        if row.basis != Basis::Refused {
+            return row;
+        }
+    }
+    let mut row = scheme::row(context, target);
+    unpacked.account(stored.input, &mut row);
+    row
+}
+
+impl Unpacked<'_> {
+    /// Puts the unpacking before what a scheme made of the floats.
+    fn account(&self, stored: &ProjectInput<'_>, row: &mut QuantizedRow) {
+        let actual = stored.tensor_bytes();
+        row.ratio = row.tensor_bytes.filter(|_| actual > 0).map(|bytes| bytes as f64 / actual as f64);
+        row.notes.splice(0..0, self.notes.iter().cloned());
+        let Some(first) = row.bridge.first_mut() else { return };
+        let before = i128::from(stored.file_bytes);
+        let rest = i128::from(self.input.file_bytes) - before - self.grown + i128::from(self.dropped);
+        first.bytes = before;
+        let terms = [
+            ("packed weights unpacked", self.grown),
+            ("scales and zero points left out", -i128::from(self.dropped)),
+            ("header of the unpacked file", rest),
+        ];
+        let terms = terms.into_iter().filter(|(_, bytes)| *bytes != 0);
+        row.bridge.splice(1..1, terms.map(|(label, bytes)| BridgeTerm { label: label.to_owned(), bytes }));
+    }
+}
+
+/// Whether a checkpoint has to be unpacked before another scheme can start from it.
+pub fn is_needed(input: &ProjectInput<'_>) -> bool {
+    input.format == Some(Format::Safetensors) && input.is_packed()
+}
