@@ -140,7 +140,7 @@ impl Reader<'_> {
         if let Some(mtp) = model.mtp_layers {
             model.notes.push(format!("{mtp} multi-token prediction layers are not in the cache figure"));
         }
-        let rows = match row.gguf_layout {
+        let rows: Vec<KvLayer> = match row.gguf_layout {
             GgufLayout::Recurrent => {
                 let state = self.state()?;
                 (0..layers).map(|_| recurrent(state)).collect()
@@ -148,7 +148,9 @@ impl Reader<'_> {
             GgufLayout::Mla if self.count("attention.key_length_mla").is_some() => self.mla(layers, model)?,
             layout => self.with_attention(layout, layers, model)?,
         };
-        Ok(KvLayers::Known(fold(rows)))
+        let runs = fold(rows.iter().copied());
+        model.layer_kinds = rows;
+        Ok(KvLayers::Known(runs))
     }
 
     fn with_attention(&self, layout: GgufLayout, layers: u64, model: &mut ModelConfig) -> Result<Vec<KvLayer>, String> {
