@@ -8,6 +8,7 @@ mod config_json;
 mod config_kv;
 mod families;
 mod gguf_keys;
+mod gguf_state;
 mod hybrid;
 mod keys;
 mod layers;

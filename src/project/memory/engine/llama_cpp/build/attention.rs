@@ -1,6 +1,7 @@
 //! Attention: the inputs it reads, the cache it writes, the scores.
 
 use super::Builder;
+use super::norm::Norm;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
@@ -88,7 +89,8 @@ impl Builder<'_> {
     }
 
     /// `build_qkv`: one fused product cut in three, or three products. Widths of a head, heads of queries and of keys and values.
-    pub(super) fn qkv(&mut self, layer: u64, x: Id, heads: u64, kind: &KvLayer) -> Result<(Id, Id, Id), String> {
+    /// With `flat`, the norms of all heads at once come before they are told apart.
+    pub(super) fn qkv(&mut self, layer: u64, x: Id, heads: u64, kind: &KvLayer, flat: bool) -> Result<(Id, Id, Id), String> {
         self.g.now(Purpose::Attention);
         let (dk, dv, kv, tokens) = (kind.head_dim_k, kind.head_dim_v, kind.kv_heads, self.setup.tokens);
         let clamp = self.sheet.number("attention.clamp_kqv").is_some_and(|n| n > 0.0);
@@ -105,6 +107,10 @@ impl Builder<'_> {
             let mut y = self.linear(layer, name, x)?;
             if clamp {
                 y = self.g.in_place(&[y]);
+            }
+            let norm = format!("{name}_norm");
+            if flat && self.has(layer, &format!("{norm}.weight")) {
+                y = self.norm(layer, &norm, y, Norm::Rms);
             }
             Ok::<_, String>(self.g.reshape(y, [d, n, tokens, 1]))
         };

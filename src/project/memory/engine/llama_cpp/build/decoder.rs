@@ -1,158 +1,193 @@
-//! Decoders of one shape: norm, attention, residual, norm, feed-forward or experts, residual.
-//!
-//! Source: `models/{llama,mistral3,qwen2,qwen3,qwen3moe,gemma3,phi3,openai-moe}.cpp`.
+//! Decoders of one shape: norm, attention or state, residual, norm, feed-forward or experts, residual.
 
 use super::Builder;
-use super::attention::Extras;
-use super::experts::Gating;
+use super::attention::{AttentionInputs, Extras};
+use super::family::{Family, HeadNorm, Order, Recurrent, Rope, SharedGate};
 use super::feed_forward::Act;
+use super::mamba::StateInputs;
 use super::norm::Norm;
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+use crate::checkpoint::{KvKind, KvLayer};
+use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
-/// What the families differ in.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Family {
-    pub(super) norm: Norm,
-    /// The embedding is scaled.
-    pub(super) scaled_embedding: bool,
-    /// Queries are scaled before the scores are made.
-    pub(super) scaled_queries: bool,
-    /// The norm before the feed-forward.
-    pub(super) ffn_norm: &'static str,
-    /// Norms after attention and after the feed-forward, before the residual is added.
-    pub(super) post_norms: bool,
-    pub(super) act: Act,
-    pub(super) gating: Gating,
-    pub(super) normalized_experts: bool,
-    pub(super) sinks: bool,
-    /// Output rows are picked in the last block; else only before the head.
-    pub(super) picks_in_block: bool,
-    pub(super) softcap_scores: bool,
-    pub(super) softcap_logits: bool,
-    /// Queries and keys have rotary positions.
-    pub(super) rope: bool,
-    /// The residual branch is scaled before it is added (Granite, MiniCPM).
-    pub(super) scaled_residual: bool,
-    /// Logits are scaled.
-    pub(super) scaled_logits: bool,
-    /// Experts that always run, beside the routed ones; gated ones have a router of their own.
-    pub(super) shared_experts: bool,
+/// What every layer reads.
+struct Inputs {
+    positions: Id,
+    attention: AttentionInputs,
+    states: StateInputs,
+    /// Temperature of the queries of layers without rotary positions (Llama 4).
+    temperature: Option<Id>,
 }
 
-/// Llama's own.
-pub(super) const PLAIN: Family = Family {
-    norm: Norm::Rms,
-    scaled_embedding: false,
-    scaled_queries: false,
-    ffn_norm: "ffn_norm",
-    post_norms: false,
-    act: Act::Unit,
-    gating: Gating::Before,
-    normalized_experts: true,
-    sinks: false,
-    picks_in_block: true,
-    softcap_scores: false,
-    softcap_logits: false,
-    rope: true,
-    scaled_residual: false,
-    scaled_logits: false,
-    shared_experts: false,
-};
-
-/// Llama, Mistral, Mixtral, Qwen 2 and 3: what differs is which tensors are there.
-pub(super) fn plain(b: &mut Builder<'_>) -> Result<(), String> {
-    b.decoder(&PLAIN)
+pub(super) fn build(b: &mut Builder<'_>, family: &Family) -> Result<(), String> {
+    let family = &of_keys(b, *family);
+    let mut x = b.embedding()?;
+    if family.scaled_embedding {
+        b.g.now(Purpose::Residual);
+        x = b.g.in_place(&[x]);
+    }
+    let inputs = Inputs {
+        positions: b.positions(),
+        states: b.state_inputs(),
+        attention: b.attention_inputs(false),
+        temperature: (family.head_norm == HeadNorm::Bare).then(|| b.g.input(Type::F32, [1, 1, b.setup.tokens, 1])),
+    };
+    let output_ids = b.output_ids();
+    if family.learned_positions {
+        b.g.now(Purpose::Residual);
+        let table = b.global("position_embd.weight")?;
+        let rows = b.g.get_rows(table, inputs.positions);
+        x = b.g.in_place(&[x, rows]);
+    }
+    let layers = b.sheet.layers;
+    for layer in 0..layers {
+        let pick = (layer + 1 == layers && family.picks_in_block).then_some(output_ids);
+        x = match family.order {
+            Order::Sequential => b.block(layer, x, family, &inputs, pick)?,
+            _ => b.parallel_block(layer, x, family, &inputs, pick)?,
+        };
+    }
+    if !family.picks_in_block {
+        // Every token's state is kept for draft heads; output rows are picked from it.
+        b.g.keep(x);
+        x = b.pick(x, output_ids);
+    }
+    let normed = b.output_norm(x, family.norm)?;
+    b.head(normed, family.softcap_logits)
 }
 
-pub(super) fn gemma3(b: &mut Builder<'_>) -> Result<(), String> {
-    let softcap_logits = b.sheet.number("final_logit_softcapping").is_some_and(|n| n != 0.0);
-    b.decoder(&Family { scaled_embedding: true, scaled_queries: true, post_norms: true, softcap_logits, ..PLAIN })
-}
-
-pub(super) fn phi3(b: &mut Builder<'_>) -> Result<(), String> {
-    b.decoder(&Family { scaled_queries: true, act: Act::Halves, ..PLAIN })
-}
-
-pub(super) fn gpt_oss(b: &mut Builder<'_>) -> Result<(), String> {
-    b.decoder(&Family {
-        ffn_norm: "post_attention_norm",
-        gating: Gating::After,
-        normalized_experts: false,
-        sinks: true,
-        picks_in_block: false,
-        ..PLAIN
-    })
+/// What a file's keys change in its family.
+fn of_keys(b: &Builder<'_>, mut family: Family) -> Family {
+    let set = |key: &str| b.sheet.number(key).is_some_and(|n| n != 0.0);
+    if b.sheet.arch == "gemma3" {
+        family.softcap_logits = set("final_logit_softcapping");
+    }
+    // Granite uses this key as a switch for rotary positions.
+    if b.sheet.arch.starts_with("granite") && b.sheet.number("rope.scaling.finetuned") == Some(0.0) {
+        family.rope = Rope::None;
+    }
+    if b.sheet.arch == "gptneox" && set("use_parallel_residual") {
+        family.order = Order::InputFirst;
+    }
+    family
 }
 
 impl Builder<'_> {
-    pub(super) fn decoder(&mut self, family: &Family) -> Result<(), String> {
-        let mut x = self.embedding()?;
-        if family.scaled_embedding {
-            self.g.now(Purpose::Residual);
-            x = self.g.in_place(&[x]);
+    /// Attention or state, then feed-forward; output rows are picked in between in the last layer.
+    fn block(&mut self, layer: u64, x: Id, family: &Family, inputs: &Inputs, pick: Option<Id>) -> Result<Id, String> {
+        let kind = self.kind(layer)?;
+        self.g.now(Purpose::Residual);
+        let mut residual = x;
+        let normed = self.norm_if_there(layer, "attn_norm", x, family.norm);
+        let mut x = match (kind.kind, family.recurrent) {
+            (KvKind::Recurrent, Recurrent::Mamba1) => self.mamba1_layer(layer, normed, inputs.states)?,
+            (KvKind::Recurrent, Recurrent::Mamba2) => self.mamba2_layer(layer, normed, inputs.states)?,
+            (KvKind::Recurrent, Recurrent::ShortConvolution) => self.short_convolution(layer, normed, inputs.states)?,
+            (KvKind::Recurrent, Recurrent::None) => return Err("a layer with a state in a family without".to_owned()),
+            _ => self.attention(layer, normed, &kind, family, inputs)?,
+        };
+        self.g.now(Purpose::Residual);
+        if let Some(ids) = pick {
+            x = self.pick(x, ids);
+            residual = self.pick(residual, ids);
         }
-        let positions = self.positions();
-        let inputs = self.attention_inputs(false);
-        let output_ids = self.output_ids();
-        let layers = self.sheet.layers;
-        for layer in 0..layers {
-            let last = layer + 1 == layers;
-            let kind = self.kind(layer)?;
-            self.g.now(Purpose::Residual);
-            let mut residual = x;
-            let normed = self.norm(layer, "attn_norm", x, family.norm);
-            let heads = self.sheet.need_at("attention.head_count", layer)?;
-            let (q, k, v) = self.qkv(layer, normed, heads, &kind)?;
-            let factors = self.rope_factors(layer);
-            // Norms of the heads stand where their weights are, before the rotary positions.
-            let mut one = |x: Id, name: &str| {
-                let x = if self.has(layer, &format!("{name}.weight")) { self.norm(layer, name, x, family.norm) } else { x };
-                if family.rope { self.rope(x, positions, factors) } else { x }
-            };
-            let mut q = one(q, "attn_q_norm");
-            let k = one(k, "attn_k_norm");
-            if family.scaled_queries {
-                q = self.g.in_place(&[q]);
-            }
-            let extras =
-                Extras { output: Some("attn_output"), sinks: family.sinks, softcap: family.softcap_scores, ..Extras::default() };
-            let mut x2 = self.attend(layer, &inputs, &kind, q, Some((k, v)), extras)?;
-            self.g.now(Purpose::Residual);
-            if last && family.picks_in_block {
-                x2 = self.pick(x2, output_ids);
-                residual = self.pick(residual, output_ids);
-            }
-            if family.post_norms {
-                x2 = self.norm(layer, "post_attention_norm", x2, family.norm);
-            }
-            if family.scaled_residual {
-                x2 = self.g.in_place(&[x2]);
-            }
-            let middle = self.g.in_place(&[x2, residual]);
-            let normed = self.norm(layer, family.ffn_norm, middle, family.norm);
-            let mut out = if self.has(layer, "ffn_gate_inp.weight") {
-                let routing = self.routing(family.gating, family.normalized_experts);
-                let routed = self.experts(layer, normed, routing)?;
-                if family.shared_experts { self.with_shared(layer, normed, routed)? } else { routed }
-            } else {
-                self.feed_forward(layer, "", normed, family.act)?
-            };
-            self.g.now(Purpose::Residual);
-            if family.post_norms {
-                out = self.norm(layer, "post_ffw_norm", out, family.norm);
-            }
-            if family.scaled_residual {
-                out = self.g.in_place(&[out]);
-            }
-            x = self.g.in_place(&[out, middle]);
+        if family.post_norms {
+            x = self.norm(layer, "post_attention_norm", x, family.norm);
         }
-        if !family.picks_in_block {
-            // Every token's state is kept for draft heads; output rows are picked from it.
-            self.g.keep(x);
-            x = self.pick(x, output_ids);
+        let middle = self.add_residual(x, residual, family.residual_first.0);
+        let normed = self.norm_if_there(layer, family.ffn_norm, middle, family.norm);
+        let mut out = self.mix(layer, normed, family)?;
+        self.g.now(Purpose::Residual);
+        if family.post_norms {
+            out = self.norm(layer, "post_ffw_norm", out, family.norm);
         }
-        let normed = self.output_norm(x, family.norm)?;
-        self.head(normed, family.softcap_logits)
+        Ok(self.add_residual(out, middle, family.residual_first.1))
+    }
+
+    /// Attention and feed-forward of the same input.
+    fn parallel_block(&mut self, layer: u64, x: Id, family: &Family, inputs: &Inputs, pick: Option<Id>) -> Result<Id, String> {
+        let kind = self.kind(layer)?;
+        self.g.now(Purpose::Residual);
+        let mut x = x;
+        let mut normed = self.norm(layer, "attn_norm", x, family.norm);
+        let second = self.has(layer, "attn_norm_2.weight");
+        let source = if second { self.norm(layer, "attn_norm_2", x, family.norm) } else { normed };
+        let mut attended = self.attention(layer, source, &kind, family, inputs)?;
+        self.g.now(Purpose::Residual);
+        let own_norm = self.has(layer, "ffn_norm.weight");
+        if let Some(ids) = pick {
+            attended = self.pick(attended, ids);
+            x = self.pick(x, ids);
+            if !own_norm {
+                normed = self.pick(normed, ids);
+            }
+        }
+        if own_norm {
+            normed = self.norm(layer, "ffn_norm", x, family.norm);
+        }
+        let out = self.feed_forward(layer, "", normed, family.act)?;
+        self.g.now(Purpose::Residual);
+        let (first, last) = match family.order {
+            Order::AttentionFirst => ([attended, out], x),
+            Order::InputFirst => ([out, x], attended),
+            _ => ([out, attended], x),
+        };
+        let sum = self.g.in_place(&first);
+        Ok(self.g.in_place(&[sum, last]))
+    }
+
+    /// Adds the residual, scaled where the keys say so (Granite).
+    fn add_residual(&mut self, x: Id, residual: Id, residual_first: bool) -> Id {
+        let scaled = self.sheet.number("residual_scale").is_some_and(|n| n != 0.0);
+        let x = if scaled { self.g.in_place(&[x]) } else { x };
+        self.g.in_place(&if residual_first { [residual, x] } else { [x, residual] })
+    }
+
+    fn norm_if_there(&mut self, layer: u64, name: &str, x: Id, norm: Norm) -> Id {
+        if self.has(layer, &format!("{name}.weight")) { self.norm(layer, name, x, norm) } else { x }
+    }
+
+    /// Experts where there is a router, else the feed-forward.
+    fn mix(&mut self, layer: u64, x: Id, family: &Family) -> Result<Id, String> {
+        if !self.has(layer, "ffn_gate_inp.weight") {
+            return self.feed_forward(layer, "", x, family.act);
+        }
+        let mut routing = self.routing(family.gating, family.normalized_experts);
+        routing.weighted_inputs = self.sheet.arch == "llama4";
+        let routed = self.experts(layer, x, routing)?;
+        self.with_shared(layer, x, routed, family.shared)
+    }
+
+    fn attention(&mut self, layer: u64, x: Id, kind: &KvLayer, family: &Family, inputs: &Inputs) -> Result<Id, String> {
+        let heads = self.sheet.need_at("attention.head_count", layer)?;
+        let windows = self.sheet.kinds.iter().any(|k| matches!(k.kind, KvKind::Sliding | KvKind::Chunked));
+        let rope = match family.rope {
+            Rope::All => true,
+            Rope::None => false,
+            Rope::Windowed => !windows || kind.kind != KvKind::Full,
+            Rope::ButEvery(n) => !(layer + 1).is_multiple_of(n),
+        };
+        let factors = self.rope_factors(layer);
+        let (q, k, v) = self.qkv(layer, x, heads, kind, family.head_norm == HeadNorm::Flat)?;
+        let mut one = |x: Id, name: &str| {
+            let normed = family.head_norm == HeadNorm::Heads && self.has(layer, &format!("{name}.weight"));
+            let x = if normed { self.norm(layer, name, x, family.norm) } else { x };
+            if rope { self.rope(x, inputs.positions, factors) } else { x }
+        };
+        let (mut q, mut k) = (one(q, "attn_q_norm"), one(k, "attn_k_norm"));
+        // Of Llama 4's sizes the one with 128 experts has no norms.
+        let bare = family.head_norm == HeadNorm::Bare;
+        if bare && rope && self.sheet.count("expert_count") != Some(128) {
+            (q, k) = (self.g.in_place(&[q]), self.g.in_place(&[k]));
+        }
+        if let (Some(temperature), false) = (inputs.temperature, rope) {
+            q = self.g.in_place(&[q, temperature]);
+        }
+        if family.scaled_queries {
+            q = self.g.in_place(&[q]);
+        }
+        let extras =
+            Extras { output: Some("attn_output"), sinks: family.sinks, softcap: family.softcap_scores, ..Extras::default() };
+        self.attend(layer, &inputs.attention, kind, q, Some((k, v)), extras)
     }
 
     /// Factors of the rotary frequencies: a model's or a layer's, where they are there.
@@ -167,15 +202,24 @@ impl Builder<'_> {
     }
 
     /// Adds the experts that always run, behind their gate where they have one.
-    pub(super) fn with_shared(&mut self, layer: u64, x: Id, routed: Id) -> Result<Id, String> {
-        if !self.has(layer, "ffn_up_shexp.weight") {
+    pub(super) fn with_shared(&mut self, layer: u64, x: Id, routed: Id, gate: SharedGate) -> Result<Id, String> {
+        if gate == SharedGate::Absent || !self.has(layer, "ffn_up_shexp.weight") {
             return Ok(routed);
         }
+        let gated = self.has(layer, "ffn_gate_inp_shexp.weight");
+        if gate == SharedGate::Ratio && gated {
+            let open = self.linear(layer, "ffn_gate_inp_shexp", x)?;
+            let acted = self.g.in_place(&[open]);
+            let ratio = self.g.in_place(&[acted, open]);
+            let shared = self.feed_forward(layer, "_shexp", x, Act::Unit)?;
+            let shared = self.g.in_place(&[shared, ratio]);
+            return Ok(self.g.in_place(&[routed, shared]));
+        }
         let mut shared = self.feed_forward(layer, "_shexp", x, Act::Unit)?;
-        if self.has(layer, "ffn_gate_inp_shexp.weight") {
-            let gate = self.linear(layer, "ffn_gate_inp_shexp", x)?;
-            let gate = self.g.in_place(&[gate]);
-            shared = self.g.in_place(&[shared, gate]);
+        if gated {
+            let open = self.linear(layer, "ffn_gate_inp_shexp", x)?;
+            let open = self.g.in_place(&[open]);
+            shared = self.g.in_place(&[shared, open]);
         }
         Ok(self.g.in_place(&[routed, shared]))
     }

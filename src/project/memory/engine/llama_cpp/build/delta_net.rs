@@ -5,6 +5,7 @@
 use super::Builder;
 use super::attention::{AttentionInputs, Extras};
 use super::experts::Gating;
+use super::family::SharedGate;
 use super::feed_forward::Act;
 use super::mamba::StateInputs;
 use super::norm::Norm;
@@ -34,7 +35,7 @@ pub(super) fn qwen3next(b: &mut Builder<'_>) -> Result<(), String> {
         let out = if b.has(layer, "ffn_gate_inp.weight") {
             let routing = b.routing(Gating::Before, true);
             let routed = b.experts(layer, normed, routing)?;
-            b.with_shared(layer, normed, routed)?
+            b.with_shared(layer, normed, routed, SharedGate::Sigmoid)?
         } else {
             b.feed_forward(layer, "", normed, Act::Unit)?
         };
@@ -141,12 +142,7 @@ impl Builder<'_> {
         let last = self.g.reshape(last, [conv - 1, channels, seqs, 1]);
         let turned = self.g.transpose(mixed);
         let joined = self.g.concat(last, turned, 0);
-        let nb = self.g.nb(joined);
-        let newest = self.g.view(joined, [conv - 1, channels, seqs, 1], nb);
-        let row = 4 * kept;
-        let to = self.g.view(all, [kept, seqs, 1, 1], [4, row, row.saturating_mul(seqs), row.saturating_mul(seqs)]);
-        let copied = self.g.copy_into(newest, to);
-        self.g.expand(copied);
+        self.keep_newest(all, joined, conv - 1, channels);
 
         let one = dv.saturating_mul(dv).saturating_mul(hv);
         let cache = self.state_cache(one);

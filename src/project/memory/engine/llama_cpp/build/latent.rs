@@ -5,6 +5,7 @@
 use super::Builder;
 use super::attention::{AttentionInputs, Extras};
 use super::experts::Gating;
+use super::family::SharedGate;
 use super::feed_forward::Act;
 use super::norm::Norm;
 use crate::checkpoint::KvLayer;
@@ -59,7 +60,7 @@ pub(super) fn deepseek2(b: &mut Builder<'_>) -> Result<(), String> {
         } else {
             let routing = b.routing(Gating::Before, normalized);
             let routed = b.experts(layer, normed, routing)?;
-            b.with_shared(layer, normed, routed)?
+            b.with_shared(layer, normed, routed, SharedGate::Sigmoid)?
         };
         b.g.now(Purpose::Residual);
         x = b.g.in_place(&[out, middle]);

@@ -59,7 +59,7 @@ pub(super) fn falcon_h1(b: &mut Builder<'_>) -> Result<(), String> {
         b.g.now(Purpose::Residual);
         let normed = b.norm(layer, "attn_norm", x, Norm::Rms);
         let heads = b.sheet.need_at("attention.head_count", layer)?;
-        let (q, k, v) = b.qkv(layer, normed, heads, &kind)?;
+        let (q, k, v) = b.qkv(layer, normed, heads, &kind, false)?;
         let q = b.rope(q, positions, None);
         let k = b.rope(k, positions, None);
         let extras = Extras { output: Some("attn_output"), ..Extras::default() };
@@ -109,6 +109,14 @@ impl Builder<'_> {
         self.g.external(Type::F32, [elements, self.setup.seqs, 1, 1])
     }
 
+    /// Copies the newest columns back into the cache.
+    pub(super) fn keep_newest(&mut self, all: Id, joined: Id, columns: u64, channels: u64) {
+        let nb = self.g.nb(joined);
+        let newest = self.g.view(joined, [columns, channels, self.setup.seqs, 1], nb);
+        let copied = self.g.copy_into(newest, all);
+        self.g.expand(copied);
+    }
+
     fn sizes(&self) -> Result<Sizes, String> {
         let sizes = Sizes {
             conv: self.sheet.need("ssm.conv_kernel")?,
@@ -141,11 +149,7 @@ impl Builder<'_> {
         let z = self.g.view(xz, [inner, tokens, seqs, 1], nb);
         let turned = self.g.transpose(x);
         let joined = self.g.concat(last, turned, 0);
-        let nb = self.g.nb(joined);
-        let newest = self.g.view(joined, [conv - 1, inner, seqs, 1], nb);
-        let to = self.g.view(all, [kept * seqs, 1, 1, 1], [4, 4 * kept * seqs, 4 * kept * seqs, 4 * kept * seqs]);
-        let copied = self.g.copy_into(newest, to);
-        self.g.expand(copied);
+        self.keep_newest(all, joined, conv - 1, inner);
         let kernel = self.weight(layer, "ssm_conv1d.weight")?;
         let y = self.g.fresh(Type::F32, [inner, tokens, seqs, 1], &[joined, kernel]);
         let bias = self.weight(layer, "ssm_conv1d.bias")?;
@@ -221,12 +225,7 @@ impl Builder<'_> {
         let dt = self.g.view(projected, [heads, tokens, seqs, 1], nb);
         let turned = self.g.transpose(xbc);
         let joined = self.g.concat(last, turned, 0);
-        let nb = self.g.nb(joined);
-        let newest = self.g.view(joined, [conv - 1, channels, seqs, 1], nb);
-        let row = 4 * kept;
-        let to = self.g.view(all, [kept, seqs, 1, 1], [4, row, row.saturating_mul(seqs), row.saturating_mul(seqs)]);
-        let copied = self.g.copy_into(newest, to);
-        self.g.expand(copied);
+        self.keep_newest(all, joined, conv - 1, channels);
         let kernel = self.weight(layer, "ssm_conv1d.weight")?;
         let mut xbc = self.g.fresh(Type::F32, [channels, tokens, seqs, 1], &[joined, kernel]);
         if let Some(bias) = self.maybe(layer, "ssm_conv1d.bias") {

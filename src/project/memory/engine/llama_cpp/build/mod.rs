@@ -7,15 +7,17 @@ mod attention;
 mod decoder;
 mod delta_net;
 mod experts;
+mod family;
 mod feed_forward;
 mod latent;
 mod mamba;
 mod norm;
-mod parallel;
+mod short_convolution;
 
 use super::graph::{Graph, Id, Purpose, Type};
 use super::sheet::Sheet;
 use crate::checkpoint::KvLayer;
+use family::FAMILIES;
 
 /// What the context was made with, after llama.cpp's rounding.
 #[derive(Debug, Clone, Copy)]
@@ -58,20 +60,11 @@ pub(super) struct Builder<'a> {
     setup: Setup,
 }
 
-/// One family's graph.
+/// A graph that is no plain decoder's.
 type Build = fn(&mut Builder<'_>) -> Result<(), String>;
 
-/// Architectures whose graph is known: `general.architecture`, builder.
+/// Architectures with a graph of their own; the decoders stand in [`family::FAMILIES`].
 const GRAPHS: &[(&str, Build)] = &[
-    ("llama", decoder::plain),
-    ("mistral3", decoder::plain),
-    ("qwen2", decoder::plain),
-    ("qwen3", decoder::plain),
-    ("qwen3moe", decoder::plain),
-    ("gemma3", decoder::gemma3),
-    ("phi3", decoder::phi3),
-    ("gpt-oss", decoder::gpt_oss),
-    ("falcon", parallel::falcon),
     ("deepseek2", latent::deepseek2),
     ("mamba", mamba::mamba),
     ("mamba2", mamba::mamba),
@@ -79,21 +72,19 @@ const GRAPHS: &[(&str, Build)] = &[
     ("qwen3next", delta_net::qwen3next),
 ];
 
-/// Whether a family's graph is known.
-pub(super) fn knows(arch: &str) -> bool {
-    GRAPHS.iter().any(|(name, _)| *name == arch)
-}
-
 /// The graph of a model.
 ///
 /// # Errors
 /// What is missing.
 pub(super) fn graph(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
-    let Some((_, build)) = GRAPHS.iter().find(|(name, _)| *name == sheet.arch) else {
-        return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch)));
-    };
     let mut builder = Builder { g: Graph::default(), sheet, setup };
-    build(&mut builder)?;
+    if let Some((_, family)) = FAMILIES.iter().find(|(name, _)| *name == sheet.arch) {
+        decoder::build(&mut builder, family)?;
+    } else if let Some((_, build)) = GRAPHS.iter().find(|(name, _)| *name == sheet.arch) {
+        build(&mut builder)?;
+    } else {
+        return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch)));
+    }
     match builder.g.broken() {
         Some(reason) => Err(reason.to_owned()),
         None => Ok(builder.g),
@@ -190,6 +181,10 @@ impl Builder<'_> {
         if self.sheet.shape("output.bias").is_some() {
             let bias = self.global("output.bias")?;
             logits = self.g.in_place(&[logits, bias]);
+        }
+        // Granite and Cohere scale the logits.
+        if self.sheet.number("logit_scale").is_some_and(|n| n != 0.0) {
+            logits = self.g.in_place(&[logits]);
         }
         if softcap {
             for _ in 0..3 {
