@@ -73,6 +73,7 @@ fn source(model: &Value) -> GgufSource {
         head_count: heads,
         head_count_kv: count("attention.head_count_kv").unwrap_or(heads),
         expert_count: count("expert_count").unwrap_or(0),
+        ..GgufSource::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The view that projections read: tensors with what they mean, and the few header facts that file sizes depend on.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role};
 use crate::dtype::Dtype;
@@ -71,7 +72,7 @@ impl<'a> ProjectTensor<'a> {
 }
 
 /// What a GGUF header says that the quantizer's decisions and file sizes depend on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct GgufSource {
     /// Bytes of all keys and values, `split.*` keys left out.
     pub kv_bytes: u64,
@@ -91,6 +92,8 @@ pub struct GgufSource {
     pub head_count_kv: u64,
     /// `{arch}.expert_count`, 0 where it is absent.
     pub expert_count: u64,
+    /// Numbers under the architecture's keys, the prefix left out; a truth value is 0 or 1, a number stands alone.
+    pub keys: BTreeMap<String, Vec<f64>>,
 }
 
 impl GgufSource {
@@ -115,6 +118,7 @@ impl GgufSource {
             head_count,
             head_count_kv: first("attention.head_count_kv").unwrap_or(head_count),
             expert_count: first("expert_count").unwrap_or(0),
+            keys: numbers(metadata, &architecture),
             architecture,
         }
     }
@@ -206,6 +210,24 @@ impl<'a> ProjectInput<'a> {
     pub fn is_packed(&self) -> bool {
         self.format != Some(Format::Gguf) && (self.quantization.is_some() || self.tensors.iter().any(|t| t.part == Part::Auxiliary))
     }
+}
+
+/// The numeric values under `architecture.`, the first of each key.
+fn numbers(metadata: &Metadata, architecture: &str) -> BTreeMap<String, Vec<f64>> {
+    let mut keys = BTreeMap::new();
+    for (key, value) in metadata.entries() {
+        let Some(name) = key.strip_prefix(architecture).and_then(|rest| rest.strip_prefix('.')) else { continue };
+        let values = match value {
+            MetadataValue::Unsigned(n) => vec![*n as f64],
+            MetadataValue::Signed(n) => vec![*n as f64],
+            MetadataValue::Float(n) => vec![*n],
+            MetadataValue::Bool(flag) => vec![f64::from(u8::from(*flag))],
+            MetadataValue::Numbers(values) => values.clone(),
+            MetadataValue::Text { .. } | MetadataValue::Array { .. } => continue,
+        };
+        keys.entry(name.to_owned()).or_insert(values);
+    }
+    keys
 }
 
 fn safetensors_metadata(container: &Container) -> Option<Vec<(String, String)>> {

@@ -2,8 +2,8 @@
 
 use super::families::{self, Architecture, GgufLayout};
 use super::keys::MAX_LAYERS;
-use super::layers::{self, attention, fold, nothing, recurrent};
-use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig, StateSize};
+use super::layers::{attention, fold, nothing, recurrent};
+use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig};
 use crate::format::{Metadata, MetadataValue};
 use crate::text::escape_limited;
 
@@ -51,26 +51,26 @@ impl PerLayer {
     }
 }
 
-struct Reader<'a> {
-    metadata: &'a Metadata,
-    arch: &'a str,
+pub(super) struct Reader<'a> {
+    pub(super) metadata: &'a Metadata,
+    pub(super) arch: &'a str,
     row: Option<&'static Architecture>,
 }
 
 impl Reader<'_> {
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.arch)
     }
 
-    fn count(&self, name: &str) -> Option<u64> {
+    pub(super) fn count(&self, name: &str) -> Option<u64> {
         self.metadata.count(&self.key(name))
     }
 
-    fn need(&self, name: &str) -> Result<u64, String> {
+    pub(super) fn need(&self, name: &str) -> Result<u64, String> {
         self.count(name).ok_or_else(|| self.missing(name))
     }
 
-    fn missing(&self, name: &str) -> String {
+    pub(super) fn missing(&self, name: &str) -> String {
         format!("key `{}` is missing", escape_limited(&self.key(name), 80))
     }
 
@@ -140,15 +140,17 @@ impl Reader<'_> {
         if let Some(mtp) = model.mtp_layers {
             model.notes.push(format!("{mtp} multi-token prediction layers are not in the cache figure"));
         }
-        let rows = match row.gguf_layout {
+        let rows: Vec<KvLayer> = match row.gguf_layout {
             GgufLayout::Recurrent => {
-                let state = self.state()?;
+                let state = self.state(model)?;
                 (0..layers).map(|_| recurrent(state)).collect()
             }
             GgufLayout::Mla if self.count("attention.key_length_mla").is_some() => self.mla(layers, model)?,
             layout => self.with_attention(layout, layers, model)?,
         };
-        Ok(KvLayers::Known(fold(rows)))
+        let runs = fold(rows.iter().copied());
+        model.layer_kinds = rows;
+        Ok(KvLayers::Known(runs))
     }
 
     fn with_attention(&self, layout: GgufLayout, layers: u64, model: &mut ModelConfig) -> Result<Vec<KvLayer>, String> {
@@ -164,19 +166,25 @@ impl Reader<'_> {
                 _ => return Err(self.missing("attention.value_length")),
             },
         };
-        let window = self.count("attention.sliding_window").filter(|&w| w > 0);
-        let pattern = self.pattern(layout, layers, window)?;
+        let pattern = self.pattern(layout, layers, model)?;
+        // Kimi Linear: latent attention in the layers that attend.
+        let latent = layout == GgufLayout::HybridByHeads && self.count("attention.key_length_mla").is_some();
         let dims_swa =
             (self.count("attention.key_length_swa").unwrap_or(dim_k), self.count("attention.value_length_swa").unwrap_or(dim_v));
         let shared_from = match layout {
-            GgufLayout::SharedTail(_) => layers.saturating_sub(self.need("attention.shared_kv_layers")?),
+            // The loader takes 20 layers, whatever `attention.shared_kv_layers` says.
+            GgufLayout::SharedTail(_) => 20,
             _ => layers,
         };
         let hybrid =
             matches!(layout, GgufLayout::HybridByHeads | GgufLayout::HybridOrMlp | GgufLayout::Parallel | GgufLayout::Interval(_));
-        let state = if hybrid { Some(self.state()?) } else { None };
+        let state = if hybrid { Some(self.state(model)?) } else { None };
         let widths = if layout == GgufLayout::HybridOrMlp { self.per_layer("feed_forward_length", layers)? } else { None };
         let interval = self.count("full_attention_interval");
+        let listed = match layout {
+            GgufLayout::Interval(_) => self.per_layer("attention.recurrent_layers", layers)?,
+            _ => None,
+        };
         let mut rows = Vec::new();
         for layer in 0..layers {
             let kv = kv_at(layer);
@@ -190,10 +198,13 @@ impl Reader<'_> {
                     }
                     kv == 0
                 }
-                GgufLayout::Interval(default) => {
-                    let n = interval.unwrap_or(default);
-                    n == 0 || (layer + 1) % n != 0
-                }
+                GgufLayout::Interval(default) => match &listed {
+                    Some(flags) => flags.at(layer) > 0,
+                    None => {
+                        let n = interval.unwrap_or(default);
+                        n == 0 || (layer + 1) % n != 0
+                    }
+                },
                 _ => false,
             };
             if let (true, Some(state)) = (stateful, state) {
@@ -207,6 +218,10 @@ impl Reader<'_> {
                 rows.push(nothing(KvKind::Shared));
                 continue;
             }
+            if latent {
+                rows.push(attention(KvKind::Mla, kv, dim_k, 0, None));
+                continue;
+            }
             rows.push(match pattern.kind(layer) {
                 Some((kind, window)) => attention(kind, kv, dims_swa.0, dims_swa.1, Some(window)),
                 None => attention(KvKind::Full, kv, dim_k, dim_v, None),
@@ -216,38 +231,6 @@ impl Reader<'_> {
             }
         }
         Ok(rows)
-    }
-
-    /// Which layers keep a window: the array or number under `attention.sliding_window_pattern`, else the family's own pattern.
-    fn pattern(&self, layout: GgufLayout, layers: u64, window: Option<u64>) -> Result<Pattern, String> {
-        let name = "attention.sliding_window_pattern";
-        let (default, full_first, kind, window) = match layout {
-            GgufLayout::Pattern(n) | GgufLayout::SharedTail(n) => (n, false, KvKind::Sliding, window),
-            GgufLayout::FullFirst(n) => (n, true, KvKind::Sliding, window),
-            // Llama 4: llama.cpp takes chunks of 8192 where the keys name none.
-            GgufLayout::Chunked(n) => (n, false, KvKind::Chunked, window.or(Some(8192))),
-            _ => return Ok(Pattern::None),
-        };
-        let Some(window) = window else {
-            // Models of these families without a window exist (EXAONE 4 1.2B, OLMo 2); the two below always have one.
-            return match self.arch {
-                "gemma2" | "gemma3" | "gemma3n" | "gpt-oss" | "cohere2" => Err(self.missing("attention.sliding_window")),
-                _ => Ok(Pattern::None),
-            };
-        };
-        if let Some(flags) = self.metadata.numbers(&self.key(name)) {
-            if (flags.len() as u64) < layers {
-                return Err(format!(
-                    "key `{}` has {} entries for {layers} layers",
-                    escape_limited(&self.key(name), 80),
-                    flags.len()
-                ));
-            }
-            return Ok(Pattern::Listed { flags: flags.iter().map(|&flag| flag != 0.0).collect(), kind, window });
-        }
-        let n = self.count(name).unwrap_or(default);
-        // A period of 0 makes every layer full in llama.cpp, one of 1 too (`layer mod 1 < 0` is never true).
-        Ok(if n == 0 { Pattern::None } else { Pattern::Every { n, full_first, kind, window } })
     }
 
     fn mla(&self, layers: u64, model: &mut ModelConfig) -> Result<Vec<KvLayer>, String> {
@@ -265,33 +248,5 @@ impl Reader<'_> {
             heads: model.heads.ok_or_else(|| self.missing("attention.head_count"))?,
         });
         Ok((0..layers).map(|_| attention(KvKind::Mla, 1, latent, 0, None)).collect())
-    }
-
-    /// R = (conv_kernel - 1) x (inner + 2 x groups x state), S = state x inner; Mamba-1 and gated delta nets fit the same formula.
-    fn state(&self) -> Result<StateSize, String> {
-        let groups = self.count("ssm.group_count").unwrap_or(0);
-        let (conv, inner) = (self.need("ssm.conv_kernel")?, self.need("ssm.inner_size")?);
-        layers::mamba2(conv, inner, groups, self.need("ssm.state_size")?)
-            .ok_or_else(|| format!("the `{}` keys are out of range", escape_limited(&self.key("ssm"), 80)))
-    }
-}
-
-enum Pattern {
-    None,
-    Every { n: u64, full_first: bool, kind: KvKind, window: u64 },
-    Listed { flags: Vec<bool>, kind: KvKind, window: u64 },
-}
-
-impl Pattern {
-    fn kind(&self, layer: u64) -> Option<(KvKind, u64)> {
-        match self {
-            Self::None => None,
-            Self::Every { n, full_first: true, kind, window } => (!layer.is_multiple_of(*n)).then_some((*kind, *window)),
-            Self::Every { n, full_first: false, kind, window } => (layer % n < n - 1).then_some((*kind, *window)),
-            Self::Listed { flags, kind, window } => {
-                let flag = usize::try_from(layer).ok().and_then(|i| flags.get(i)).copied().unwrap_or(false);
-                flag.then_some((*kind, *window))
-            }
-        }
     }
 }

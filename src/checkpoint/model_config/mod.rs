@@ -8,6 +8,7 @@ mod config_json;
 mod config_kv;
 mod families;
 mod gguf_keys;
+mod gguf_state;
 mod hybrid;
 mod keys;
 mod layers;
@@ -171,6 +172,9 @@ pub struct ModelConfig {
     pub stated_dtype: Option<String>,
     /// What is cached per layer.
     pub kv: KvLayers,
+    /// The same, layer by layer in their order, where it was read from GGUF keys; a layer that has both attention and a state
+    /// stands here twice. Empty where it is not known.
+    pub layer_kinds: Vec<KvLayer>,
     /// Remarks about contradictions and defaults; escaped.
     pub notes: Vec<String>,
 }

@@ -153,6 +153,7 @@ impl MemoryRequest {
             flash_attention: self.flash_attention.unwrap_or(true),
             kv_unified: self.kv_unified || auto_slots,
             swa_full: self.swa_full,
+            server: self.server,
         }
     }
 }
@@ -182,6 +183,8 @@ pub struct Settings {
     pub kv_unified: bool,
     /// Windowed layers keep every token.
     pub swa_full: bool,
+    /// llama.cpp's server, which reserves logits for one row a sequence.
+    pub server: bool,
 }
 
 #[cfg(test)]

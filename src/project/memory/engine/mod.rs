@@ -34,6 +34,13 @@ pub trait Engine: Sync {
     /// # Errors
     /// The reason why the engine would refuse, or why it is not known.
     fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String>;
+    /// The state of recurrent layers, where an engine keeps it apart from the KV cache; `None` where there are none.
+    ///
+    /// # Errors
+    /// The reason why the engine would refuse, or why it is not known.
+    fn state(&self, _: &[KvLayer], _: &Settings) -> Result<Option<KvFigure>, String> {
+        Ok(None)
+    }
     /// What else it holds.
     fn others(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term>;
     /// What `--ctx` means for it.
@@ -72,6 +79,13 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
         Err(reason) => Term::refused("kv_cache", reason),
     };
     let mut terms = vec![engine.weights(input), kv_term];
+    if let KvLayers::Known(layers) = &input.model.kv {
+        match engine.state(layers, settings) {
+            Ok(Some(figure)) => terms.push(Term::known("recurrent_state", figure.bytes, figure.basis, figure.formula)),
+            Ok(None) => {}
+            Err(reason) => terms.push(Term::refused("recurrent_state", reason)),
+        }
+    }
     terms.extend(engine.others(input, settings));
     let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
     let mut notes = vec![engine.ctx_means().to_owned()];

@@ -207,6 +207,7 @@ impl Conversion {
                 head_count,
                 head_count_kv: self.keys.head_count_kv.unwrap_or(head_count),
                 expert_count: self.keys.expert_count,
+                ..GgufSource::default()
             },
             origins: Origins { rows, left_out: self.left_out.clone() },
             sorted_origins: Origins { rows: sorted, left_out: self.left_out.clone() },

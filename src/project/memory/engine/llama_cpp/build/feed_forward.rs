@@ -1,0 +1,38 @@
+//! `build_ffn`.
+
+use super::Builder;
+use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+
+/// How a feed-forward block acts between its products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// A gate where `ffn_gate` is there, else one elementwise function.
+    Unit,
+    /// Two elementwise functions after each other (squared ReLU).
+    Twice,
+    /// The product is twice as wide and gated by its own half.
+    Halves,
+}
+
+impl Builder<'_> {
+    /// The block of a layer; `suffix` is empty or `_shexp`.
+    pub(super) fn feed_forward(&mut self, layer: u64, suffix: &str, x: Id, act: Act) -> Result<Id, String> {
+        self.g.now(Purpose::FeedForward);
+        let up = self.linear(layer, &format!("ffn_up{suffix}"), x)?;
+        let gated = act == Act::Unit && self.has(layer, &format!("ffn_gate{suffix}.weight"));
+        let acted = if gated {
+            let gate = self.linear(layer, &format!("ffn_gate{suffix}"), x)?;
+            self.g.glu(gate, Some(up))
+        } else {
+            match act {
+                Act::Unit => self.g.in_place(&[up]),
+                Act::Twice => {
+                    let once = self.g.in_place(&[up]);
+                    self.g.in_place(&[once])
+                }
+                Act::Halves => self.g.glu(up, None),
+            }
+        };
+        self.linear(layer, &format!("ffn_down{suffix}"), acted)
+    }
+}

@@ -1,0 +1,42 @@
+//! `build_norm`.
+
+use super::Builder;
+use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+
+/// Which norm a family has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Norm {
+    /// Root mean square; ggml may compute it in place.
+    Rms,
+    /// Mean and variance; it never is.
+    Layer,
+}
+
+impl Builder<'_> {
+    /// A norm with the weight and bias of a block, where they are there.
+    pub(super) fn norm(&mut self, layer: u64, name: &str, x: Id, norm: Norm) -> Id {
+        let weight = self.maybe(layer, &format!("{name}.weight"));
+        let bias = self.maybe(layer, &format!("{name}.bias"));
+        self.norm_with(x, weight, bias, norm)
+    }
+
+    /// # Errors
+    /// The name of the tensor that is missing.
+    pub(super) fn output_norm(&mut self, x: Id, norm: Norm) -> Result<Id, String> {
+        self.g.now(Purpose::Residual);
+        let weight = self.global("output_norm.weight")?;
+        let bias = self.sheet.shape("output_norm.bias").is_some().then(|| self.global("output_norm.bias")).transpose()?;
+        Ok(self.norm_with(x, Some(weight), bias, norm))
+    }
+
+    pub(super) fn norm_with(&mut self, x: Id, weight: Option<Id>, bias: Option<Id>, norm: Norm) -> Id {
+        let mut y = match norm {
+            Norm::Rms => self.g.in_place(&[x]),
+            Norm::Layer => self.g.same_shape(&[x]),
+        };
+        for factor in [weight, bias].into_iter().flatten() {
+            y = self.g.in_place(&[y, factor]);
+        }
+        y
+    }
+}
