@@ -8,7 +8,7 @@ use weighbridge::format::Format;
 use weighbridge::project::memory::{Budget, MemoryRequest};
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::{RULES, ShardSpec};
-use weighbridge::project::storage::{Request, bridge};
+use weighbridge::project::storage::Request;
 use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Target, memory, project};
 
 fn tensors(gguf: bool) -> Vec<ProjectTensor<'static>> {
@@ -94,7 +94,7 @@ fn storage_of_impossible_shapes() {
                 assert_eq!(row.basis == Basis::Refused, row.tensor_bytes.is_none(), "{row:?}");
                 assert!(serde_json::to_string(row).is_ok());
             }
-            bridge::between(&input, &input);
+            weighbridge::diff::bridge(&input, &input);
             let asked = MemoryRequest {
                 engines: ["llama.cpp", "vllm", "transformers", "\u{1b}"].map(str::to_owned).to_vec(),
                 ctx: Some(u64::MAX),

@@ -6,11 +6,10 @@ use serde_json::Value;
 use weighbridge::checkpoint::names::classify;
 use weighbridge::checkpoint::quantization::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
-use weighbridge::diff::match_tensors;
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::storage::shard::ShardSpec;
-use weighbridge::project::storage::{QuantizedRow, Request, bridge};
+use weighbridge::project::storage::{QuantizedRow, Request};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
 
 fn record() -> Value {
@@ -443,9 +442,7 @@ fn the_fracast_pair_is_bridged_byte_by_byte() {
     let (float, int8) = (load("model.safetensors"), load("model.int8.safetensors"));
     assert_eq!((float.tensor_bytes(), float.file_bytes), (340_004, 344_412));
     assert_eq!((int8.tensor_bytes(), int8.file_bytes), (106_828, 113_228));
-    let matches = match_tensors(&float, &int8);
-    let pairs: Vec<_> = matches.iter().map(|m| (m.a.as_slice(), m.b.as_slice())).collect();
-    let terms = bridge::between(&float, &int8, &pairs);
+    let terms = weighbridge::diff::bridge(&float, &int8);
     let lines: Vec<(i128, &str)> = terms.iter().map(|t| (t.bytes, t.label.as_str())).collect();
     assert_eq!(
         lines,

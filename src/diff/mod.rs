@@ -59,6 +59,11 @@ pub fn diff(a: &Checkpoint, b: &Checkpoint, all: bool) -> Diff {
     }
 }
 
+/// From the file bytes of one to those of the other, by kind of tensor.
+pub fn bridge(a: &ProjectInput<'_>, b: &ProjectInput<'_>) -> Vec<BridgeTerm> {
+    between(a, b, &pairs(&match_tensors(a, b)))
+}
+
 /// The matches as the bridge reads them.
 fn pairs(matches: &[Match]) -> Vec<(&[usize], &[usize])> {
     matches.iter().map(|m| (m.a.as_slice(), m.b.as_slice())).collect()

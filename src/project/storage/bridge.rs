@@ -241,7 +241,7 @@ fn stacked(input: &ProjectInput<'_>, unmatched: &[&OutTensor<'_>], used: &mut [b
 
 /// From one checkpoint to another: `a` is the first term, the terms sum to the file bytes of `b`. `matches` has every tensor of both
 /// once, with its counterparts (none: it vanishes or appears).
-pub fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>, matches: &[(&[usize], &[usize])]) -> Vec<BridgeTerm> {
+pub(crate) fn between(a: &ProjectInput<'_>, b: &ProjectInput<'_>, matches: &[(&[usize], &[usize])]) -> Vec<BridgeTerm> {
     let mut steps = Steps::default();
     let sum = |side: &ProjectInput<'_>, indices: &[usize]| indices.iter().map(|&i| i128::from(side.tensors[i].bytes)).sum::<i128>();
     for (of_a, of_b) in matches {
