@@ -3,7 +3,7 @@
 
 usage: audit_timings.py WEIGH WORK_FOLDER
 """
-import json, os, struct, subprocess, sys, resource
+import json, os, struct, sys, time
 
 FLOOR = 0.02  # seconds of CPU below which a ratio says nothing
 
@@ -39,6 +39,14 @@ def gguf(path, n):
         b += gs("blk.%d.w%d" % (i % 60, i // 60)) + struct.pack("<IQiQ", 1, 8, 0, 32 * i)
     b += bytes(-len(b) % 32)
     write(path, b, 32 * n)
+
+
+def blocks(path, n):
+    b = bytearray(b"GGUF" + struct.pack("<IQQ", 3, n, 1) + gs("general.architecture") + struct.pack("<I", 8) + gs("llama"))
+    for i in range(n):
+        b += gs("blk.%d.w%d" % (i % 60, i // 60)) + struct.pack("<IQiQ", 1, 256, 12, 160 * i)  # Q4_K: 144 bytes, padded to 32
+    b += bytes(-len(b) % 32)
+    write(path, b, 160 * n)
 
 
 def keys(path, n):
@@ -78,8 +86,9 @@ CASES = [
     ("tensors, safetensors", safetensors, ".safetensors", (20_000, 200_000, 1_000_000)),
     ("tensors twice on the same bytes", doubled, ".safetensors", (20_000, 200_000)),
     ("tensors, GGUF", gguf, ".gguf", (20_000, 200_000, 1_000_000)),
+    ("block-quantized tensors, GGUF", blocks, ".gguf", (20_000, 200_000, 1_000_000)),
     ("keys, GGUF", keys, ".gguf", (90_000, 900_000)),
-    ("shards of one index", shards, "", (2_000, 20_000)),
+    ("shards of one index", shards, "", (163, 2_000, 20_000)),
     ("files of nothing in common", strangers, "", (1_000, 10_000)),
     ("pointers in place of files", pointers, "", (1_000, 10_000)),
 ]
@@ -92,28 +101,29 @@ def run(weigh, path):
         for n in (0, 1, 2):
             os.dup2(fd, n)
         os.execv(weigh, [weigh, "audit", path, "--format", "json"])
+    begun = time.monotonic()
     _, _, usage = os.wait4(pid, 0)
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, time.monotonic() - begun
 
 
 def main():
     weigh, work = os.path.abspath(sys.argv[1]), sys.argv[2]
     os.makedirs(work, exist_ok=True)
     bad = 0
-    print("| input | size | CPU s | MiB | times the input | times the CPU |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| input | size | CPU s | s | MiB | times the input | times the CPU |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for words, make, ending, sizes in CASES:
         before = None
         for n in sizes:
             path = os.path.join(work, "%s-%d%s" % (make.__name__, n, ending))
             if not os.path.exists(path):
                 make(path, n)
-            cpu, mib = min(run(weigh, path) for _ in range(3))
+            cpu, mib, seconds = min(run(weigh, path) for _ in range(3))
             grown, ratio = "", ""
             if before:
                 grown, ratio = n / before[0], cpu / max(before[1], FLOOR)
                 bad += ratio > 1.2 * grown
                 grown, ratio = "%.1f" % grown, "%.1f" % ratio
-            print("| %s | %s | %.2f | %d | %s | %s |" % (words, f"{n:,}", cpu, mib, grown, ratio))
+            print("| %s | %s | %.2f | %.2f | %d | %s | %s |" % (words, f"{n:,}", cpu, seconds, mib, grown, ratio), flush=True)
             before = (n, cpu)
     sys.exit(bad != 0)
 

@@ -130,6 +130,12 @@ fn cache(d: &Path, stated: &str) {
     link(d, "snapshots/r/model.safetensors", &format!("../../blobs/{stated}"));
 }
 
+/// One of the pickles whose imports are known.
+fn pickle(d: &Path, name: &str) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pickles");
+    put(d, name, std::fs::read(fixtures.join(name)).unwrap());
+}
+
 type Make = fn(&Path);
 
 /// A code, a folder that brings it, and one as near as may be that does not.
@@ -579,6 +585,9 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
                 put(d, "notes.bin", b"plain")
             },
         ),
+        ("pickle-imports", |d| pickle(d, "state_v2.pkl"), |d| put(d, "one.pkl", b"\x80\x02K\x01.")),
+        ("pickle-dangerous-import", |d| pickle(d, "archive_calls.pt"), |d| pickle(d, "archive.pt")),
+        ("pickle-not-followed", |d| pickle(d, "broken_calls.pkl"), |d| pickle(d, "calls_v4.pkl")),
         (
             "archive-entries",
             |d| {

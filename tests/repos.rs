@@ -11,8 +11,8 @@ use weighbridge::checkpoint::{Checkpoint, OpenOptions, open};
 use weighbridge::error::ErrorKind;
 use writers::{gguf, put, safetensors};
 
-const ALL: OpenOptions = OpenOptions { only_this_file: false };
-const ONE: OpenOptions = OpenOptions { only_this_file: true };
+const ALL: OpenOptions = OpenOptions { only_this_file: false, second_opinion: false };
+const ONE: OpenOptions = OpenOptions { only_this_file: true, second_opinion: false };
 
 /// Bytes of one tensor of these tests.
 const TENSOR: u64 = 64 * 4;

@@ -4,8 +4,10 @@
 
 mod checks;
 mod finding;
+mod pickle;
 mod policy;
 mod subject;
+mod zip;
 
 use std::path::{Path, PathBuf};
 
@@ -80,7 +82,7 @@ impl Audit {
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is nothing at the path; a scan that cannot start.
 pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Result<Audit> {
-    let opened = checkpoint::open(path, &OpenOptions { only_this_file: request.only_this_file });
+    let opened = checkpoint::open(path, &OpenOptions { only_this_file: request.only_this_file, second_opinion: true });
     if let Err(error) = &opened
         && error.kind() == ErrorKind::NotFound
         && std::fs::symlink_metadata(path).is_err()
@@ -98,8 +100,9 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
     for check in CHECKS {
         (check.run)(&subject, &mut findings);
     }
+    checks::failed_reads(&subject, &mut findings);
     let all = findings.finish();
-    let unreadable = subject.problems().any(checks::is_unreadable);
+    let unreadable = subject.problems().any(checks::is_unreadable) || subject.has_failures();
     let coverage = coverage(&subject, scanned.as_ref().map(|(_, outcome)| outcome));
     let total = all.len();
     let findings: Vec<Finding> = all.into_iter().filter(|f| !request.policy.allows(f)).collect();

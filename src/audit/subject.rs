@@ -1,12 +1,14 @@
 //! What the checks look at: the checkpoint, the folder around it, and the small text files in it, each read once.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Container, SecondOpinion, limits, second_opinion};
+use crate::format::{Container, limits};
 use crate::scan::{ScanOutcome, Selection};
 use crate::source::{FileSource, read_small};
 use crate::text::escape_limited;
@@ -48,8 +50,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) failure: Option<&'a Error>,
     /// Configs, templates and model cards.
     pub(crate) texts: Vec<TextFile>,
-    /// The reference reader's answers, one a file of the checkpoint.
-    pub(crate) opinions: Vec<SecondOpinion>,
+    /// What failed while the checks read files of their own.
+    failures: RefCell<Vec<Error>>,
     /// The scan, where one was asked for.
     pub(crate) values: Option<(&'a Selection, &'a ScanOutcome)>,
     /// What is too much.
@@ -67,13 +69,12 @@ impl<'a> Subject<'a> {
             checkpoint,
             failure: opened.as_ref().err(),
             texts: Vec::new(),
-            opinions: Vec::new(),
+            failures: RefCell::default(),
             values: None,
             policy,
             verify_hashes: false,
         };
         subject.read_texts();
-        subject.opinions = subject.files().iter().map(opinion).collect();
         subject
     }
 
@@ -106,6 +107,36 @@ impl<'a> Subject<'a> {
         shown.unwrap_or_else(|| path.to_path_buf()).to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
     }
 
+    /// Looks into a file; `None` where that fails. That the system fails a read, or the file changed meanwhile, is kept and told in the
+    /// end; that the content is not what `work` makes sense of is its own affair.
+    pub(crate) fn look<T>(&self, path: &Path, work: impl FnOnce(&FileSource) -> Result<T, Error>) -> Option<T> {
+        match FileSource::open(path).and_then(|source| source.read_whole(|source| Ok(work(source)))) {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) if error.kind() != ErrorKind::Io => None,
+            Ok(Err(error)) | Err(error) => {
+                self.failed(error);
+                None
+            }
+        }
+    }
+
+    /// Keeps a failure of the system, to be told in the end.
+    pub(crate) fn failed(&self, error: Error) {
+        self.failures.borrow_mut().push(error);
+    }
+
+    /// Whether anything failed that [`Subject::look`] looked into.
+    pub(crate) fn has_failures(&self) -> bool {
+        !self.failures.borrow().is_empty()
+    }
+
+    /// What failed, once for each file that is no problem already.
+    pub(crate) fn failures(&self) -> Vec<Error> {
+        let mut told: HashSet<PathBuf> = self.problems().filter_map(|e| e.path().map(Path::to_path_buf)).collect();
+        let failures = self.failures.borrow();
+        failures.iter().filter(|e| e.path().is_none_or(|path| told.insert(path.to_path_buf()))).cloned().collect()
+    }
+
     /// Whether a folder was asked for.
     pub(crate) fn is_folder(&self) -> bool {
         self.path.is_dir()
@@ -119,14 +150,35 @@ impl<'a> Subject<'a> {
                 break;
             }
             bytes = bytes.saturating_add(file.bytes.min(limits::MAX_CONFIG));
-            self.texts.push(read_text(file));
+            let text = self.read_text(file);
+            self.texts.push(text);
         }
     }
-}
 
-fn opinion(file: &CheckpointFile) -> SecondOpinion {
-    let ask = || second_opinion(&FileSource::open(&file.path).ok()?, &file.container).ok();
-    ask().unwrap_or(SecondOpinion::NotAsked("the file could not be read again"))
+    fn read_text(&self, file: &FoundFile) -> TextFile {
+        let mut out = TextFile { name: file.name.clone(), text: String::new(), json: None, error: None };
+        let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
+            Ok(bytes) => bytes,
+            // A data file of that ending may well be larger than any configuration.
+            Err(e) if e.kind() == ErrorKind::Limit => return out,
+            Err(e) => {
+                out.error = Some(e.message().to_owned());
+                self.failed(e);
+                return out;
+            }
+        };
+        if file.name.to_ascii_lowercase().ends_with(".json") {
+            match serde_json::from_slice(&bytes) {
+                Ok(value) => out.json = Some(value),
+                Err(e) => out.error = Some(format!("no JSON: {}", escape_limited(&e.to_string(), 120))),
+            }
+        }
+        out.text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+        };
+        out
+    }
 }
 
 /// Configs, templates and cards by their endings. Vocabularies and indexes have readers of their own.
@@ -136,27 +188,4 @@ fn is_text(name: &str) -> bool {
         return false;
     }
     base.ends_with(".json") || base.ends_with(".jinja") || base.ends_with(".jinja2") || base == "readme.md"
-}
-
-fn read_text(file: &FoundFile) -> TextFile {
-    let mut out = TextFile { name: file.name.clone(), text: String::new(), json: None, error: None };
-    let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            // A data file of that ending may well be larger than any configuration.
-            out.error = (e.kind() != ErrorKind::Limit).then(|| e.message().to_owned());
-            return out;
-        }
-    };
-    if file.name.to_ascii_lowercase().ends_with(".json") {
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => out.json = Some(value),
-            Err(e) => out.error = Some(format!("no JSON: {}", escape_limited(&e.to_string(), 120))),
-        }
-    }
-    out.text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-    };
-    out
 }

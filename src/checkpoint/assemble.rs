@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use rayon::prelude::*;
+
 use super::names::{Naming, classify, is_buffer};
 use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
@@ -92,21 +94,21 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
     out.reserve_exact(set.files.iter().map(|&f| checkpoint.files[f].container.tensors.len()).sum());
     for &file in &set.files {
         let container = &checkpoint.files[file].container;
-        for (index, info) in container.tensors.iter().enumerate() {
+        out.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);
             let mut naming = classify(&name, container.format);
             if let Some(layers) = checkpoint.model.layers {
                 naming = naming.with_main_layers(layers);
             }
             let buffer = is_buffer(&name, info.dtype, &info.shape);
-            out.push(SelectedTensor {
+            SelectedTensor {
                 file: u32::try_from(file).unwrap_or(u32::MAX),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 naming,
                 part: if buffer { Part::Buffer } else { Part::Weight },
                 logical_params: if buffer { 0 } else { info.elements },
-            });
-        }
+            }
+        }));
     }
 }
 
@@ -114,7 +116,7 @@ fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     for &file in &set.files {
         let container = &checkpoint.files[file].container;
-        for (index, info) in container.tensors.iter().enumerate() {
+        places.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);
             let mut naming = classify(&name, container.format);
             // Some families store their prediction layers as further blocks.
@@ -122,8 +124,8 @@ fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {
                 naming = naming.with_main_layers(layers);
             }
             let buffer = is_buffer(&name, info.dtype, &info.shape);
-            places.push(Place { file, index, name, naming, buffer });
-        }
+            Place { file, index, name, naming, buffer }
+        }));
     }
     places
 }

@@ -24,7 +24,7 @@ pub struct FoundFile {
 pub enum PassedBy {
     /// A link to a folder: it could lead in a circle, and hub caches link files only.
     LinkedFolder,
-    /// A folder whose name is that of a weight file.
+    /// A folder under the name of a file that readers look for.
     FolderNamedAsFile,
     /// A folder below the depth that is looked at.
     TooDeep,
@@ -128,7 +128,7 @@ impl Walker {
             if is_link {
                 return self.found.passed_by.push((PassedBy::LinkedFolder, path.to_path_buf()));
             }
-            if is_weight_name(path) {
+            if is_name_of_a_file(path) {
                 self.found.passed_by.push((PassedBy::FolderNamedAsFile, path.to_path_buf()));
             }
             if depth == limits::MAX_FOLDER_DEPTH {
@@ -140,7 +140,7 @@ impl Walker {
             let relative = path.strip_prefix(&self.root).unwrap_or(path);
             let name = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             self.found.files.push(FoundFile { path: path.to_path_buf(), name, bytes: target.len() });
-        } else if is_weight_name(path) || path.extension() == Some(OsStr::new("json")) {
+        } else {
             self.found.problems.push(not_regular(path));
         }
     }
@@ -170,8 +170,9 @@ impl Walker {
     }
 }
 
-fn is_weight_name(path: &Path) -> bool {
-    path.extension().and_then(OsStr::to_str).is_some_and(|e| matches!(e, "safetensors" | "gguf"))
+/// Whether readers expect a file under the name.
+fn is_name_of_a_file(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|e| matches!(e, "safetensors" | "gguf" | "json" | "jinja" | "md"))
 }
 
 fn not_regular(path: &Path) -> Error {

@@ -2,7 +2,7 @@
 
 use super::UnreadFile;
 use super::discover::FoundFile;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Content, FORMATS, sniff};
 use crate::source::FileSource;
 
@@ -51,7 +51,13 @@ pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> 
                 continue;
             }
             // The ending says nothing: tokenizers and training arguments are .bin too.
-            "bin" => pickle_reason(file),
+            "bin" => match pickle_reason(file) {
+                Ok(reason) => reason,
+                Err(error) => {
+                    problems.push(error);
+                    continue;
+                }
+            },
             _ => OTHERS.iter().find(|(e, _)| *e == extension).map(|(_, reason)| *reason),
         };
         if let Some(reason) = reason {
@@ -61,12 +67,12 @@ pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> 
     unread
 }
 
-fn pickle_reason(file: &FoundFile) -> Option<&'static str> {
-    let source = FileSource::open(&file.path).ok()?;
-    match sniff(&source).ok()? {
+fn pickle_reason(file: &FoundFile) -> Result<Option<&'static str>> {
+    let source = FileSource::open(&file.path)?;
+    Ok(match source.read_whole(|source| sniff(source))? {
         Content::Zip | Content::Pickle => Some("PyTorch pickle: loading it can run code"),
         Content::LfsPointer { .. } => Some("git-lfs pointer: the file itself was not fetched"),
         Content::OldGgml => Some("ggml from before GGUF"),
         _ => None,
-    }
+    })
 }

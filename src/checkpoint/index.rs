@@ -52,11 +52,10 @@ impl ShardIndex {
             let message = format!("a shard index of {} bytes, more than the {} that are read", source.len(), limits::MAX_INDEX);
             return Err(Error::new(ErrorKind::Limit, message).with_path(path));
         }
-        match sniff(&source)? {
-            Content::Json | Content::Unknown => {}
-            other => return Err(not_a_checkpoint(&source, &other)),
-        }
-        Self::parse(&source, visit).map_err(|e| e.with_path(path))
+        source.read_whole(|source| match sniff(source)? {
+            Content::Json | Content::Unknown => Self::parse(source, visit).map_err(|e| e.with_path(path)),
+            other => Err(not_a_checkpoint(source, &other)),
+        })
     }
 
     fn parse(source: &dyn Source, visit: Visit<'_>) -> Result<Self> {

@@ -31,7 +31,7 @@ pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
 
 use crate::error::Error;
-use crate::format::{Container, Format, Shape, TensorInfo};
+use crate::format::{Container, Format, SecondOpinion, Shape, TensorInfo};
 use crate::source::Identity;
 
 /// One file of a checkpoint whose header was read.
@@ -45,6 +45,8 @@ pub struct CheckpointFile {
     pub container: Container,
     /// Its state when the header was read.
     pub identity: Option<Identity>,
+    /// What the reference reader says of it, where it was asked.
+    pub opinion: SecondOpinion,
 }
 
 /// One of the alternative copies of a component.

@@ -10,7 +10,7 @@ use super::index::ShardIndex;
 use super::model_config::{self, ModelConfig};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, assemble, folder, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{self, Format, limits};
+use crate::format::{self, Format, SecondOpinion, limits, second_opinion};
 use crate::source::{FileSource, read_small};
 use crate::text::{escape_limited, shown_path};
 use crate::units::grouped;
@@ -20,6 +20,8 @@ use crate::units::grouped;
 pub struct OpenOptions {
     /// A shard stands for itself, not for its set.
     pub only_this_file: bool,
+    /// The reference reader is asked about every file as well: [`CheckpointFile::opinion`].
+    pub second_opinion: bool,
 }
 
 /// What is to be read, before anything of it was read.
@@ -53,7 +55,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint> {
         file_plan(path, options)?
     };
     let single = !metadata.is_dir() && plan.files.len() == 1 && plan.indexes.is_empty();
-    read_plan(path, plan, single)
+    read_plan(path, plan, single, options.second_opinion)
 }
 
 fn missing_path(path: &Path, error: &std::io::Error) -> Error {
@@ -177,9 +179,17 @@ fn missing_shard(file: &Path, index: &ShardIndex, name: &str) -> Error {
 fn numbering_gaps(plan: &Plan) -> Vec<Error> {
     type Set<'a> = (&'a str, &'a str, u64, &'a str);
     let mut sets: BTreeMap<Set<'_>, (&FoundFile, HashSet<u64>, usize)> = BTreeMap::new();
+    let place = |name: &'_ str| {
+        let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
+        ShardName::parse(base).map(|shard| (folder.to_owned(), shard.prefix.to_owned()))
+    };
+    let described: HashSet<(String, String)> = plan.indexed.iter().filter_map(|name| place(name)).collect();
     for file in plan.files.iter().filter(|f| !plan.indexed.contains(&f.name)) {
         let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
         let Some(shard) = ShardName::parse(base) else { continue };
+        if described.contains(&(folder.to_owned(), shard.prefix.to_owned())) {
+            continue; // a stray beside a set that an index describes
+        }
         let digits = base.rsplit_once("-of-").and_then(|(rest, _)| rest.rsplit_once('-')).map_or(5, |(_, number)| number.len());
         let set = sets.entry((folder, shard.prefix, shard.count, shard.extension));
         set.or_insert_with(|| (file, HashSet::new(), digits)).1.insert(shard.number);
@@ -229,7 +239,7 @@ fn relative(path: &Path, root: &Path) -> String {
 }
 
 /// Reads the headers and puts everything together.
-fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
+fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Checkpoint> {
     if plan.listing.files.is_empty() {
         plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), passed_by: Vec::new() };
     }
@@ -239,18 +249,25 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool) -> Result<Checkpoint> {
         .par_iter()
         .map(|found| {
             let source = FileSource::open(&found.path)?;
-            Ok::<_, Error>((source.opened_identity(), format::read(&source)?))
+            let (container, opinion) = source.read_whole(|source| {
+                let container = format::read(source)?;
+                let opinion =
+                    if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("nobody wanted to know") };
+                Ok((container, opinion))
+            })?;
+            Ok::<_, Error>((source.opened_identity(), container, opinion))
         })
         .collect();
     let mut files = Vec::with_capacity(plan.files.len());
     for (found, read) in plan.files.iter().zip(reads) {
         match read {
-            Ok((identity, container)) => {
+            Ok((identity, container, opinion)) => {
                 files.push(CheckpointFile {
                     path: found.path.clone(),
                     name: found.name.clone(),
                     container,
                     identity: Some(identity),
+                    opinion,
                 });
             }
             Err(error) if single => return Err(error),

@@ -29,7 +29,7 @@ pub fn read_vocabulary(path: &Path) -> Result<Vocabulary> {
         let message = format!("{} bytes, more than the {} that are read of a tokenizer", source.len(), limits::MAX_TOKENIZER);
         return Err(Error::new(ErrorKind::Limit, message).with_path(path));
     }
-    parse(&source).map_err(|e| e.with_path(path))
+    source.read_whole(|source| parse(source).map_err(|e| e.with_path(path)))
 }
 
 fn parse(source: &dyn Source) -> Result<Vocabulary> {

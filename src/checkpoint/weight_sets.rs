@@ -267,7 +267,13 @@ mod tests {
         bytes.extend_from_slice(header.as_bytes());
         bytes.resize(bytes.len() + tensors.len(), 0);
         let container = crate::format::read(&MemorySource::new(name, bytes)).unwrap();
-        CheckpointFile { path: name.into(), name: name.into(), container, identity: None }
+        CheckpointFile {
+            path: name.into(),
+            name: name.into(),
+            container,
+            identity: None,
+            opinion: crate::format::SecondOpinion::NotAsked("no file"),
+        }
     }
 
     /// `component: set*, set` with a star at the selected one.

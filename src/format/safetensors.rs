@@ -49,6 +49,7 @@ fn parse(source: &dyn Source) -> Result<Container> {
             names: NameArena::default(),
         },
         data_start,
+        last_dtype: None,
     };
     parser.header().map_err(|e| {
         let e = e.with_path(source.path());
@@ -105,6 +106,8 @@ struct Parser<'a> {
     json: JsonReader<'a>,
     container: Container,
     data_start: u64,
+    /// The known dtype that was met last.
+    last_dtype: Option<Dtype>,
 }
 
 /// The fields of one tensor entry as far as they were met.
@@ -303,7 +306,12 @@ impl Parser<'_> {
             return Err(self.json.error("`dtype` is not text"));
         }
         let spelling = self.json.text();
+        // One dtype follows another of the same: the table is gone through once in a while.
+        if let Some(last) = self.last_dtype.filter(|d| d.name() == Some(spelling)) {
+            return Ok(last);
+        }
         if let Some(known) = Dtype::from_safetensors(spelling) {
+            self.last_dtype = Some(known);
             return Ok(known);
         }
         let offset = self.json.token_offset();

@@ -19,7 +19,7 @@ impl Input {
     pub(super) fn open(file: &ScanFile, io: Io) -> Result<Self> {
         let source = FileSource::open(&file.path)?;
         if let Some(expected) = file.identity {
-            check(source.opened_identity(), expected, "since its header was read").map_err(|e| e.with_path(&file.path))?;
+            source.opened_identity().unchanged_since(expected, "since its header was read").map_err(|e| e.with_path(&file.path))?;
         }
         let map = match io {
             Io::Read => false,
@@ -83,31 +83,15 @@ impl Input {
         // Both by path (it may have been replaced by another file) and by handle (the path may be a link that moved on, while
         // somebody cut the file that we read).
         if let Some(now) = source.identity()? {
-            check(now, opened, during).map_err(|e| e.with_path(source.path()))?;
+            now.unchanged_since(opened, during).map_err(|e| e.with_path(source.path()))?;
         }
         if let Some(file) = source.file() {
             let metadata = file.metadata().map_err(|e| Error::io(source.path(), "cannot stat", &e))?;
             if metadata.len() != opened.len {
                 let now = Identity { len: metadata.len(), ..opened };
-                check(now, opened, during).map_err(|e| e.with_path(source.path()))?;
+                now.unchanged_since(opened, during).map_err(|e| e.with_path(source.path()))?;
             }
         }
         Ok(())
     }
-}
-
-fn check(now: Identity, before: Identity, when: &str) -> Result<()> {
-    if now == before {
-        return Ok(());
-    }
-    let (kind, what) = if now.len < before.len {
-        (ErrorKind::Truncated, format!("became shorter {when}: {} bytes, {} before", now.len, before.len))
-    } else if now.len > before.len {
-        (ErrorKind::Changed, format!("became longer {when}: {} bytes, {} before", now.len, before.len))
-    } else if (now.device, now.inode) != (before.device, before.inode) {
-        (ErrorKind::Changed, format!("was replaced by another file {when}"))
-    } else {
-        (ErrorKind::Changed, format!("was written to {when}"))
-    };
-    Err(Error::new(kind, what).help("its figures are withdrawn; scan it again when nothing writes to it"))
 }

@@ -34,6 +34,21 @@ impl FileSource {
     pub fn opened_identity(&self) -> Identity {
         self.identity
     }
+
+    /// Does `work` and makes sure that the file stayed what it was when it was opened: what was read of a file that changed meanwhile
+    /// may fit neither its old nor its new state, and neither may an error that came of it.
+    ///
+    /// # Errors
+    /// What `work` fails with; [`ErrorKind::Changed`] or [`ErrorKind::Truncated`] when the file changed.
+    pub fn read_whole<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let done = work(self);
+        match self.identity() {
+            Ok(Some(now)) => now.unchanged_since(self.identity, "while it was read").map_err(|e| e.with_path(&self.path))?,
+            Ok(None) => {}
+            Err(error) => return done.and(Err(error)),
+        }
+        done
+    }
 }
 
 impl Source for FileSource {

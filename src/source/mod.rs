@@ -30,6 +30,28 @@ pub struct Identity {
     pub mtime_ns: i128,
 }
 
+impl Identity {
+    /// Whether this is still the state that was seen `before`; `when` tells in words what went on in between.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] when there are fewer bytes now, [`ErrorKind::Changed`] for every other difference.
+    pub fn unchanged_since(self, before: Self, when: &str) -> Result<()> {
+        if self == before {
+            return Ok(());
+        }
+        let (kind, what) = if self.len < before.len {
+            (ErrorKind::Truncated, format!("became shorter {when}: {} bytes, {} before", self.len, before.len))
+        } else if self.len > before.len {
+            (ErrorKind::Changed, format!("became longer {when}: {} bytes, {} before", self.len, before.len))
+        } else if (self.device, self.inode) != (before.device, before.inode) {
+            (ErrorKind::Changed, format!("was replaced by another file {when}"))
+        } else {
+            (ErrorKind::Changed, format!("was written to {when}"))
+        };
+        Err(Error::new(kind, what).help("its figures are withdrawn; try again when nothing writes to it"))
+    }
+}
+
 /// Bytes with a length, readable at any position from any thread.
 pub trait Source: Send + Sync {
     /// Where the bytes come from, for messages.
@@ -89,6 +111,6 @@ pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
         .with_path(path));
     }
     let mut bytes = vec![0; usize::try_from(source.len()).unwrap_or(usize::MAX)];
-    read_exact_at(&source, 0, &mut bytes)?;
+    source.read_whole(|source| read_exact_at(source, 0, &mut bytes))?;
     Ok(bytes)
 }

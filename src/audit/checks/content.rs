@@ -5,7 +5,6 @@ use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
 use crate::format::{Content, FORMATS, sniff};
-use crate::source::FileSource;
 use crate::text::escape_limited;
 use crate::units::grouped;
 
@@ -78,7 +77,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         if !WEIGHTS.contains(&extension.as_str()) {
             continue;
         }
-        if let Ok(Content::LfsPointer { size, sha256 }) = FileSource::open(&file.path).and_then(|source| sniff(&source)) {
+        if let Some(Content::LfsPointer { size, sha256 }) = subject.look(&file.path, |source| sniff(source)) {
             let size = size.map_or_else(|| "a file".to_owned(), |n| format!("a file of {} bytes", grouped(n)));
             let hash = sha256.map_or_else(String::new, |h| format!(" with sha256 {}", escape_limited(&h, 64)));
             let message = format!("a git-lfs pointer ({} bytes) that stands for {size}{hash}", file.bytes);

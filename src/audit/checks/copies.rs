@@ -1,10 +1,12 @@
 //! The same model more than once in one repository.
 
+use std::collections::HashSet;
+
 use super::super::Severity::{Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
-use crate::checkpoint::WeightSet;
+use crate::checkpoint::{Checkpoint, WeightSet};
 use crate::format::Format;
 use crate::text::escape_limited;
 use crate::units::{Bytes, grouped};
@@ -25,7 +27,11 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let Some(kept) = component.weight_sets.iter().find(|s| s.selected) else { continue };
         let bytes =
             |set: &WeightSet| set.files.iter().fold(0u64, |sum, &f| sum.saturating_add(checkpoint.files[f].container.file_len));
-        let others: Vec<&WeightSet> = component.weight_sets.iter().filter(|s| !s.selected).collect();
+        let copies = |set: &&WeightSet| !set.selected && is_copy(checkpoint, set, kept);
+        let others: Vec<&WeightSet> = component.weight_sets.iter().filter(copies).collect();
+        if others.is_empty() {
+            continue;
+        }
         let waste = others.iter().fold(0u64, |sum, set| sum.saturating_add(bytes(set)));
         let names: Vec<String> = others.iter().take(6).map(|s| format!("`{}`", escape_limited(&s.name, 40))).collect();
         let more = if others.len() > 6 { format!(" and {} more", others.len() - 6) } else { String::new() };
@@ -46,6 +52,15 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             None => finding,
         });
     }
+}
+
+/// Whether a set stands for the other: tensors of the same names, or much the same bytes under other names. A stray shard does neither.
+fn is_copy(checkpoint: &Checkpoint, set: &WeightSet, kept: &WeightSet) -> bool {
+    let names = |set: &WeightSet| {
+        let containers = set.files.iter().map(|&f| &checkpoint.files[f].container);
+        containers.flat_map(|c| c.tensors.iter().map(|t| c.name_bytes(t))).collect::<HashSet<_>>()
+    };
+    set.tensor_bytes >= kept.tensor_bytes / 2 || !names(set).is_disjoint(&names(kept))
 }
 
 /// Whether one is meant to choose: another format, another quant, a named precision.

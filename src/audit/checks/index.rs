@@ -5,6 +5,7 @@ use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
 use crate::checkpoint::{Checkpoint, IndexCheck, IndexedTensor, ShardIndex, ShardName, StatedTotal, Tally, check_index};
+use crate::error::ErrorKind;
 use crate::text::escape_limited;
 use crate::units::grouped;
 
@@ -76,6 +77,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         }
         match check_index(index, checkpoint) {
             Ok(check) => compared(&name, index, &check, checkpoint, out),
+            Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Changed) => subject.failed(error),
             Err(error) => out.push(Finding::new(&INVALID, error.message()).file(&name)),
         }
         unreferenced(index, checkpoint, out);

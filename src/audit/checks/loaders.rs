@@ -27,11 +27,11 @@ pub(super) const CHECK: Check = Check { name: "loaders", codes: &[LLAMA, REFEREN
 const GGML_NAME: usize = 63;
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    for (file, opinion) in subject.files().iter().zip(&subject.opinions) {
+    for file in subject.files() {
         if out.has_error(&file.name) {
             continue;
         }
-        let finding = match (file.container.format, opinion) {
+        let finding = match (file.container.format, &file.opinion) {
             (Format::Safetensors, SecondOpinion::Refuses(why)) => {
                 Finding::new(&REFERENCE, format!("the reference safetensors reader refuses the file: {why}"))
             }

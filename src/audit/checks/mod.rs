@@ -33,7 +33,7 @@ mod vocabulary;
 use super::finding::{Code, Findings};
 use super::subject::Subject;
 
-pub(crate) use unread::is_unreadable;
+pub(crate) use unread::{failed_reads, is_unreadable};
 
 /// A check: the codes it may give, and how it looks.
 pub struct Check {

@@ -6,7 +6,6 @@ use super::super::subject::Subject;
 use super::{Check, code, config_json, content, extent, index, links, missing};
 use crate::error::{Error, ErrorKind};
 use crate::format::{Content, sniff};
-use crate::source::FileSource;
 
 const UNREADABLE: Code = code(
     "unreadable",
@@ -57,38 +56,52 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     for error in subject.problems() {
-        let row = code_of(error);
-        let mut finding = Finding::new(&row, error.message()).offset(error.offset());
-        if let Some(path) = error.path() {
-            finding = finding.file(subject.name_of(path));
-        }
-        if let Some(tensor) = error.tensor() {
-            finding = finding.tensor(tensor);
-        }
-        if let Some(advice) = error.advice() {
-            finding = finding.help(advice);
-        }
-        if row == links::OUTSIDE && error.path().is_some_and(is_index) {
-            // A link is left alone; an index that names a path outside cannot be loaded without following it.
-            finding = finding.severity(Bad);
-        }
-        if row == missing::SHARD && error.path().is_some_and(|p| p.extension().is_some_and(|e| e == "safetensors") && p.exists()) {
-            // Told by file names alone: an index would settle it, and GGUF parts state it in their keys.
-            finding = finding.severity(Warning);
-        }
-        out.push(finding);
+        tell(subject, error, out);
     }
+}
+
+/// What failed while the other checks looked into files.
+pub(crate) fn failed_reads(subject: &Subject<'_>, out: &mut Findings) {
+    for error in subject.failures() {
+        tell(subject, &error, out);
+    }
+}
+
+fn tell(subject: &Subject<'_>, error: &Error, out: &mut Findings) {
+    let row = code_of(subject, error);
+    let mut finding = Finding::new(&row, error.message()).offset(error.offset());
+    if let Some(path) = error.path() {
+        finding = finding.file(subject.name_of(path));
+    }
+    if let Some(tensor) = error.tensor() {
+        finding = finding.tensor(tensor);
+    }
+    if let Some(advice) = error.advice() {
+        finding = finding.help(advice);
+    }
+    if row == links::OUTSIDE && error.path().is_some_and(is_index) {
+        // A link is left alone; an index that names a path outside cannot be loaded without following it.
+        finding = finding.severity(Bad);
+    }
+    if row == missing::SHARD && error.path().is_some_and(|p| p.extension().is_some_and(|e| e == "safetensors") && p.is_file()) {
+        // Told by file names alone: an index would settle it, and GGUF parts state it in their keys.
+        finding = finding.severity(Warning);
+    }
+    out.push(finding);
 }
 
 fn is_index(path: &std::path::Path) -> bool {
     path.to_str().is_some_and(|p| p.ends_with(".index.json"))
 }
 
+/// Whether it is what a config.json says that is wrong, not the file itself.
 fn is_config(error: &Error) -> bool {
-    error.path().and_then(|p| p.file_name()).is_some_and(|n| n == "config.json")
+    use ErrorKind::{Limit, Malformed, WrongContent};
+    matches!(error.kind(), Malformed | Limit | WrongContent)
+        && error.path().and_then(|p| p.file_name()).is_some_and(|n| n == "config.json")
 }
 
-fn code_of(error: &Error) -> Code {
+fn code_of(subject: &Subject<'_>, error: &Error) -> Code {
     use ErrorKind::{
         BrokenLink, Limit, LinkLoop, Malformed, MissingShard, NotRegularFile, OutsideFolder, PartialDownload, Truncated,
         Unsupported, WrongContent,
@@ -97,7 +110,7 @@ fn code_of(error: &Error) -> Code {
         return Code { severity: Warning, ..config_json::UNREADABLE };
     }
     match error.kind() {
-        WrongContent => wrong_content(error),
+        WrongContent => wrong_content(subject, error),
         Malformed | Limit | Truncated if error.path().is_some_and(is_index) => index::INVALID,
         NotRegularFile => NOT_REGULAR,
         Truncated => extent::TRUNCATED,
@@ -114,16 +127,16 @@ fn code_of(error: &Error) -> Code {
 }
 
 /// What a file holds instead, by its first bytes.
-fn wrong_content(error: &Error) -> Code {
+fn wrong_content(subject: &Subject<'_>, error: &Error) -> Code {
     let Some(path) = error.path() else { return content::WRONG };
     if path.is_dir() {
         return missing::NOTHING;
     }
-    match FileSource::open(path).and_then(|source| sniff(&source)) {
-        Ok(Content::Empty) => content::EMPTY,
-        Ok(Content::LfsPointer { .. }) => content::LFS,
-        Ok(Content::Html) => content::HTML,
-        Ok(Content::Zip | Content::Pickle) => content::PICKLE,
+    match subject.look(path, |source| sniff(source)) {
+        Some(Content::Empty) => content::EMPTY,
+        Some(Content::LfsPointer { .. }) => content::LFS,
+        Some(Content::Html) => content::HTML,
+        Some(Content::Zip | Content::Pickle) => content::PICKLE,
         _ if is_index(path) => index::INVALID,
         _ => content::WRONG,
     }

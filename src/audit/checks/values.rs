@@ -6,7 +6,8 @@ use super::super::subject::Subject;
 use super::{Check, code};
 use crate::checkpoint::{Checkpoint, Part};
 use crate::dtype::Dtype;
-use crate::source::{FileSource, Source};
+use crate::error::Result;
+use crate::source::{FileSource, read_exact_at};
 use crate::units::grouped;
 
 const NAN: Code = code(
@@ -51,11 +52,8 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     let tensors: Vec<_> = checkpoint.tensors().collect();
     let mut found: [Vec<Finding>; 4] = Default::default();
     for (file, order) in outcome.files.iter().zip(&selection.order) {
-        if let (Some(error), Some(&first)) = (&file.error, order.first()) {
-            let name = checkpoint.files[tensors[first].file].name.clone();
-            out.push(
-                Finding::new(&SKIPPED, format!("its values were not scanned: {}", error.message())).severity(Warning).file(name),
-            );
+        if let Some(error) = &file.error {
+            subject.failed(error.clone());
             continue;
         }
         for (tensor, &index) in file.tensors.iter().zip(order) {
@@ -90,14 +88,14 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     for findings in found {
         out.push_many(findings);
     }
-    booleans(checkpoint, out);
+    booleans(subject, checkpoint, out);
 }
 
 /// The scan takes every byte but 0 for true, so these are looked at here.
-fn booleans(checkpoint: &Checkpoint, out: &mut Findings) {
+fn booleans(subject: &Subject<'_>, checkpoint: &Checkpoint, out: &mut Findings) {
     let odd = checkpoint.tensors().filter(|t| t.info.dtype == Dtype::BOOL).filter_map(|tensor| {
         let file = &checkpoint.files[tensor.file];
-        let count = odd_bytes(&FileSource::open(&file.path).ok()?, tensor.info.offset, tensor.info.bytes)?;
+        let count = subject.look(&file.path, |source| odd_bytes(source, tensor.info.offset, tensor.info.bytes))?;
         (count > 0).then(|| {
             let message = format!("{} BOOL bytes are neither 0 nor 1", grouped(count));
             Finding::new(&BOOL, message).file(&file.name).tensor(tensor.name()).offset(Some(tensor.info.offset))
@@ -106,17 +104,14 @@ fn booleans(checkpoint: &Checkpoint, out: &mut Findings) {
     out.push_many(odd.collect::<Vec<_>>());
 }
 
-fn odd_bytes(source: &dyn Source, offset: u64, bytes: u64) -> Option<u64> {
+fn odd_bytes(source: &FileSource, offset: u64, bytes: u64) -> Result<u64> {
     let mut buffer = vec![0; 256 * 1024];
     let (mut done, mut odd) = (0u64, 0u64);
     while done < bytes {
         let want = usize::try_from(bytes - done).unwrap_or(usize::MAX).min(buffer.len());
-        let got = source.read_at(offset.checked_add(done)?, &mut buffer[..want]).ok()?;
-        if got == 0 {
-            return None;
-        }
-        odd += buffer[..got].iter().filter(|b| **b > 1).count() as u64;
-        done += got as u64;
+        read_exact_at(source, offset.saturating_add(done), &mut buffer[..want])?;
+        odd += buffer[..want].iter().filter(|b| **b > 1).count() as u64;
+        done += want as u64;
     }
-    Some(odd)
+    Ok(odd)
 }

@@ -8,6 +8,7 @@ use super::super::subject::Subject;
 use super::layers::main_tensors;
 use super::{Check, code};
 use crate::checkpoint::{Checkpoint, Role, Vocabulary, read_vocabulary};
+use crate::error::ErrorKind;
 use crate::format::Format;
 
 const SIZE: Code = code(
@@ -65,6 +66,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     if let Some(found) = subject.listed().iter().find(|f| f.name == "tokenizer.json") {
         match read_vocabulary(&found.path) {
             Ok(vocabulary) => tokenizer(&vocabulary, rows, out),
+            Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Changed) => subject.failed(error),
             Err(error) => {
                 let message = format!("the vocabulary cannot be read: {}", error.message());
                 out.push(Finding::new(&super::config_json::UNREADABLE, message).file("tokenizer.json").offset(error.offset()));

@@ -120,14 +120,37 @@ impl Output {
     }
 }
 
-/// Writes beside the file and renames: a full disk leaves no half report.
+/// Writes a report so that there is the whole of it or what was there before: beside the file, to the disk, then renamed.
+///
+/// What is no regular file (a device, the pipe of a shell) cannot be replaced and must not be: it is written to.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |e: &std::io::Error| {
+        Error::new(ErrorKind::Io, format!("cannot write the report to {}: {e}", shown_path(path)))
+            .help("what was there before is unchanged")
+    };
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_dir() => {
+            Err(Error::new(ErrorKind::NotRegularFile, "is a directory: the report needs a file name").with_path(path))
+        }
+        Ok(there) if !there.is_file() => {
+            let open = std::fs::OpenOptions::new().write(true).open(path);
+            open.and_then(|mut file| file.write_all(bytes)).map_err(|e| fail(&e))
+        }
+        // A link stays a link: what it leads to is replaced.
+        Ok(_) => path.canonicalize().and_then(|real| replace(&real, bytes)).map_err(|e| fail(&e)),
+        Err(_) => replace(path, bytes).map_err(|e| fail(&e)),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let done = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    done.map_err(|e| {
+    // Made anew: a link that somebody left under this name is not followed.
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    let done = file.write_all(bytes).and_then(|()| file.sync_all());
+    drop(file);
+    done.and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
-        Error::new(ErrorKind::Io, format!("cannot write the report to {}: {e}", shown_path(path)))
     })
 }

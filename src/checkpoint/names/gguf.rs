@@ -1,6 +1,6 @@
 //! GGUF tensor names (the name tables of gguf-py 0.19.0, `constants.py`).
 
-use super::segments::{index, lookup};
+use super::segments::{Table, index};
 use super::{Naming, Role, buffer};
 
 use Role::{
@@ -9,7 +9,7 @@ use Role::{
 };
 
 /// Modules outside the blocks, without `.weight` or `.bias`. Sorted.
-pub(super) const OUTSIDE: &[(&str, Role)] = &[
+pub(super) static OUTSIDE: Table<Role> = Table::new(&[
     ("altup_proj", Other),
     ("altup_unembd_proj", Other),
     ("cls", Head),
@@ -25,10 +25,10 @@ pub(super) const OUTSIDE: &[(&str, Role)] = &[
     ("token_embd", Embedding),
     ("token_embd_norm", Norm),
     ("token_types", PositionEmbedding),
-];
+]);
 
 /// Modules of a block. Sorted. Where a name is missing, its beginning decides ([`STARTS`]).
-pub(super) const IN_BLOCK: &[(&str, Role)] = &[
+pub(super) static IN_BLOCK: Table<Role> = Table::new(&[
     ("attn_gate", Attention),
     ("attn_rel_b", PositionEmbedding),
     ("attn_rot_embd", Role::Buffer),
@@ -45,7 +45,7 @@ pub(super) const IN_BLOCK: &[(&str, Role)] = &[
     ("ffn_up_shexp", SharedExpert),
     ("inp_gate", Mlp),
     ("proj", Mlp),
-];
+]);
 
 /// Beginnings of module names of a block, tried in this order after the norms.
 const STARTS: &[(&str, Role)] = &[
@@ -90,7 +90,7 @@ pub(super) fn classify(name: &str) -> Naming {
     if let Some((layer, rest)) = block(inner) {
         return Naming { role: in_block(module(rest)), layer: Some(layer), expert: None };
     }
-    Naming::of(lookup(OUTSIDE, module(name)).unwrap_or(Other))
+    Naming::of(OUTSIDE.get(module(name)).unwrap_or(Other))
 }
 
 /// Splits `blk.N.rest`.
@@ -110,7 +110,7 @@ fn module(name: &str) -> &str {
 }
 
 fn in_block(module: &str) -> Role {
-    if let Some(role) = lookup(IN_BLOCK, module) {
+    if let Some(role) = IN_BLOCK.get(module) {
         return role;
     }
     if module.starts_with("nextn.") {

@@ -3,7 +3,7 @@
 //! A name is cut at its dots. What settles it alone comes first (buffers, adapters, bookkeeping), then pieces that decide wherever
 //! they stand (towers, experts, routers), then a norm in last place, then the piece deepest in the name that is in a table.
 
-use super::segments::{Segments, index, lookup};
+use super::segments::{Segments, index};
 use super::vocabulary::{ANYWHERE, AUXILIARY, AUXILIARY_ENDS, CONTAINERS, DEEPEST, NO_LAYERS, RANK};
 use super::{Naming, Role, adapter, buffer};
 
@@ -17,6 +17,10 @@ pub(super) fn classify(name: &str) -> Naming {
 
 /// Whether the name alone says that a tensor is bookkeeping of a quantization.
 pub(super) fn is_auxiliary(leaf: &str) -> bool {
+    // Nearly every name ends in one of these two.
+    if matches!(leaf, "weight" | "bias") {
+        return false;
+    }
     AUXILIARY.contains(&leaf) || AUXILIARY_ENDS.iter().any(|end| leaf.ends_with(end))
 }
 
@@ -65,7 +69,7 @@ fn role(segments: &Segments<'_>, pieces: &[&str]) -> Role {
 fn anywhere(pieces: &[&str]) -> Option<Role> {
     let mut best: Option<usize> = None;
     for piece in pieces {
-        let rank = lookup(ANYWHERE, piece).and_then(|role| RANK.iter().position(|&r| r == role));
+        let rank = ANYWHERE.get(piece).and_then(|role| RANK.iter().position(|&r| r == role));
         best = match (best, rank) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -145,7 +149,7 @@ fn deepest(module: &str, parents: &[&str], leaf: &str) -> Role {
     let own = [leaf, module];
     // A leaf like `weight` is in no table; a parameter of its own (`A_log`, `sinks`) is leaf and module at once.
     for piece in own.into_iter().chain(parents.iter().rev().copied()) {
-        match lookup(DEEPEST, piece).or_else(|| stem(piece)) {
+        match DEEPEST.get(piece).or_else(|| stem(piece)) {
             Some(Role::Conv) if found == Role::Other => found = Role::Conv,
             Some(Role::Conv) | None => {}
             Some(role) => return role,
@@ -157,7 +161,7 @@ fn deepest(module: &str, parents: &[&str], leaf: &str) -> Role {
 /// `gate_up_proj_blocks`, `gate_up_proj_bias`, `in_proj_weight`: parameters that carry their kind in the module's name.
 fn stem(piece: &str) -> Option<Role> {
     let stem = ["_blocks", "_bias", "_weight"].iter().find_map(|end| piece.strip_suffix(end))?;
-    lookup(DEEPEST, stem)
+    DEEPEST.get(stem)
 }
 
 fn numbers(pieces: &[&str]) -> (Option<u32>, Option<u32>) {

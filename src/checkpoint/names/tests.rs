@@ -251,10 +251,10 @@ fn layers_behind_the_last_one_are_multi_token_prediction() {
 
 #[test]
 fn tables_are_sorted() {
-    assert!(segments::is_sorted(vocabulary::ANYWHERE));
-    assert!(segments::is_sorted(vocabulary::DEEPEST));
-    assert!(segments::is_sorted(gguf::OUTSIDE));
-    assert!(segments::is_sorted(gguf::IN_BLOCK));
+    assert!(vocabulary::ANYWHERE.is_sorted());
+    assert!(vocabulary::DEEPEST.is_sorted());
+    assert!(gguf::OUTSIDE.is_sorted());
+    assert!(gguf::IN_BLOCK.is_sorted());
 }
 
 #[test]

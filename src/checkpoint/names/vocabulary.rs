@@ -7,9 +7,10 @@ use super::Role::{
     self, Attention, Audio, Conv, Embedding, Expert, Head, LmHead, Mlp, Mtp, PositionEmbedding, Projector, Recurrent, Router,
     SharedExpert, Vision,
 };
+use super::segments::Table;
 
 /// Pieces that decide wherever they stand in a name. Of several in one name the first in [`RANK`] wins.
-pub(super) const ANYWHERE: &[(&str, Role)] = &[
+pub(super) static ANYWHERE: Table<Role> = Table::new(&[
     ("abstractor", Projector),
     ("aligner", Projector),
     ("apm", Audio),
@@ -85,13 +86,13 @@ pub(super) const ANYWHERE: &[(&str, Role)] = &[
     ("vpm", Vision),
     ("wav2vec2", Audio),
     ("wavlm", Audio),
-];
+]);
 
 /// A projector inside a vision tower (`visual.merger`) is a projector, a router inside a prediction layer belongs to that layer.
 pub(super) const RANK: &[Role] = &[Projector, Vision, Audio, Mtp, Router, SharedExpert, Expert];
 
 /// Pieces of which the one deepest in the name decides: `mlp.c_proj` is feed-forward, `attn.c_proj` attention.
-pub(super) const DEEPEST: &[(&str, Role)] = &[
+pub(super) static DEEPEST: Table<Role> = Table::new(&[
     ("A_log", Recurrent),
     ("DenseReluDense", Mlp),
     ("EncDecAttention", Attention),
@@ -239,7 +240,7 @@ pub(super) const DEEPEST: &[(&str, Role)] = &[
     ("wte", Embedding),
     ("wv", Attention),
     ("x_proj", Recurrent),
-];
+]);
 
 /// Pieces that hold numbered blocks; the number behind the first of them is the layer.
 pub(super) const CONTAINERS: &[&str] = &[

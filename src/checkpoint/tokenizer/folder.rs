@@ -8,6 +8,7 @@ use super::json::{AddedToken, Merges, TokenizerJson};
 use super::{SentencePiece, front_matter};
 use crate::checkpoint::index::ShardIndex;
 use crate::checkpoint::{Checkpoint, discover};
+use crate::error::ErrorKind;
 use crate::format::{Format, limits};
 use crate::source::read_small;
 use crate::text::{escape_limited, shown_path};
@@ -81,6 +82,8 @@ pub struct HfFolder {
 
 struct Reader<'r> {
     root: &'r Path,
+    /// A file is there and could not be read: what it would have added is not known.
+    failed: bool,
     refusal: Option<String>,
     notes: Vec<String>,
 }
@@ -97,6 +100,7 @@ impl Reader<'_> {
         match read_small(&path, limit) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
+                self.failed |= error.kind() != ErrorKind::Limit;
                 self.refusal.get_or_insert(error.to_string());
                 None
             }
@@ -218,7 +222,13 @@ impl Reader<'_> {
     fn card(&mut self) -> Option<Map<String, Value>> {
         let path = self.path("README.md")?;
         // A card that is no UTF-8 stops the converter; one that is too long is no card.
-        let bytes = read_small(&path, limits::MAX_CONFIG).ok()?;
+        let bytes = match read_small(&path, limits::MAX_CONFIG) {
+            Err(error) if error.kind() != ErrorKind::Limit => {
+                self.refusal.get_or_insert(error.to_string());
+                None
+            }
+            bytes => bytes.ok(),
+        }?;
         let text = String::from_utf8(bytes).ok()?.replace("\r\n", "\n");
         match front_matter(&text) {
             Ok(card) => card,
@@ -254,8 +264,14 @@ impl HfFolder {
 
     /// Reads everything but the weights; `None` without a config.json that is a JSON object.
     pub fn read(root: &Path) -> Option<Self> {
-        let mut reader = Reader { root, refusal: None, notes: Vec::new() };
-        let config = reader.object("config.json")?;
+        let mut reader = Reader { root, failed: false, refusal: None, notes: Vec::new() };
+        let config = match reader.object("config.json") {
+            Some(config) => config,
+            None if reader.failed => {
+                return Some(Self { name: folder_name(root), refusal: reader.refusal, ..Self::default() });
+            }
+            None => return None,
+        };
         let tokenizer = reader
             .bytes("tokenizer.json", limits::MAX_TOKENIZER)
             .and_then(|bytes| TokenizerJson::parse(&bytes).map_err(|e| reader.damaged("tokenizer.json", &e.to_string())).ok());
@@ -269,7 +285,9 @@ impl HfFolder {
         // The converter takes a damaged generation_config.json for none.
         let damaged_so_far = reader.refusal.clone();
         let generation = reader.object("generation_config.json");
-        reader.refusal = damaged_so_far;
+        if !reader.failed {
+            reader.refusal = damaged_so_far;
+        }
         Some(Self {
             name: folder_name(root),
             config,
@@ -301,7 +319,11 @@ impl HfFolder {
     fn reading_order(&mut self, checkpoint: &Checkpoint, root: &Path) -> (Vec<u32>, Vec<String>) {
         let selected = checkpoint.selected_files();
         let index_path = root.join("model.safetensors.index.json");
-        let index = index_path.is_file().then(|| ShardIndex::read(&index_path).ok()).flatten();
+        let index = index_path.is_file().then(|| ShardIndex::read(&index_path));
+        if let Some(Err(error)) = &index {
+            self.refusal.get_or_insert(error.to_string());
+        }
+        let index = index.and_then(Result::ok);
         let base = |file: usize| {
             let path = &checkpoint.files[file].path;
             (path.parent().unwrap_or(Path::new("")) == root || root == Path::new("."))

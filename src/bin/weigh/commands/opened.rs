@@ -2,18 +2,21 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
 use weighbridge::error::Result;
-use weighbridge::format::{SecondOpinion, second_opinion};
-use weighbridge::source::FileSource;
+use weighbridge::format::SecondOpinion;
 
 use super::End;
 use crate::output::complain;
 
 /// Opens what a command was given.
 pub(crate) fn open(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
-    checkpoint::open(path, &OpenOptions { only_this_file })
+    checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: false })
+}
+
+/// As [`open`], and asks the reference reader about every file.
+pub(crate) fn open_and_ask(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
+    checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: true })
 }
 
 /// Whether anything asked for could not be read: unreadable files, missing shards, files cut short.
@@ -31,13 +34,5 @@ pub(crate) fn complain_of(checkpoint: &Checkpoint) {
 
 /// The reference reader's answer for every file.
 pub(crate) fn opinions(checkpoint: &Checkpoint) -> Vec<SecondOpinion> {
-    let ask = |file: &checkpoint::CheckpointFile| {
-        let source = FileSource::open(&file.path).ok()?;
-        second_opinion(&source, &file.container).ok()
-    };
-    checkpoint
-        .files
-        .par_iter()
-        .map(|file| ask(file).unwrap_or(SecondOpinion::NotAsked("the file could not be read again")))
-        .collect()
+    checkpoint.files.iter().map(|file| file.opinion.clone()).collect()
 }

@@ -17,7 +17,7 @@ use weighbridge::scan::{Io, ScanOptions, Selection};
 
 use super::End;
 use super::memory::with_engines;
-use super::opened::{complain_of, end_of, open, opinions};
+use super::opened::{complain_of, end_of, open_and_ask, opinions};
 use super::project::{Body as ProjectBody, hf_folder, targets, zeros};
 use super::scan::{body, ended, select, watch};
 use crate::args::{Common, ReportArgs};
@@ -34,7 +34,7 @@ struct Body {
 /// Runs it.
 pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result<End> {
     let Some(path) = &args.path else { return Ok(End::Done) };
-    let checkpoint = open(path, args.only_this_file)?;
+    let checkpoint = open_and_ask(path, args.only_this_file)?;
     let selection = select(&checkpoint, None)?;
     let scans = !args.no_scan && !selection.files.is_empty();
 

@@ -110,11 +110,12 @@ pub(crate) fn body(checkpoint: &Checkpoint, selection: &Selection, outcome: &Sca
     body
 }
 
-/// Files that cannot be read again have been complained of already.
+/// Whether the output matrix is a copy of the embedding, where the values tell.
 fn tied(checkpoint: &Checkpoint) -> Option<TiedRow> {
     let (embedding, head) = checkpoint.tied.pair(checkpoint)?;
     let path = |file: usize| checkpoint.files[file].path.as_path();
-    let check = scan::compare((&embedding, path(embedding.file)), (&head, path(head.file)), &Silent).ok()?;
+    let check = scan::compare((&embedding, path(embedding.file)), (&head, path(head.file)), &Silent);
+    let check = check.inspect_err(|error| complain(&error.to_string())).ok()?;
     Some(TiedRow::of(&embedding, &head, check))
 }
 

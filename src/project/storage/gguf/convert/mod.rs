@@ -57,6 +57,10 @@ const PRE_RANGE: u64 = 32;
 
 /// `None` for a family whose conversion is not known; otherwise the conversion, or why the converter stops.
 pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<Conversion, String>> {
+    if let (true, Some(reason)) = (folder.config.is_empty(), &folder.refusal) {
+        // config.json is there and could not be read: which family it is, is not known.
+        return Some(Err(reason.clone()));
+    }
     let settings = Hparams::new(&folder.config, false);
     let family = family::of(settings.architecture()?)?;
     let settings = if family.raw_config { Hparams::new(&folder.config, true) } else { settings };

@@ -1,0 +1,78 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+use crate::source::MemorySource;
+
+type Pair = (String, String);
+
+/// The pickles of `fixtures/pickles` that are no archives: bytes, imports as independent tools see them, whether any is dangerous.
+fn fixtures() -> Vec<(String, Vec<u8>, BTreeSet<Pair>, bool)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pickles");
+    let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let rows = truth.as_object().unwrap().iter().filter(|(name, _)| !name.ends_with(".pt"));
+    rows.map(|(name, row)| {
+        let pair = |p: &serde_json::Value| (p[0].as_str().unwrap().to_owned(), p[1].as_str().unwrap().to_owned());
+        let imports = row["imports"].as_array().unwrap().iter().map(pair).collect();
+        (name.clone(), std::fs::read(folder.join(name)).unwrap(), imports, row["dangerous"] == true)
+    })
+    .collect()
+}
+
+fn walk(bytes: &[u8]) -> Imports {
+    imports(&MemorySource::new("x.pkl", bytes.to_vec()), 0, bytes.len() as u64).unwrap()
+}
+
+fn pairs(found: &Imports) -> BTreeSet<Pair> {
+    found.list.iter().map(|i| (i.module.clone(), i.name.clone())).collect()
+}
+
+#[test]
+fn imports_are_those_that_other_tools_see() {
+    let fixtures = fixtures();
+    assert!(fixtures.len() >= 20);
+    for (name, bytes, expected, dangerous) in fixtures {
+        let found = walk(&bytes);
+        assert_eq!(pairs(&found), expected, "{name}");
+        assert_eq!(found.list.iter().any(|i| danger(&i.module, &i.name).is_some()), dangerous, "{name}");
+        assert_eq!(found.incomplete.is_some(), name == "broken_calls.pkl", "{name}: {:?}", found.incomplete);
+    }
+}
+
+#[test]
+fn whatever_is_cut_or_garbled_ends_in_a_part_of_the_list() {
+    let mut state = 1u64;
+    for (name, bytes, expected, _) in fixtures() {
+        for len in 0..bytes.len() {
+            let found = walk(&bytes[..len]);
+            assert!(pairs(&found).is_subset(&expected), "{name} cut at {len}");
+            assert!(found.incomplete.is_none_or(|(_, at)| at <= len as u64), "{name} cut at {len}");
+        }
+        for _ in 0..200 {
+            let mut garbled = bytes.clone();
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let at = (state >> 33) as usize % garbled.len();
+                garbled[at] = (state >> 25) as u8;
+            }
+            assert!(walk(&garbled).end <= bytes.len() as u64, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_asks_for_too_much_is_given_up() {
+    let reason = |bytes: &[u8]| walk(bytes).incomplete.map(|(why, _)| why).unwrap_or_default();
+    assert!(reason(&b"(".repeat(MAX_VALUES + 2)).contains("values at once"));
+    assert!(reason(b"\x80\x02Nr\xff\xff\xff\xff.").contains("kept under the number"));
+    assert!(reason(b"\x80\x02Np99999999999999999999999\n.").contains("kept under the number"));
+    assert!(reason(b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff").contains("announces"));
+    assert!(reason(b"\x80\x04NN\x93.").contains("not written as text"));
+    assert!(reason(b"\x80\x02\x82\x01.").contains("extension registry"));
+    assert!(reason(&[b"c", &[b'x'; 5000][..]].concat()).contains("no end"));
+    let floods: Vec<u8> = [b"\x80\x04\x8c\x01a\x94\x8c\x01b\x94".to_vec(), b"h\0h\x01\x930".repeat(MAX_LOOKUPS + 1)].concat();
+    assert!(reason(&floods).contains("imports"));
+    let names: Vec<u8> = (0..2000).flat_map(|i| format!("cm\nn{i}\n0").into_bytes()).collect();
+    let found = walk(&names);
+    assert!(found.list.len() == MAX_IMPORTS && found.incomplete.is_some());
+}

@@ -1,0 +1,10 @@
+//! What happens when the system fails: reads that fail, files that change while they are read, things that are no files, a full disk.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod changes;
+mod command;
+mod places;
+mod reads;
+mod report;
+mod source;
