@@ -175,7 +175,8 @@ impl Builder {
 fn is_padding(from: u64, to: u64, container: &Container) -> bool {
     let layout = &container.layout;
     let relative = from.saturating_sub(layout.data_start);
-    container.format == Format::Gguf && relative.checked_next_multiple_of(layout.alignment) == Some(to.saturating_sub(layout.data_start))
+    container.format == Format::Gguf
+        && relative.checked_next_multiple_of(layout.alignment) == Some(to.saturating_sub(layout.data_start))
 }
 
 /// Tensors that have bytes, by where they start.

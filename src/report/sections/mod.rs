@@ -1,6 +1,7 @@
 //! Bodies as sections of words and tables: what a person reads, in the order in which it matters.
 
 mod audit;
+mod full;
 mod memory;
 mod project;
 mod scan;
