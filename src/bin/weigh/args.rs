@@ -335,7 +335,7 @@ pub(crate) struct AuditArgs {
     /// What to look at
     #[arg(value_name = "PATH", required_unless_present = "explain")]
     pub(crate) path: Option<PathBuf>,
-    /// Read every value too: NaN, Inf, BOOL other than 0 and 1, matrices of zeros
+    /// Read every value too: NaN, Inf, matrices of zeros or of one value, dead experts, broken scales, range of F16
     #[arg(long)]
     pub(crate) scan: bool,
     /// Hash the files whose hash a hub cache states

@@ -47,13 +47,12 @@ impl Counter {
 
     /// Counts whatever comes.
     #[inline(always)]
-    pub(super) fn all(&mut self, codes: impl Iterator<Item = u16>) {
+    pub(super) fn all(&mut self, mut codes: impl Iterator<Item = u16>) {
         let (even, odd) = (&mut *self.even, &mut *self.odd);
-        let mut turn = false;
-        for code in codes {
-            let table = if turn { &mut *odd } else { &mut *even };
-            table[usize::from(code)] += 1;
-            turn = !turn;
+        while let Some(code) = codes.next() {
+            even[usize::from(code)] += 1;
+            let Some(code) = codes.next() else { break };
+            odd[usize::from(code)] += 1;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::input::Input;
@@ -41,15 +42,19 @@ pub fn duplicates(files: &[ScanFile], outcome: &ScanOutcome, observer: &dyn Obse
             alike.entry(key).or_default().push((f, t));
         }
     }
+    let candidates: Vec<([u64; 8], (usize, usize))> = alike
+        .into_iter()
+        .filter(|(_, members)| members.len() > 1)
+        .flat_map(|(key, m)| m.into_iter().map(move |m| (key, m)))
+        .collect();
+    let of = |&(key, (f, t)): &([u64; 8], (usize, usize))| {
+        let hash = if observer.cancelled() { None } else { Some(hash(&files[f], t)?) };
+        Ok(hash.map(|hash| ((files[f].tensors[t].bytes, hash, key), (f, t))))
+    };
+    let hashed = candidates.par_iter().map(of).collect::<Result<Option<Vec<_>>>>()?;
     let mut groups: BTreeMap<(u64, [u8; 32], [u64; 8]), Vec<(usize, usize)>> = BTreeMap::new();
-    for (key, members) in alike.into_iter().filter(|(_, members)| members.len() > 1) {
-        for (f, t) in members {
-            if observer.cancelled() {
-                return Ok(Vec::new());
-            }
-            let hash = hash(&files[f], t)?;
-            groups.entry((files[f].tensors[t].bytes, hash, key)).or_default().push((f, t));
-        }
+    for (key, member) in hashed.unwrap_or_default() {
+        groups.entry(key).or_default().push(member);
     }
     let groups = groups.into_iter().filter(|(_, members)| members.len() > 1);
     let mut groups: Vec<DuplicateGroup> =

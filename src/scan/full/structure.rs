@@ -1,6 +1,6 @@
 //! Where the zeros of a matrix lie, gathered band by band from a bit an element.
 
-use super::bits::{empty_runs, per_byte, per_nibble};
+use super::bits::{bytes_up_to_four, empty_runs, per_byte, per_nibble};
 use super::geometry::{Axis, Geometry};
 use super::lines::{Filled, MAX_LINES};
 use crate::stats::full::{BLOCKS, Blocks, Groups, Lines, PATTERNS, Structure};
@@ -101,10 +101,9 @@ impl Gather {
             self.ok[1] += u64::from((LOW & !(four | two)).count_ones());
             self.exact[1] += u64::from((one & !two).count_ones());
             let eights = per_byte(if w == last { word | spare8 } else { word });
-            for byte in eights.to_le_bytes() {
-                self.ok[2] += u64::from(byte <= 4);
-                self.exact[2] += u64::from(byte == 4);
-            }
+            let (ok, exact) = bytes_up_to_four(eights);
+            self.ok[2] += u64::from(ok);
+            self.exact[2] += u64::from(exact);
         }
     }
 

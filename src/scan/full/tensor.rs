@@ -102,7 +102,7 @@ impl Worker {
                 odd = self.count_keys(class, words.iter().map(|w| u64::from(class.key32(u32::from_le_bytes(*w)))));
                 if class.dtype == Dtype::F32 {
                     narrower(words, &mut partial.narrower);
-                    loss = cast.map(|c| c.loss(words.iter().map(|w| f64::from(f32::from_le_bytes(*w)))));
+                    loss = cast.map(|c| c.loss(words.len(), |i| f64::from(f32::from_le_bytes(words[i]))));
                 }
             }
             Storage::Longs => {
@@ -111,7 +111,7 @@ impl Worker {
                 odd = class.kind == Kind::Complex
                     || self.count_keys(class, words.iter().map(|w| class.key64(u64::from_le_bytes(*w))));
                 if class.dtype == Dtype::F64 {
-                    loss = cast.map(|c| c.loss(words.iter().map(|w| f64::from_le_bytes(*w))));
+                    loss = cast.map(|c| c.loss(words.len(), |i| f64::from_le_bytes(words[i])));
                 }
             }
             Storage::Blocks => {
@@ -119,7 +119,7 @@ impl Worker {
                 let values = std::mem::take(&mut self.values);
                 zeros = values.iter().filter(|x| **x == 0.0).count() as u64;
                 odd = self.count_keys(class, values.iter().map(|x| u64::from(x.to_bits() & 0x7fff_ffff)));
-                loss = cast.map(|c| c.loss(values.iter().map(|x| f64::from(*x))));
+                loss = cast.map(|c| c.loss(values.len(), |i| f64::from(values[i])));
                 self.values = values;
             }
         }
