@@ -204,7 +204,8 @@ fn large_tensors_have_the_figures_of_plain_code() {
     let dir = tempfile::tempdir().unwrap();
     let (file, geometry) = large(dir.path());
     let data = std::fs::read(&file.path).unwrap();
-    let outcome = scan_full(std::slice::from_ref(&file), &[geometry.clone()], &ScanOptions::default(), None, &Silent).unwrap();
+    let outcome =
+        scan_full(std::slice::from_ref(&file), std::slice::from_ref(&geometry), &ScanOptions::default(), None, &Silent).unwrap();
     for ((tensor, geometry), stats) in file.tensors.iter().zip(geometry).zip(&outcome.files[0].tensors) {
         let (g, stats) = (geometry.unwrap(), stats.as_ref().unwrap());
         let bytes = &data[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];

@@ -166,7 +166,7 @@ pub(crate) struct ScanArgs {
     /// Which statistics
     #[arg(long, value_enum, default_value = "base")]
     pub(crate) stats: StatsMode,
-    /// Say what a cast to this type would lose (with --stats full)
+    /// Say what a cast to this type would lose (takes --stats full with it)
     #[arg(long, value_enum, value_name = "DTYPE", ignore_case = true)]
     pub(crate) cast: Option<CastMode>,
     /// List every tensor

@@ -153,8 +153,8 @@ mod tests {
                         let band = cut.band(index);
                         sum += band.bytes();
                         end = end.max(band.offset + band.stride * (band.place.rows as u64 - 1) + band.row_bytes);
-                        assert!(band.bytes() <= 4 * BAND_BYTES && band.place.column % 64 == 0, "{dtype:?} {band:?}");
-                        assert!(geometry.is_none() || band.place.row % rows % 32 == 0);
+                        assert!(band.bytes() <= 4 * BAND_BYTES && band.place.column.is_multiple_of(64), "{dtype:?} {band:?}");
+                        assert!(geometry.is_none() || (band.place.row % rows).is_multiple_of(32));
                     }
                     assert_eq!((sum, end), (bytes, 11 + bytes), "{dtype:?} {geometry:?}");
                 }

@@ -94,7 +94,7 @@ pub(super) fn bytes_up_to_four(bytes: u64) -> (u32, u32) {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOP: u64 = 0x80 * ONES;
     let above = (bytes + 0x7b * ONES) & TOP;
-    let other = ((bytes ^ 4 * ONES) + 0x7f * ONES) & TOP;
+    let other = ((bytes ^ (4 * ONES)) + 0x7f * ONES) & TOP;
     (8 - above.count_ones(), 8 - other.count_ones())
 }
 

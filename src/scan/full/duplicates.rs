@@ -21,6 +21,12 @@ pub struct DuplicateGroup {
     pub members: Vec<(usize, usize)>,
 }
 
+/// A tensor's file and its number there.
+type Member = (usize, usize);
+
+/// Figures that are equal where bytes are.
+type Figures = [u64; 8];
+
 /// Bytes hashed at once.
 const PIECE: u64 = 1 << 20;
 
@@ -30,7 +36,7 @@ const PIECE: u64 = 1 << 20;
 /// # Errors
 /// I/O errors, files cut short or changed since.
 pub fn duplicates(files: &[ScanFile], outcome: &ScanOutcome, observer: &dyn Observer) -> Result<Vec<DuplicateGroup>> {
-    let mut alike: BTreeMap<[u64; 8], Vec<(usize, usize)>> = BTreeMap::new();
+    let mut alike: BTreeMap<Figures, Vec<Member>> = BTreeMap::new();
     for (f, (file, found)) in files.iter().zip(&outcome.files).enumerate() {
         for (t, (tensor, found)) in file.tensors.iter().zip(&found.tensors).enumerate() {
             let Some(stats) = found.stats.filter(|s| s.elements > 1 && !s.constant()) else { continue };
@@ -42,17 +48,17 @@ pub fn duplicates(files: &[ScanFile], outcome: &ScanOutcome, observer: &dyn Obse
             alike.entry(key).or_default().push((f, t));
         }
     }
-    let candidates: Vec<([u64; 8], (usize, usize))> = alike
+    let candidates: Vec<(Figures, Member)> = alike
         .into_iter()
         .filter(|(_, members)| members.len() > 1)
         .flat_map(|(key, m)| m.into_iter().map(move |m| (key, m)))
         .collect();
-    let of = |&(key, (f, t)): &([u64; 8], (usize, usize))| {
+    let of = |&(key, (f, t)): &(Figures, Member)| {
         let hash = if observer.cancelled() { None } else { Some(hash(&files[f], t)?) };
         Ok(hash.map(|hash| ((files[f].tensors[t].bytes, hash, key), (f, t))))
     };
     let hashed = candidates.par_iter().map(of).collect::<Result<Option<Vec<_>>>>()?;
-    let mut groups: BTreeMap<(u64, [u8; 32], [u64; 8]), Vec<(usize, usize)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u64, [u8; 32], Figures), Vec<Member>> = BTreeMap::new();
     for (key, member) in hashed.unwrap_or_default() {
         groups.entry(key).or_default().push(member);
     }

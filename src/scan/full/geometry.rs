@@ -60,9 +60,12 @@ const MAKES_CHANNELS: &[&str] = &[
     "ffn_gate",
     "ffn_up",
     "wi",
+    "wi_0",
+    "wi_1",
+    "dense_h_to_4h",
 ];
 /// Modules whose inputs are.
-const TAKES_CHANNELS: &[&str] = &["down_proj", "w2", "fc2", "fc_out", "lin2", "ffn_down", "wo"];
+const TAKES_CHANNELS: &[&str] = &["down_proj", "w2", "fc2", "fc_out", "lin2", "ffn_down", "wo", "output", "dense_4h_to_h"];
 
 impl Geometry {
     /// The matrix of a tensor; `None` for vectors, bookkeeping, buffers, and packed weights, whose codes are no weights.
