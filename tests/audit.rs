@@ -71,6 +71,37 @@ fn two(a: (u64, u64), b: (u64, u64), data: usize) -> Vec<u8> {
     safetensors(&[("a", "F32", &[4], a), ("b", "F32", &[4], b)], &vec![0; data])
 }
 
+fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// Two experts, the first with values.
+fn experts(d: &Path, second: &[f32]) {
+    let name = |i: usize| format!("model.layers.0.mlp.experts.{i}.up_proj.weight");
+    let mut data = floats(&[0.1, 0.2, 0.3, 0.4]);
+    data.extend(floats(second));
+    put(d, "m.safetensors", safetensors(&[(&name(0), "F32", &[2, 2], (0, 16)), (&name(1), "F32", &[2, 2], (16, 32))], &data));
+}
+
+/// A GGUF of two Q8_0 blocks: the first with values, the second with this scale.
+fn q8_0(d: &Path, scale: u16) {
+    let mut data = Vec::new();
+    for scale in [0x3c00u16, scale] {
+        data.extend(scale.to_le_bytes());
+        data.extend([3; 32]);
+    }
+    put(d, "m.gguf", gguf(&[ARCH], &[("blk.0.attn_q.weight", &[32, 2], 8, 0)], 32, &data));
+}
+
+/// A linear layer in FP8 with a scale a row, as compressed-tensors writes it.
+fn scaled(d: &Path, scales: &[f32]) {
+    let mut data = vec![0x38; 4];
+    data.extend(floats(scales));
+    let weight = "model.layers.0.mlp.up_proj.weight";
+    let scale = format!("{weight}_scale");
+    put(d, "m.safetensors", safetensors(&[(weight, "F8_E4M3", &[2, 2], (0, 4)), (&scale, "F32", &[2, 1], (4, 12))], &data));
+}
+
 /// A healthy set of two shards.
 fn sharded(d: &Path) {
     put(d, S1, one("a"));
@@ -667,6 +698,25 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             "all-zero",
             |d| put(d, "m.safetensors", safetensors(&[("a", "F32", &[2, 2], (0, 16))], &[0; 16])),
             |d| put(d, "m.safetensors", one("bias")),
+        ),
+        (
+            "constant-matrix",
+            |d| put(d, "m.safetensors", safetensors(&[("a", "F32", &[2, 2], (0, 16))], &floats(&[0.5; 4]))),
+            |d| put(d, "m.safetensors", safetensors(&[("norm", "F32", &[4], (0, 16))], &floats(&[1.0; 4]))),
+        ),
+        (
+            "zero-vector",
+            |d| put(d, "m.safetensors", one("bias")),
+            |d| put(d, "m.safetensors", safetensors(&[("bias", "F32", &[4], (0, 16))], &floats(&[0.0, 0.0, 0.1, 0.0]))),
+        ),
+        ("dead-expert", |d| experts(d, &[0.0, 0.0, 0.0, 0.0]), |d| experts(d, &[0.0, 0.0, 0.0, 0.2])),
+        ("broken-block-scale", |d| q8_0(d, 0x7e00), |d| q8_0(d, 0x3c00)),
+        ("zero-block-scale", |d| q8_0(d, 0), |d| q8_0(d, 0x3c00)),
+        ("scale-out-of-range", |d| scaled(d, &[0.5, f32::INFINITY]), |d| scaled(d, &[0.5, 0.0])),
+        (
+            "f16-overflow",
+            |d| put(d, "m.safetensors", safetensors(&[("a", "F32", &[2], (0, 8))], &floats(&[1.0, -65520.0]))),
+            |d| put(d, "m.safetensors", safetensors(&[("a", "F32", &[2], (0, 8))], &floats(&[1.0, -65519.0]))),
         ),
         ("not-scanned", |d| put(d, "m.safetensors", safetensors(&[("a", "F7", &[2], (0, 2))], &[0; 2])), ok),
         ("over-size", ok, |d| put(d, "m.safetensors", one("a"))),

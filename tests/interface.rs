@@ -26,6 +26,10 @@ const SHOW_TENSORS: &str = "tensors[name dtype shape[] stored_elements logical_p
 
 const STATS: &str = "elements zeros negative_zeros nan pos_inf neg_inf min max abs_max mean std l2 sparsity";
 
+const FULL: &str = "subnormals first_nan first_inf zero_blocks zero_rows zero_columns zero_heads{count zero} zero_channels{count zero} n_m
+    block_sparsity quantiles_abs{p01 p05 p10 p25 p50 p75 p90 p95 p99 p999} exponent_entropy_bits exponent_huffman_bits lossless_bytes
+    lossless_ratio f32_lossless{values bf16 f16} cast{to values overflow underflow changed max_relative_error rms_relative_error}";
+
 const PROJECT: &str = "actual{tensor_bytes file_bytes bits_per_weight}
     quantized[scheme container basis tensor_bytes file_bytes files bits_per_weight ratio types bridge[label bytes] notes[]]
     pruned[spec target_sparsity measured_sparsity threshold logical_params forms[form bytes ratio loadable_by]]
@@ -98,12 +102,45 @@ fn scan() {
 }
 
 #[test]
+fn full_scan() {
+    let stats = format!("{STATS} {FULL}");
+    let wanted = scan_fields().replace(STATS, &stats);
+    for path in ["fixtures/full_stats/llama", "fixtures/full_stats/blocks.gguf"] {
+        let document = json("scan", &["scan", path, "--stats", "full", "--cast", "bf16", "--tensors"]);
+        has(
+            &document,
+            &format!("{wanted} scan{{patterns[pattern tensors elements] duplicates[sha256 dtype bytes tensors[name file]]}}"),
+        );
+        assert_eq!(document["scan"]["stats"], "full");
+        let linear = document["scan"]["tensors"].as_array().unwrap().iter().find(|t| !t["n_m"].is_null()).unwrap();
+        for pattern in ["2:4", "1:4", "4:8"] {
+            has(&linear["n_m"][pattern], "groups groups_ok groups_exact chance");
+            assert!(linear["n_m"][pattern]["groups"].is_u64());
+        }
+        for size in ["1x4", "4x1", "16x16", "32x32"] {
+            assert!(linear["block_sparsity"][size]["blocks"].is_u64());
+        }
+    }
+    // In a base scan, what was not measured is not there.
+    assert!(json("scan", &["scan", "fixtures/full_stats/llama"])["scan"]["totals"].get("n_m").is_none());
+}
+
+#[test]
 fn merge_gives_the_document_of_one_scan() {
+    merges(&["scan", "fixtures/fracast", "--tensors"]);
+}
+
+#[test]
+fn merge_gives_the_document_of_one_full_scan() {
+    merges(&["scan", "fixtures/full_stats/llama", "--tensors", "--stats", "full", "--cast", "f8_e4m3"]);
+}
+
+fn merges(scan: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let mut words = vec!["merge".to_owned()];
     for part in ["1/3", "2/3", "3/3"] {
         let file = folder.path().join(part.replace('/', "-")).to_str().unwrap().to_owned();
-        json_file(&["scan", "fixtures/fracast", "--tensors", "--part", part], &file);
+        json_file(&[scan, &["--part", part]].concat(), &file);
         words.push(file);
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -115,7 +152,7 @@ fn merge_gives_the_document_of_one_scan() {
     };
     let merged = json("scan", &words);
     has(&merged, &scan_fields());
-    assert_eq!(timeless(merged), timeless(json("scan", &["scan", "fixtures/fracast", "--tensors"])));
+    assert_eq!(timeless(merged), timeless(json("scan", scan)));
 }
 
 #[test]

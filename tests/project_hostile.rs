@@ -6,9 +6,9 @@ use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::memory::{Budget, MemoryRequest};
+use weighbridge::project::storage::Request;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::{RULES, ShardSpec};
-use weighbridge::project::storage::Request;
 use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Target, memory, project};
 
 fn tensors(gguf: bool) -> Vec<ProjectTensor<'static>> {

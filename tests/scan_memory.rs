@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weighbridge::dtype::Dtype;
 use weighbridge::observe::Observer;
+use weighbridge::scan::full::{Axis, CastTarget, Geometry, scan_full};
 use weighbridge::scan::{Io, IoUsed, ScanFile, ScanOptions, ScanTensor, scan};
 
 /// The largest RssAnon seen, in KiB, looked at every 64 MiB.
@@ -43,5 +44,28 @@ fn private_memory_is_constant() {
         assert!(tensor.stats.unwrap().all_zero() && tensor.slices.len() == 160);
         let kib = peak.kib.into_inner();
         assert!(kib > 0 && kib <= 64 << 10, "{io:?}: {kib} KiB");
+    }
+}
+
+#[test]
+fn private_memory_of_the_full_pass_is_constant() {
+    const BYTES: u64 = 1 << 29;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("big");
+    std::fs::File::create(&path).unwrap().set_len(BYTES + 1).unwrap();
+    // Zeros take every path: structure, and a search for quantiles that never gets short.
+    for (dtype, size, rows) in [(Dtype::BF16, 2, 1 << 14), (Dtype::F32, 4, 16)] {
+        let elements = BYTES / size;
+        let tensor = ScanTensor { dtype, offset: 1, bytes: BYTES, elements, slices: 1 };
+        let columns = elements / rows;
+        let geometry = Geometry { planes: 1, rows, columns, reduction: Some(Axis::Columns), heads: None, channels: None };
+        let files = [ScanFile { path: path.clone(), identity: None, tensors: vec![tensor] }];
+        let peak = Peak::default();
+        let options = ScanOptions { io: Io::Read, threads: Some(4), ..ScanOptions::default() };
+        let outcome = scan_full(&files, &[vec![Some(geometry)]], &options, Some(CastTarget::F16), &peak).unwrap();
+        let stats = outcome.files[0].tensors[0].clone().unwrap();
+        assert_eq!((stats.zeros, stats.structure.unwrap().zero_rows), (elements, Some(rows)));
+        let kib = peak.kib.into_inner();
+        assert!(kib > 0 && kib <= 64 << 10, "{dtype:?}: {kib} KiB");
     }
 }

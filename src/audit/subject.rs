@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile};
+use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor};
 use crate::error::{Error, ErrorKind};
 use crate::format::{Container, limits};
-use crate::scan::{ScanOutcome, Selection};
+use crate::scan::{ScanOutcome, Selection, TensorOutcome};
 use crate::source::{FileSource, read_small};
+use crate::stats::TensorStats;
 use crate::text::escape_limited;
 
+use super::finding::{Code, Finding};
 use super::policy::Policy;
 
 /// Text files that are read of one folder; published repos have some ten.
@@ -86,6 +88,24 @@ impl<'a> Subject<'a> {
     /// Names and headers of the files that were read.
     pub(crate) fn containers(&self) -> impl Iterator<Item = (&'a str, &'a Container)> + use<'a> {
         self.files().iter().map(|f| (f.name.as_str(), &f.container))
+    }
+
+    /// The tensors whose values were scanned, with what was found in them.
+    pub(crate) fn scanned(&self) -> Vec<(Tensor<'a>, &'a TensorOutcome, &'a TensorStats)> {
+        let (Some(checkpoint), Some((selection, outcome))) = (self.checkpoint, self.values) else { return Vec::new() };
+        let tensors: Vec<Tensor<'a>> = checkpoint.tensors().collect();
+        let files = outcome.files.iter().zip(&selection.order).filter(|(file, _)| file.error.is_none());
+        let pairs = files.flat_map(|(file, order)| file.tensors.iter().zip(order));
+        pairs.filter_map(|(found, &index)| Some((*tensors.get(index)?, found, found.stats.as_ref()?))).collect()
+    }
+
+    /// A finding about a tensor, with its place.
+    pub(crate) fn about(&self, row: &Code, tensor: &Tensor<'_>, message: String) -> Finding {
+        let finding = Finding::new(row, message).tensor(tensor.name()).offset(Some(tensor.info.offset));
+        match self.files().get(tensor.file) {
+            Some(file) => finding.file(&file.name),
+            None => finding,
+        }
     }
 
     /// Every file that was seen.

@@ -1,11 +1,18 @@
 //! The body of `weigh scan`: what the values of the weights tell.
 
+pub mod full;
+mod gather;
+
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Role, Tensor};
-use crate::report::show::{ErrorRow, stated_shape};
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::report::show::ErrorRow;
+use crate::scan::full::FullOutcome;
 use crate::scan::{CopyCheck, ScanOutcome};
 use crate::stats::{ScaleHealth, TensorStats};
+
+use full::{ClaimRow, DuplicateRow, FullRow, FullSums};
+use gather::Gather;
 
 /// STATS of the report. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -77,6 +84,8 @@ pub struct DtypeStats {
     pub scales: Option<ScalesRow>,
     #[serde(flatten)]
     pub stats: StatsRow,
+    #[serde(flatten)]
+    pub full: Option<FullRow>,
 }
 
 /// A row of `roles`.
@@ -87,6 +96,8 @@ pub struct RoleStats {
     pub tensors: u64,
     #[serde(flatten)]
     pub stats: StatsRow,
+    #[serde(flatten)]
+    pub full: Option<FullRow>,
 }
 
 /// A row of `tensors`. Figures are null where the tensor was not scanned, with the reason in `why`.
@@ -106,6 +117,18 @@ pub struct TensorStatsRow {
     pub remarks: Vec<&'static str>,
     #[serde(flatten)]
     pub stats: Option<StatsRow>,
+    #[serde(flatten)]
+    pub full: Option<FullRow>,
+}
+
+/// The sum of all tensors.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs)]
+pub struct Totals {
+    #[serde(flatten)]
+    pub stats: StatsRow,
+    #[serde(flatten)]
+    pub full: Option<FullRow>,
 }
 
 /// How much a remark matters.
@@ -144,7 +167,7 @@ pub struct ScanBody {
     pub complete: bool,
     pub interrupted: bool,
     pub not_scanned: u64,
-    pub totals: StatsRow,
+    pub totals: Totals,
     pub dtypes: Vec<DtypeStats>,
     pub roles: Vec<RoleStats>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,8 +175,22 @@ pub struct ScanBody {
     pub remarks: Vec<Remark>,
     pub sparsest: Vec<SparseRow>,
     pub tied: Option<TiedRow>,
+    #[serde(flatten)]
+    pub full: Option<FullBody>,
     pub errors: Vec<ErrorRow>,
     pub notes: Vec<String>,
+}
+
+/// What `--stats full` adds to the body.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs)]
+pub struct FullBody {
+    /// N:M patterns that are there: every group passes, far beyond chance.
+    pub patterns: Vec<ClaimRow>,
+    /// Tensors that have a reduction axis, along which patterns are looked for.
+    pub tensors_with_axis: u64,
+    /// Tensors of the same bytes, the largest first; null where they were not looked for.
+    pub duplicates: Option<Vec<DuplicateRow>>,
 }
 
 /// A tensor among those with the largest share of zeros.
@@ -209,19 +246,35 @@ const MAX_REMARKS: usize = 200;
 const MAX_SLICES: usize = 8;
 
 impl ScanBody {
-    /// Gathers the body. `order` holds, per file and tensor of the outcome, the index into the checkpoint's selected tensors.
-    pub fn of(checkpoint: &Checkpoint, outcome: &ScanOutcome, order: &[Vec<usize>], with_tensors: bool) -> Self {
+    /// Gathers the body. `order` holds, per file and tensor of the outcomes, the index into the checkpoint's selected tensors;
+    /// `full` the full pass where there was one.
+    pub fn of(
+        checkpoint: &Checkpoint,
+        outcome: &ScanOutcome,
+        full: Option<&FullOutcome>,
+        order: &[Vec<usize>],
+        with_tensors: bool,
+    ) -> Self {
         let selected: Vec<Tensor<'_>> = checkpoint.tensors().collect();
-        let mut gather =
-            Gather { checkpoint, dtypes: Vec::new(), roles: Vec::new(), rows: Vec::new(), remarks: Vec::new(), all: Vec::new() };
+        let mut gather = Gather {
+            checkpoint,
+            dtypes: Vec::new(),
+            roles: Vec::new(),
+            rows: Vec::new(),
+            remarks: Vec::new(),
+            all: Vec::new(),
+            full: full.map(FullSums::new),
+        };
         let mut not_scanned = 0;
-        for (file, order) in outcome.files.iter().zip(order) {
-            for (tensor, &index) in file.tensors.iter().zip(order) {
+        for (f, (file, order)) in outcome.files.iter().zip(order).enumerate() {
+            for (t, (tensor, &index)) in file.tensors.iter().zip(order).enumerate() {
                 not_scanned += u64::from(tensor.stats.is_none());
-                gather.tensor(&selected[index], tensor, with_tensors);
+                let full = full.and_then(|full| full.files.get(f)?.tensors.get(t)?.as_ref());
+                gather.tensor(&selected[index], tensor, full, with_tensors);
             }
         }
-        let totals = StatsRow::of(&TensorStats::total(&gather.all));
+        let sums = gather.full.take();
+        let totals = Totals { stats: StatsRow::of(&TensorStats::total(&gather.all)), full: sums.as_ref().map(FullSums::total) };
         let mut sparsest: Vec<SparseRow> = gather.sparsest(&selected, outcome, order);
         sparsest.truncate(SPARSEST);
         gather.remarks.sort_by_key(|r| r.severity);
@@ -248,20 +301,24 @@ impl ScanBody {
                 role: role.name(),
                 tensors: stats.len() as u64,
                 stats: StatsRow::of(&TensorStats::total(stats)),
+                full: sums.as_ref().and_then(|sums| sums.role(*role)),
             })
             .collect();
         roles.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.role.cmp(b.role)));
-        let mut dtypes: Vec<DtypeStats> = gather.dtypes.iter().map(|(dtype, stats)| dtype_row(dtype, stats)).collect();
+        let mut dtypes: Vec<DtypeStats> =
+            gather.dtypes.iter().map(|(dtype, stats)| dtype_row(dtype, stats, sums.as_ref())).collect();
         dtypes.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.dtype.cmp(&b.dtype)));
         let measured = outcome.threads > 0;
+        let bytes_read = outcome.bytes_read.saturating_add(full.map_or(0, |full| full.bytes_read));
+        let seconds = outcome.seconds + full.map_or(0.0, |full| full.seconds);
         Self {
-            bytes_read: outcome.bytes_read,
+            bytes_read,
             // Merged parts were read at other times, perhaps on other machines.
-            seconds: measured.then_some(outcome.seconds),
-            bytes_per_second: (measured && outcome.seconds > 0.0).then(|| outcome.bytes_read as f64 / outcome.seconds),
+            seconds: measured.then_some(seconds),
+            bytes_per_second: (measured && seconds > 0.0).then(|| bytes_read as f64 / seconds),
             threads: measured.then_some(outcome.threads),
             io: measured.then(|| outcome.io.name()),
-            stats: "base",
+            stats: if full.is_some() { "full" } else { "base" },
             complete: outcome.complete && !outcome.interrupted,
             interrupted: outcome.interrupted,
             not_scanned,
@@ -272,6 +329,7 @@ impl ScanBody {
             remarks: gather.remarks,
             sparsest,
             tied: None,
+            full: sums.map(|sums| FullBody { patterns: sums.claims(), tensors_with_axis: sums.with_axis, duplicates: None }),
             errors: outcome.files.iter().filter_map(|f| f.error.as_ref()).map(ErrorRow::of).collect(),
             notes,
         }
@@ -283,134 +341,13 @@ impl ScanBody {
     }
 }
 
-fn dtype_row(dtype: &str, stats: &[TensorStats]) -> DtypeStats {
+fn dtype_row(dtype: &str, stats: &[TensorStats], sums: Option<&FullSums>) -> DtypeStats {
     let total = TensorStats::total(stats);
     DtypeStats {
         dtype: dtype.to_owned(),
         tensors: stats.len() as u64,
         scales: ScalesRow::of(total.scales),
         stats: StatsRow::of(&total),
-    }
-}
-
-struct Gather<'a> {
-    checkpoint: &'a Checkpoint,
-    dtypes: Vec<(String, Vec<TensorStats>)>,
-    roles: Vec<(Role, Vec<TensorStats>)>,
-    rows: Vec<TensorStatsRow>,
-    remarks: Vec<Remark>,
-    all: Vec<TensorStats>,
-}
-
-impl Gather<'_> {
-    fn tensor(&mut self, tensor: &Tensor<'_>, outcome: &crate::scan::TensorOutcome, with_row: bool) {
-        let (dtype, role) = (tensor.dtype_name(), tensor.naming.role);
-        let mut remarks = Vec::new();
-        if let Some(stats) = outcome.stats {
-            push(&mut self.dtypes, dtype.to_owned(), stats);
-            push(&mut self.roles, role, stats);
-            self.all.push(stats);
-            remarks = self.remarks_on(tensor, &stats, &outcome.slices);
-        }
-        if with_row {
-            self.rows.push(TensorStatsRow {
-                name: tensor.name().into_owned(),
-                dtype: dtype.to_owned(),
-                shape: stated_shape(tensor.container.format, &tensor.info.shape),
-                file: self.checkpoint.files[tensor.file].name.clone(),
-                role: role.name(),
-                scanned: outcome.stats.is_some(),
-                why: outcome.skipped.map(|s| s.word()),
-                scales: outcome.stats.and_then(|s| ScalesRow::of(s.scales)),
-                remarks,
-                stats: outcome.stats.as_ref().map(StatsRow::of),
-            });
-        }
-    }
-
-    /// What is wrong with or remarkable about a tensor. An all-zero bias is a remark (sane published models have them), an
-    /// all-zero matrix a warning.
-    fn remarks_on(&mut self, tensor: &Tensor<'_>, stats: &TensorStats, slices: &[TensorStats]) -> Vec<&'static str> {
-        use crate::units::grouped;
-        let mut codes = Vec::new();
-        let matrix = tensor.info.shape.iter().filter(|&&d| d > 1).count() >= 2;
-        let weight = tensor.part == crate::checkpoint::Part::Weight;
-        let mut say = |code, severity, message: String| {
-            codes.push(code);
-            let file = self.checkpoint.files[tensor.file].name.clone();
-            self.remarks.push(Remark { severity, tensor: tensor.name().into_owned(), file, message });
-        };
-        let which = |wrong: &dyn Fn(&TensorStats) -> bool| -> String {
-            let hit: Vec<String> = slices.iter().enumerate().filter(|(_, s)| wrong(s)).map(|(i, _)| i.to_string()).collect();
-            match hit.len() {
-                0 => String::new(),
-                n if n > MAX_SLICES => {
-                    format!(" (in {n} of {} experts, the first are {})", slices.len(), hit[..MAX_SLICES].join(", "))
-                }
-                _ => format!(" (experts {})", hit.join(", ")),
-            }
-        };
-        if stats.nan > 0 {
-            say(
-                "nan",
-                Weight::Warning,
-                format!("{} of {} values are NaN{}", grouped(stats.nan), grouped(stats.elements), which(&|s| s.nan > 0)),
-            );
-        }
-        let inf = stats.pos_inf + stats.neg_inf;
-        if inf > 0 {
-            let at = which(&|s| s.pos_inf + s.neg_inf > 0);
-            say("inf", Weight::Warning, format!("{} of {} values are infinite{at}", grouped(inf), grouped(stats.elements)));
-        }
-        if stats.scales.nan + stats.scales.inf > 0 {
-            let at = which(&|s| s.scales.nan + s.scales.inf > 0);
-            let bad = grouped(stats.scales.nan + stats.scales.inf);
-            say(
-                "bad-scales",
-                Weight::Warning,
-                format!("{bad} of {} block scales are NaN or infinite{at}", grouped(stats.scales.blocks)),
-            );
-        }
-        let zero_slices = slices.iter().filter(|s| s.all_zero()).count();
-        if stats.all_zero() && weight {
-            let severity = if matrix { Weight::Warning } else { Weight::Note };
-            say("all-zero", severity, format!("all {} values are zero", grouped(stats.elements)));
-        } else if zero_slices > 0 {
-            say("zero-expert", Weight::Warning, format!("{zero_slices} experts are all zero{}", which(&|s| s.all_zero())));
-        } else if stats.constant() && weight && matrix && stats.elements > 1 {
-            say(
-                "constant",
-                Weight::Warning,
-                format!("all {} values are {}", grouped(stats.elements), crate::report::text::value(stats.raw_min)),
-            );
-        }
-        codes
-    }
-
-    fn sparsest(&self, selected: &[Tensor<'_>], outcome: &ScanOutcome, order: &[Vec<usize>]) -> Vec<SparseRow> {
-        let mut rows = Vec::new();
-        for (file, order) in outcome.files.iter().zip(order) {
-            for (tensor, &index) in file.tensors.iter().zip(order) {
-                let Some(stats) = tensor.stats else { continue };
-                let Some(sparsity) = stats.sparsity().filter(|&s| s >= SPARSE) else { continue };
-                let view = &selected[index];
-                rows.push(SparseRow {
-                    name: view.name().into_owned(),
-                    dtype: view.dtype_name().to_owned(),
-                    elements: stats.elements,
-                    zeros: stats.zeros,
-                    sparsity,
-                });
-            }
-        }
-        rows.sort_by(|a, b| b.zeros.cmp(&a.zeros).then_with(|| a.name.cmp(&b.name)));
-        rows
-    }
-}
-
-fn push<K: PartialEq>(groups: &mut Vec<(K, Vec<TensorStats>)>, key: K, stats: TensorStats) {
-    match groups.iter_mut().find(|(k, _)| *k == key) {
-        Some((_, group)) => group.push(stats),
-        None => groups.push((key, vec![stats])),
+        full: sums.and_then(|sums| sums.dtype(dtype)),
     }
 }

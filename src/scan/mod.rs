@@ -8,6 +8,7 @@
 
 mod copies;
 mod driver;
+pub mod full;
 mod input;
 mod kernel;
 mod options;

@@ -7,6 +7,8 @@
 
 mod exact;
 mod fold;
+pub mod full;
+pub mod huffman;
 mod leaf;
 mod moments;
 mod part;

@@ -2,14 +2,18 @@
 
 mod archives;
 mod attention;
+mod block_scales;
 mod budget;
 mod chat_template;
 mod config_json;
+mod constant;
 mod content;
 mod copies;
 mod declared_size;
 mod dtype_claim;
+mod experts;
 mod extent;
+mod f16_range;
 mod gguf_keys;
 mod hashes;
 mod header_form;
@@ -25,10 +29,12 @@ mod placement;
 mod provenance;
 mod quantization;
 mod remote_code;
+mod scale_values;
 mod tied;
 mod unread;
 mod values;
 mod vocabulary;
+mod zero_bias;
 
 use super::finding::{Code, Findings};
 use super::subject::Subject;
@@ -75,6 +81,12 @@ pub const CHECKS: &[&Check] = &[
     &chat_template::CHECK,
     &provenance::CHECK,
     &values::CHECK,
+    &constant::CHECK,
+    &zero_bias::CHECK,
+    &experts::CHECK,
+    &block_scales::CHECK,
+    &scale_values::CHECK,
+    &f16_range::CHECK,
     &budget::CHECK,
 ];
 

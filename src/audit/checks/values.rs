@@ -4,10 +4,11 @@ use super::super::Severity::{Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
-use crate::checkpoint::{Checkpoint, Part};
+use crate::checkpoint::{Checkpoint, Part, Tensor};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::source::{FileSource, read_exact_at};
+use crate::stats::TensorStats;
 use crate::units::grouped;
 
 const NAN: Code = code(
@@ -33,7 +34,7 @@ const ZERO: Code = code(
     "A matrix of zeros",
     Warning,
     "Every value of a matrix (or of a tensor of a million values) is zero: a download whose data never came, a failed conversion, or weights that were never trained. \
-     Biases and other short vectors of zeros are usual and not reported.",
+     Biases and other short vectors of zeros are usual: see `zero-vector`.",
 );
 const SKIPPED: Code = code(
     "not-scanned",
@@ -79,8 +80,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
                     format!("{} of {of} values are infinite ({} +Inf, {} -Inf)", grouped(infinite), stats.pos_inf, stats.neg_inf);
                 found[1].push(at(&INF, message));
             }
-            let long = view.info.shape.iter().filter(|d| **d > 1).count() >= 2 || stats.elements >= LONG_VECTOR;
-            if stats.all_zero() && long && view.part != Part::Buffer {
+            if stats.all_zero() && is_long(view, stats) && view.part != Part::Buffer {
                 found[2].push(at(&ZERO, format!("all {of} values are zero")));
             }
         }
@@ -89,6 +89,11 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         out.push_many(findings);
     }
     booleans(subject, checkpoint, out);
+}
+
+/// Whether a tensor is a matrix, or too long for a bias.
+pub(super) fn is_long(tensor: &Tensor<'_>, stats: &TensorStats) -> bool {
+    tensor.info.shape.iter().filter(|d| **d > 1).count() >= 2 || stats.elements >= LONG_VECTOR
 }
 
 /// The scan takes every byte but 0 for true, so these are looked at here.

@@ -142,6 +142,23 @@ pub(crate) enum IoMode {
 pub(crate) enum StatsMode {
     /// Counts, extremes, moments
     Base,
+    /// Also where zeros lie, N:M patterns, quantiles, lossless size, equal tensors: a second read
+    Full,
+}
+
+/// What values may be cast to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CastMode {
+    /// IEEE half precision
+    F16,
+    /// The upper half of F32
+    Bf16,
+    /// 8 bits, up to 448
+    #[value(name = "f8_e4m3", alias = "fp8")]
+    F8E4m3,
+    /// 8 bits, up to 57344
+    #[value(name = "f8_e5m2")]
+    F8E5m2,
 }
 
 /// Which instructions the kernels use; the digits are the same with all.
@@ -163,6 +180,8 @@ pub(crate) enum SimdMode {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  weigh scan model.safetensors\n  weigh scan ./repo --tensors --filter '*.norm.*' --format csv\n  \
+                        weigh scan pruned.safetensors --stats full        is it 2:4, and beyond chance?\n  \
+                        weigh scan model.safetensors --cast f16           what a cast would lose\n  \
                         weigh scan big --part 1/2 -o 1.json; weigh scan big --part 2/2 -o 2.json; weigh merge 1.json 2.json"
 )]
 pub(crate) struct ScanArgs {
@@ -172,6 +191,9 @@ pub(crate) struct ScanArgs {
     /// Which statistics
     #[arg(long, value_enum, default_value = "base")]
     pub(crate) stats: StatsMode,
+    /// Say what a cast to this type would lose (takes --stats full with it)
+    #[arg(long, value_enum, value_name = "DTYPE", ignore_case = true)]
+    pub(crate) cast: Option<CastMode>,
     /// List every tensor
     #[arg(long)]
     pub(crate) tensors: bool,
@@ -350,7 +372,7 @@ pub(crate) struct AuditArgs {
     /// What to look at
     #[arg(value_name = "PATH", required_unless_present = "explain")]
     pub(crate) path: Option<PathBuf>,
-    /// Read every value too: NaN, Inf, BOOL other than 0 and 1, matrices of zeros
+    /// Read every value too: NaN, Inf, matrices of zeros or of one value, dead experts, broken scales, range of F16
     #[arg(long)]
     pub(crate) scan: bool,
     /// Hash the files whose hash a hub cache states

@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod full;
 mod memory;
 mod project;
 mod scan;

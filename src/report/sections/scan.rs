@@ -8,9 +8,14 @@ use crate::units::{Bytes, grouped, percent};
 
 /// The sections of a scan.
 pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section> {
-    let mut sections = vec![findings(body), dtypes(body)];
+    let mut sections = vec![findings(body)];
+    // What is remarkable leads; the figures of the base pass come before those of the full pass.
+    let mut full = super::full::full(body).into_iter();
+    sections.extend(full.next());
+    sections.push(dtypes(body));
     sections.extend((detail == Detail::Full).then(|| roles(body)));
     sections.extend(sparsest(body));
+    sections.extend(full);
     sections.extend(tensors(body));
     sections
 }
@@ -26,7 +31,7 @@ fn findings(body: &ScanBody) -> Section {
         }
         _ => format!("{} of weights, merged from parts", Bytes(body.bytes_read).binary()),
     };
-    let t = &body.totals;
+    let t = &body.totals.stats;
     section.say(format!(
         "{} NaN, {} Inf, {} zeros in {} values ({} sparse)",
         grouped(t.nan),
@@ -109,7 +114,7 @@ fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&
 fn dtypes(body: &ScanBody) -> Section {
     let rows = body.dtypes.iter().map(|d| (Cell::Foreign(d.dtype.clone()), d.stats)).collect();
     let mut section = Section::new("Values by dtype");
-    section.table = Some(stats_table("dtype", rows, Some(&body.totals)));
+    section.table = Some(stats_table("dtype", rows, Some(&body.totals.stats)));
     for d in &body.dtypes {
         if let Some(scales) = d.scales.filter(|s| s.zero > 0 || s.nan + s.inf > 0) {
             section.note(format!(
@@ -127,7 +132,7 @@ fn dtypes(body: &ScanBody) -> Section {
 fn roles(body: &ScanBody) -> Section {
     let rows = body.roles.iter().map(|r| (Cell::text(r.role), r.stats)).collect();
     let mut section = Section::new("Values by role");
-    section.table = Some(stats_table("role", rows, Some(&body.totals)));
+    section.table = Some(stats_table("role", rows, Some(&body.totals.stats)));
     section
 }
 

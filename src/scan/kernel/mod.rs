@@ -12,6 +12,8 @@ mod look;
 mod small;
 mod tail;
 
+pub(super) use small::value_table;
+
 use crate::dtype::Dtype;
 use crate::stats::LeafStats;
 

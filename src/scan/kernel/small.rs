@@ -1,6 +1,7 @@
 //! Types of 8 bits and less: count every code, then evaluate the codes in order. The counts are exact, so the figures are as
 //! good as f64 can hold, and the data cannot slow it down.
 
+use crate::dtype::Dtype;
 use crate::stats::LeafStats;
 
 use super::super::simd::Level;
@@ -17,6 +18,24 @@ static E2M1: [f64; 256] = minifloat(2, 1, 1, Specials::None);
 static I8: [f64; 256] = integers(true);
 static U8: [f64; 256] = integers(false);
 static BOOL: [f64; 256] = booleans();
+
+/// What the codes of a type of 8 bits and less stand for; `None` for any other type.
+pub(in crate::scan) fn value_table(dtype: Dtype) -> Option<&'static [f64; 256]> {
+    Some(match dtype {
+        Dtype::F8_E4M3 => &E4M3,
+        Dtype::F8_E5M2 => &E5M2,
+        Dtype::F8_E4M3FNUZ => &E4M3FNUZ,
+        Dtype::F8_E5M2FNUZ => &E5M2FNUZ,
+        Dtype::F8_E8M0 => &E8M0,
+        Dtype::F6_E2M3 => &E2M3,
+        Dtype::F6_E3M2 => &E3M2,
+        Dtype::F4 => &E2M1,
+        Dtype::I8 => &I8,
+        Dtype::U8 => &U8,
+        Dtype::BOOL => &BOOL,
+        _ => return None,
+    })
+}
 
 pub(super) fn f8_e4m3(bytes: &[u8], _: Level) -> LeafStats {
     evaluate(&count_bytes(bytes), &E4M3)

@@ -7,7 +7,8 @@ use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
 use weighbridge::report::sections::{self, Detail};
-use weighbridge::scan::merge_parts;
+use weighbridge::scan::full::{FullOutcome, FullPart, merge_full};
+use weighbridge::scan::{ScanOutcome, merge_parts};
 use weighbridge::source::read_small;
 use weighbridge::stats::ScanPart;
 use weighbridge::text::escape_limited;
@@ -47,13 +48,29 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
     let parts: Vec<ScanPart> = bodies.iter().map(|(_, body)| body.part.clone()).collect();
     check_same_checkpoint(&parts, &selection)?;
     let outcome = merge_parts(&parts)?;
-    let body = body(&checkpoint, &selection, &outcome, bodies.iter().any(|(_, b)| b.list_tensors));
+    let full = merge_full_parts(&bodies, &outcome)?;
+    let body = body(&checkpoint, &selection, &outcome, full.as_ref(), bodies.iter().any(|(_, b)| b.list_tensors));
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::scan(&body, Detail::Full));
     let head = Head::new("scan", Some(first.scanned.clone()));
     output.write(&Document { head, body: Body { scan: body } }, &sections)?;
     Ok(end)
+}
+
+/// The full pass of all parts; `None` where no part has one.
+fn merge_full_parts(bodies: &[(PathBuf, PartBody)], base: &ScanOutcome) -> Result<Option<FullOutcome>> {
+    let parts: Vec<FullPart> = bodies.iter().filter_map(|(_, body)| body.full.clone()).collect();
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    if parts.len() != bodies.len() {
+        return Err(Error::new(ErrorKind::Usage, "some parts were scanned with --stats full, others without")
+            .help("scan all parts with the same options"));
+    }
+    let mut full = merge_full(&parts)?;
+    full.reconcile(&mut base.clone());
+    Ok(Some(full))
 }
 
 fn read_part(path: &Path) -> Result<PartBody> {

@@ -104,5 +104,5 @@ fn request(checkpoint: &Checkpoint) -> Request {
 fn run_scan(checkpoint: &Checkpoint, selection: &Selection, request: &mut Request, common: &Common) -> Result<(ScanBody, End)> {
     let outcome = watch(selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
     request.zeros = Some(zeros(checkpoint, selection, &outcome));
-    Ok((body(checkpoint, selection, &outcome, false), ended(checkpoint, &outcome)))
+    Ok((body(checkpoint, selection, &outcome, None, false), ended(checkpoint, &outcome)))
 }

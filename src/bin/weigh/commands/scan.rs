@@ -3,17 +3,19 @@
 use serde::Serialize;
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::observe::Silent;
+use weighbridge::observe::{Observer, Silent};
 use weighbridge::report::document::{Document, Head};
+use weighbridge::report::scan::full::duplicate_rows;
 use weighbridge::report::scan::{ScanBody, TiedRow};
 use weighbridge::report::sections::{self, Detail};
 use weighbridge::report::show::matches_glob;
+use weighbridge::scan::full::{self, CastTarget, FullOutcome, FullPart, Geometry};
 use weighbridge::scan::{self, Io, Part, ScanOptions, ScanOutcome, Selection, Simd};
 use weighbridge::stats::ScanPart;
 
 use super::End;
 use super::opened::{complain_of, end_of, open};
-use crate::args::{Common, IoMode, ScanArgs, SimdMode};
+use crate::args::{CastMode, Common, IoMode, ScanArgs, SimdMode, StatsMode};
 use crate::interrupt;
 use crate::output::{Output, complain};
 use crate::progress::Bar;
@@ -37,6 +39,9 @@ pub(crate) struct PartBody {
     pub(crate) only_this_file: bool,
     /// The figures.
     pub(crate) part: ScanPart,
+    /// Those of the full pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) full: Option<FullPart>,
 }
 
 /// Runs it.
@@ -59,12 +64,23 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<E
             SimdMode::Neon => Simd::Neon,
         },
     };
-    let outcome = watch(&selection, &options, !common.no_progress)?;
+    let cast = args.cast.map(|cast| match cast {
+        CastMode::F16 => CastTarget::F16,
+        CastMode::Bf16 => CastTarget::Bf16,
+        CastMode::F8E4m3 => CastTarget::F8E4m3,
+        CastMode::F8E5m2 => CastTarget::F8E5m2,
+    });
+    let (outcome, full) = if args.stats == StatsMode::Full || cast.is_some() {
+        let (outcome, full) = watch_full(&checkpoint, &selection, &options, cast, !common.no_progress)?;
+        (outcome, Some(full))
+    } else {
+        (watch(&selection, &options, !common.no_progress)?, None)
+    };
     let path = args.path.to_string_lossy().into_owned();
     if let Some(part) = options.part {
-        return write_part(args, path, &selection, &outcome, part, output);
+        return write_part(args, path, &selection, (&outcome, full.as_ref()), part, output);
     }
-    let body = body(&checkpoint, &selection, &outcome, args.tensors);
+    let body = body(&checkpoint, &selection, &outcome, full.as_ref(), args.tensors);
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::scan(&body, Detail::Full));
@@ -100,14 +116,63 @@ pub(crate) fn watch(selection: &Selection, options: &ScanOptions, progress: bool
     outcome
 }
 
-/// The scan's body, with what the values tell of a possible copy of the embedding.
-pub(crate) fn body(checkpoint: &Checkpoint, selection: &Selection, outcome: &ScanOutcome, with_tensors: bool) -> ScanBody {
-    let mut body = ScanBody::of(checkpoint, outcome, &selection.order, with_tensors);
+/// As [`watch`], with the full pass after the base pass.
+fn watch_full(
+    checkpoint: &Checkpoint,
+    selection: &Selection,
+    options: &ScanOptions,
+    cast: Option<CastTarget>,
+    progress: bool,
+) -> Result<(ScanOutcome, FullOutcome)> {
+    interrupt::listen();
+    let tensors: Vec<_> = checkpoint.tensors().collect();
+    let geometry: Vec<Vec<Option<Geometry>>> = selection
+        .order
+        .iter()
+        .map(|order| order.iter().map(|&index| Geometry::of(checkpoint, &tensors[index])).collect())
+        .collect();
+    let bar = Bar::new(selection.bytes.saturating_add(full::bytes_to_read(&selection.files, options.part)), progress);
+    let base = scan::scan(&selection.files, options, &bar);
+    let full = full::scan_full(&selection.files, &geometry, options, cast, &bar);
+    bar.finish();
+    let (mut base, mut full) = (base?, full?);
+    full.reconcile(&mut base);
+    Ok((base, full))
+}
+
+/// The scan's body, with what the values tell of a possible copy of the embedding, and in a full scan of equal tensors.
+pub(crate) fn body(
+    checkpoint: &Checkpoint,
+    selection: &Selection,
+    outcome: &ScanOutcome,
+    full: Option<&FullOutcome>,
+    with_tensors: bool,
+) -> ScanBody {
+    let mut body = ScanBody::of(checkpoint, outcome, full, &selection.order, with_tensors);
+    if let Some(of_full) = &mut body.full
+        && !outcome.interrupted
+    {
+        match full::duplicates(&selection.files, outcome, &Interruptible) {
+            Ok(groups) => of_full.duplicates = Some(duplicate_rows(checkpoint, selection, &groups)),
+            Err(error) => body.notes.push(format!("equal tensors were not looked for: {}", error.message())),
+        }
+    }
     let whole = selection.order.iter().map(Vec::len).sum::<usize>() == checkpoint.tensors().len();
     if whole && !outcome.interrupted {
         body.tied = tied(checkpoint);
     }
     body
+}
+
+/// Listens to Ctrl-C and shows nothing.
+struct Interruptible;
+
+impl Observer for Interruptible {
+    fn advance(&self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        interrupt::asked()
+    }
 }
 
 /// Whether the output matrix is a copy of the embedding, where the values tell.
@@ -136,7 +201,7 @@ fn write_part(
     args: &ScanArgs,
     path: String,
     selection: &Selection,
-    outcome: &ScanOutcome,
+    (outcome, full): (&ScanOutcome, Option<&FullOutcome>),
     part: Part,
     output: &Output,
 ) -> Result<End> {
@@ -146,6 +211,7 @@ fn write_part(
         list_tensors: args.tensors,
         only_this_file: args.only_this_file,
         part: outcome.to_part(&selection.files, part),
+        full: full.map(FullOutcome::to_part),
     };
     output.write_json(&Document { head: Head::new("scan-part", Some(path)), body })?;
     for error in outcome.files.iter().filter_map(|f| f.error.as_ref()) {

@@ -1,0 +1,33 @@
+//! Short vectors of zeros.
+
+use super::super::Severity::Note;
+use super::super::finding::{Code, Findings};
+use super::super::subject::Subject;
+use super::values::is_long;
+use super::{Check, code};
+use crate::checkpoint::Part;
+use crate::units::grouped;
+
+const BIAS: Code = code(
+    "zero-vector",
+    "A vector of zeros",
+    Note,
+    "Every value of a bias or another short vector is zero. Published models have such: a pooler that was never trained (all-MiniLM-L6-v2), biases that a conversion added. It \
+     changes nothing, and could be left out. A norm whose scale is zero would silence its layer.",
+);
+
+pub(super) const CHECK: Check = Check { name: "zero_bias", codes: &[BIAS], run };
+
+fn run(subject: &Subject<'_>, out: &mut Findings) {
+    let scanned = subject.scanned();
+    let found = scanned.iter().filter(|(tensor, _, stats)| {
+        tensor.part == Part::Weight
+            && tensor.info.dtype.is_float()
+            && stats.elements > 1
+            && stats.all_zero()
+            && !is_long(tensor, stats)
+    });
+    out.push_many(
+        found.map(|(tensor, _, stats)| subject.about(&BIAS, tensor, format!("all {} values are zero", grouped(stats.elements)))),
+    );
+}

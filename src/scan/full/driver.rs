@@ -1,0 +1,374 @@
+//! The workers of the full pass: file by file, small tensors side by side, large ones shared.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::super::input::Input;
+use super::super::plan::Layout;
+use super::band::{BAND_BYTES, Band, Cut};
+use super::cast::CastTarget;
+use super::counter::CODES;
+use super::evaluate::{binned, coded};
+use super::geometry::Geometry;
+use super::outcome::{FullFile, FullOutcome};
+use super::refine::Search;
+use super::tensor::{Partial, Worker};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observe::Observer;
+use crate::scan::{Part, ScanFile, ScanOptions};
+use crate::stats::full::{FullStats, Quantiles};
+
+/// Tensors of up to so many bytes go whole to one thread: some bands.
+const SMALL: u64 = 2 * BAND_BYTES;
+/// Bands after which counters of 32 bits are emptied: far fewer elements than they can count.
+const BANDS_A_DRAIN: u32 = 1024;
+
+/// Bytes that the full pass reads of some files: those with 32 bits and more an element are read twice and more, for exact quantiles.
+/// An estimate for a progress bar.
+pub fn bytes_to_read(files: &[ScanFile], part: Option<Part>) -> u64 {
+    let wanted = Wanted::new(files, part);
+    let of = |(f, file): (usize, &ScanFile)| -> u64 {
+        let looks = |bits: Option<u32>| bits.map_or(1, |bits| u64::from(bits.div_ceil(16)));
+        let cuts = wanted.tensors(f).into_iter().filter_map(|t| Cut::new(&file.tensors[t], None));
+        cuts.map(|cut| cut.tensor.bytes.saturating_mul(if cut.class.is_coded() { 1 } else { looks(cut.class.key_bits()) })).sum()
+    };
+    files.iter().enumerate().map(of).fold(0, u64::saturating_add)
+}
+
+/// The full pass over some files. `geometry` has, per file and tensor, the matrix that the tensor is. Of the options, `simd` plays no
+/// part: the digits are the same anyway.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when threads cannot be started. Files that cannot be read are reported in their [`FullFile`].
+pub fn scan_full(
+    files: &[ScanFile],
+    geometry: &[Vec<Option<Geometry>>],
+    options: &ScanOptions,
+    cast: Option<CastTarget>,
+    observer: &dyn Observer,
+) -> Result<FullOutcome> {
+    let begun = Instant::now();
+    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 1024);
+    let crew = Crew::new(threads)?;
+    let wanted = Wanted::new(files, options.part);
+    let mut outcome = FullOutcome { cast, ..FullOutcome::default() };
+    for (index, file) in files.iter().enumerate() {
+        let tensors = wanted.tensors(index);
+        let mut found = FullFile { tensors: vec![None; file.tensors.len()], error: None };
+        if !tensors.is_empty() && !outcome.interrupted {
+            let none = Vec::new();
+            let geometry = geometry.get(index).unwrap_or(&none);
+            match Input::open(file, options.io) {
+                Err(error) => found.error = Some(error),
+                Ok(input) => {
+                    let run = Run {
+                        input: &input,
+                        cast,
+                        observer,
+                        stop: AtomicBool::new(false),
+                        error: Mutex::new(None),
+                        bytes: AtomicU64::new(0),
+                    };
+                    let cuts = tensors.into_iter().filter_map(|t| {
+                        let tensor = &file.tensors[t];
+                        if tensor.elements == 0 {
+                            found.tensors[t] = Some(FullStats::default());
+                        }
+                        let there = tensor.offset.checked_add(tensor.bytes).is_some_and(|end| end <= input.len());
+                        Some((t, Cut::new(tensor, geometry.get(t).copied().flatten()).filter(|_| there)?))
+                    });
+                    let cuts: Vec<(usize, Cut)> = cuts.collect();
+                    for (t, stats) in run.tensors(&crew, &cuts) {
+                        found.tensors[t] = Some(stats);
+                    }
+                    outcome.interrupted |= observer.cancelled() && run.stop.load(Ordering::Relaxed);
+                    outcome.bytes_read += run.bytes.load(Ordering::Relaxed);
+                    found.error = lock(&run.error).take().or_else(|| input.verify().err());
+                }
+            }
+            if found.error.is_some() {
+                found.tensors.iter_mut().for_each(|tensor| *tensor = None);
+            }
+        }
+        outcome.files.push(found);
+    }
+    outcome.seconds = begun.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a worker that panicked left is never a broken structure; rayon passes its panic on.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which tensors belong to this part: those that begin in its share of the bytes.
+struct Wanted<'a> {
+    files: &'a [ScanFile],
+    /// Bytes of weights before each file.
+    before: Vec<u128>,
+    part: std::ops::Range<u128>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(files: &'a [ScanFile], part: Option<Part>) -> Self {
+        let mut total = 0;
+        let mut before = Vec::new();
+        for file in files {
+            before.push(total);
+            total += Self::scannable(file).map(|(_, bytes)| u128::from(bytes)).sum::<u128>();
+        }
+        let part = part.map_or(0..u128::MAX, |part| {
+            let (index, count) = (u128::from(part.index), u128::from(part.count.max(1)));
+            // The last part takes what begins at the very end too: tensors without bytes.
+            let end = if index == count { u128::MAX } else { total * index / count };
+            total * index.saturating_sub(1) / count..end
+        });
+        Self { files, before, part }
+    }
+
+    fn scannable(file: &ScanFile) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let tensors = file.tensors.iter().enumerate();
+        tensors.filter(|(_, tensor)| Layout::in_file(file, tensor).is_ok()).map(|(t, tensor)| (t, tensor.bytes))
+    }
+
+    fn tensors(&self, file: usize) -> Vec<usize> {
+        let mut before = self.before[file];
+        let mut found = Vec::new();
+        for (t, bytes) in Self::scannable(&self.files[file]) {
+            if self.part.contains(&before) {
+                found.push(t);
+            }
+            before += u128::from(bytes);
+        }
+        found
+    }
+}
+
+/// The threads, and what each keeps.
+struct Crew {
+    pool: Option<rayon::ThreadPool>,
+    workers: Vec<Mutex<Worker>>,
+}
+
+impl Crew {
+    fn new(threads: usize) -> Result<Self> {
+        let build = || {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(|index| format!("full-{index}"))
+                .build()
+                .map_err(|e| Error::new(ErrorKind::Io, format!("cannot start {threads} threads: {e}")))
+        };
+        let pool = if threads > 1 { Some(build()?) } else { None };
+        Ok(Self { pool, workers: (0..threads).map(|_| Mutex::new(Worker::new())).collect() })
+    }
+
+    /// Runs the same on every thread.
+    fn all<R: Send>(&self, work: impl Fn(&mut Worker) -> R + Sync) -> Vec<R> {
+        match &self.pool {
+            None => self.workers.iter().map(|worker| work(&mut lock(worker))).collect(),
+            Some(pool) => pool.broadcast(|context| work(&mut lock(&self.workers[context.index()]))),
+        }
+    }
+}
+
+/// The work on one file.
+struct Run<'a> {
+    input: &'a Input,
+    cast: Option<CastTarget>,
+    observer: &'a dyn Observer,
+    stop: AtomicBool,
+    error: Mutex<Option<Error>>,
+    bytes: AtomicU64,
+}
+
+impl Run<'_> {
+    fn tensors(&self, crew: &Crew, cuts: &[(usize, Cut)]) -> Vec<(usize, FullStats)> {
+        let (mut small, large): (Vec<&(usize, Cut)>, Vec<_>) = cuts.iter().partition(|(_, cut)| cut.tensor.bytes <= SMALL);
+        small.sort_by_key(|(_, cut)| cut.tensor.offset);
+        let next = AtomicUsize::new(0);
+        let done = crew.all(|worker| {
+            let mut done = Vec::new();
+            while let Some((t, cut)) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match self.small(worker, cut) {
+                    Some(stats) => done.push((*t, stats)),
+                    None => break,
+                }
+            }
+            done
+        });
+        let mut done: Vec<(usize, FullStats)> = done.into_iter().flatten().collect();
+        for (t, cut) in large {
+            match self.large(crew, cut) {
+                Some(stats) => done.push((*t, stats)),
+                None => break,
+            }
+        }
+        done
+    }
+
+    /// Reads a band and shows it to `look`; false after a stop or an error.
+    fn read(&self, band: &Band, buffer: &mut Vec<u8>, gathered: &mut Vec<u8>, look: &mut dyn FnMut(&[u8])) -> bool {
+        if self.stop.load(Ordering::Relaxed) || self.observer.cancelled() {
+            self.stop.store(true, Ordering::Relaxed);
+            return false;
+        }
+        let read = if band.is_one_piece() {
+            self.input.with_bytes(band.offset, band.offset + band.bytes(), buffer, look).map(|_| ())
+        } else {
+            gathered.clear();
+            let rows = (0..band.place.rows as u64).map(|row| band.offset + row * band.stride);
+            let all = rows.into_iter().try_for_each(|start| {
+                self.input
+                    .with_bytes(start, start + band.row_bytes, buffer, &mut |bytes| gathered.extend_from_slice(bytes))
+                    .map(|_| ())
+            });
+            all.map(|()| look(gathered))
+        };
+        if let Err(error) = read {
+            lock(&self.error).get_or_insert(error);
+            self.stop.store(true, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes.fetch_add(band.bytes(), Ordering::Relaxed);
+        self.observer.advance(band.bytes());
+        true
+    }
+
+    fn first_look(&self, worker: &mut Worker, cut: &Cut, band: &Band, partial: &mut Partial) -> bool {
+        let (mut buffer, mut gathered) = (std::mem::take(&mut worker.buffer), std::mem::take(&mut worker.gathered));
+        let read = self.read(band, &mut buffer, &mut gathered, &mut |bytes| worker.look(cut, band, bytes, self.cast, partial));
+        (worker.buffer, worker.gathered) = (buffer, gathered);
+        read
+    }
+
+    fn further_look(&self, worker: &mut Worker, cut: &Cut, search: &Search, index: u64, mut take: impl FnMut(u64)) -> bool {
+        let Some(bits) = cut.class.key_bits() else { return true };
+        let (mut buffer, mut gathered) = (std::mem::take(&mut worker.buffer), std::mem::take(&mut worker.gathered));
+        let filter = search.filter(bits);
+        let band = cut.band(index);
+        let read = self.read(&band, &mut buffer, &mut gathered, &mut |bytes| worker.keys(cut, bytes, &filter, search, &mut take));
+        (worker.buffer, worker.gathered) = (buffer, gathered);
+        read
+    }
+
+    /// A tensor on one thread.
+    fn small(&self, worker: &mut Worker, cut: &Cut) -> Option<FullStats> {
+        let mut partial = Partial::new(cut);
+        let whole = (0..cut.bands()).all(|index| self.first_look(worker, cut, &cut.band(index), &mut partial));
+        let counts = worker.counter.take(if cut.class.is_coded() { cut.class.codes() } else { CODES });
+        if !whole {
+            return None;
+        }
+        let mut quantiles = None;
+        if let Some(mut search) = Search::new(&cut.class, &counts).filter(|_| !cut.class.is_coded()) {
+            let mut keys = Vec::new();
+            if !(0..cut.bands()).all(|index| self.further_look(worker, cut, &search, index, |key| keys.push(key))) {
+                return None;
+            }
+            search.pick(keys);
+            quantiles = Some(search.quantiles(&cut.class));
+        }
+        Some(self.finish(cut, partial, &counts, quantiles))
+    }
+
+    /// A tensor on all threads.
+    fn large(&self, crew: &Crew, cut: &Cut) -> Option<FullStats> {
+        let next = AtomicU64::new(0);
+        let totals = Mutex::new(vec![0u64; CODES].into_boxed_slice());
+        let drain = |worker: &mut Worker| {
+            if let Ok(totals) = (&mut **lock(&totals)).try_into() {
+                worker.counter.drain(totals);
+            }
+        };
+        let partials = crew.all(|worker| {
+            let mut partial = Partial::new(cut);
+            let mut bands = 0;
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= cut.bands() || !self.first_look(worker, cut, &cut.band(index), &mut partial) {
+                    break;
+                }
+                bands += 1;
+                if bands % BANDS_A_DRAIN == 0 {
+                    drain(worker);
+                }
+            }
+            drain(worker);
+            partial
+        });
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let partial = partials.into_iter().reduce(|mut all, one| {
+            all.merge(one);
+            all
+        })?;
+        let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let counts: Vec<(u16, u64)> =
+            totals.iter().enumerate().filter(|(_, n)| **n > 0).map(|(code, n)| (code as u16, *n)).collect();
+        drop(totals);
+        let quantiles = if cut.class.is_coded() { None } else { self.refine(crew, cut, &counts)? };
+        Some(self.finish(cut, partial, &counts, quantiles))
+    }
+
+    /// Further looks at a large tensor until its quantiles are exact. The outer `None` after a stop, the inner where nothing is finite.
+    #[allow(clippy::option_option)]
+    fn refine(&self, crew: &Crew, cut: &Cut, counts: &[(u16, u64)]) -> Option<Option<Quantiles>> {
+        let Some(mut search) = Search::new(&cut.class, counts) else { return Some(None) };
+        while !search.is_done() {
+            let next = AtomicU64::new(0);
+            let bands = || std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < cut.bands()));
+            if search.is_short() {
+                let keys = crew.all(|worker| {
+                    let mut keys = Vec::new();
+                    let _ = bands().all(|index| self.further_look(worker, cut, &search, index, |key| keys.push(key)));
+                    keys
+                });
+                search.pick(keys.into_iter().flatten().collect());
+            } else {
+                let counters = crew.all(|worker| {
+                    let mut counters = search.counters();
+                    let _ =
+                        bands().all(|index| self.further_look(worker, cut, &search, index, |key| search.count(key, &mut counters)));
+                    counters
+                });
+                let sum = counters.into_iter().reduce(|mut all, one| {
+                    all.iter_mut().zip(one).for_each(|(a, b)| *a += b);
+                    all
+                })?;
+                search.narrow(&sum);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+        }
+        Some(Some(search.quantiles(&cut.class)))
+    }
+
+    fn finish(&self, cut: &Cut, mut partial: Partial, counts: &[(u16, u64)], quantiles: Option<Quantiles>) -> FullStats {
+        let class = &cut.class;
+        let mut stats = if class.is_coded() {
+            coded(class, counts, cut.tensor.bytes, self.cast)
+        } else {
+            let binned = binned(class, counts, partial.zeros, cut.tensor.bytes);
+            FullStats { quantiles, ..binned }
+        };
+        stats.elements = cut.tensor.elements;
+        stats.first_nan = partial.first_nan;
+        stats.first_inf = partial.first_inf;
+        if class.key_bits().is_none() {
+            stats.subnormals = None;
+        }
+        if class.dtype == crate::dtype::Dtype::F32 {
+            stats.narrower = Some(partial.narrower);
+        }
+        if !partial.losses.is_empty() {
+            stats.cast = Some(partial.loss());
+        }
+        let sparsity = stats.zeros as f64 / stats.elements.max(1) as f64;
+        stats.structure = partial.gather.map(|gather| gather.finish(sparsity));
+        stats
+    }
+}
