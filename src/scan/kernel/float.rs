@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use crate::stats::LeafStats;
 
 use super::super::simd::{Doubles, Floats, Ints, Job, Level, Token};
-use super::look::{Look, MASKED, QUICK, ZEROS, prefetch};
+use super::look::{Look, MASKED, QUICK, ZEROS, vectors};
 use super::tail::{Sums, add_up};
 
 /// Vectors in a superblock.
@@ -254,16 +254,13 @@ fn leaf<S: Token, F: Format>(token: S, bytes: &[u8]) -> LeafStats {
 fn in_f32<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, sums: Pair<S>) -> Pair<S> {
     let zero = S::Floats::splat(token, 0.0);
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
-    let mut at = from;
-    while at < to {
-        prefetch(token, bytes, from, to, at, true);
-        let (a, b) = F::floats(token, F::Bits::<S>::load(token, bytes, at));
+    vectors!(token, bytes, from..to, F::Bits<S>, Second, |bits| {
+        let (a, b) = F::floats(token, bits);
         sum_a = sum_a.add(a);
         sum_b = sum_b.add(b);
         sq_a = sq_a.add(a.mul(a));
         sq_b = sq_b.add(b.mul(b));
-        at += F::Bits::<S>::BYTES;
-    }
+    });
     (sums.0.add(sum_a.widen()).add(sum_b.widen()), sums.1.add(sq_a.widen()).add(sq_b.widen()))
 }
 
@@ -275,10 +272,7 @@ fn in_window<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize
     let splat = |value| F::Bits::<S>::splat(token, value);
     let (abs, least, span, nothing) = (splat(F::ABS), splat(window.least), splat(F::INF - 1 - window.least), splat(0));
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
-    let mut at = from;
-    while at < to {
-        prefetch(token, bytes, from, to, at, true);
-        let bits = F::Bits::<S>::load(token, bytes, at);
+    vectors!(token, bytes, from..to, F::Bits<S>, Second, |bits| {
         // From `least` to the largest finite value in one unsigned comparison.
         let inside = bits.where_at_most(bits.and(abs).sub(least), span, nothing);
         let (a, b) = F::floats(token, inside);
@@ -287,8 +281,7 @@ fn in_window<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize
         sum_b = sum_b.add(b);
         sq_a = sq_a.add(a.mul(a));
         sq_b = sq_b.add(b.mul(b));
-        at += F::Bits::<S>::BYTES;
-    }
+    });
     // Powers of two: exact.
     let back = 1.0 / f64::from(window.scale);
     let (once, twice) = (S::Doubles::splat(token, back), S::Doubles::splat(token, back * back));
@@ -305,16 +298,12 @@ fn in_f64<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, p
     let (abs, largest, stand_in) = (splat(F::ABS), splat(F::INF - 1), splat(pivot));
     let centre = S::Doubles::splat(token, F::value(pivot));
     let (mut sum, mut sq) = sums;
-    let mut at = from;
-    while at < to {
-        prefetch(token, bytes, from, to, at, true);
-        let bits = F::Bits::<S>::load(token, bytes, at);
+    vectors!(token, bytes, from..to, F::Bits<S>, Second, |bits| {
         let (a, b) = F::floats(token, bits.where_at_most(bits.and(abs), largest, stand_in));
         let (a, b) = (a.widen().sub(centre), b.widen().sub(centre));
         sum = sum.add(a.add(b));
         sq = sq.add(a.mul(a).add(b.mul(b)));
-        at += F::Bits::<S>::BYTES;
-    }
+    });
     (sum, sq)
 }
 
@@ -332,10 +321,8 @@ fn around<S: Token, F: Format, const MASKED: bool>(
     let zero = S::Floats::splat(token, 0.0);
     let centre = S::Floats::splat(token, pivot);
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
-    let mut at = from;
-    while at < to {
-        prefetch(token, bytes, from, to, at, true);
-        let (a, b) = F::floats(token, F::Bits::<S>::load(token, bytes, at));
+    vectors!(token, bytes, from..to, F::Bits<S>, Second, |bits| {
+        let (a, b) = F::floats(token, bits);
         let (mut a, mut b) = (a.sub(centre), b.sub(centre));
         if MASKED {
             (a, b) = (a.finite_or_zero(), b.finite_or_zero());
@@ -344,8 +331,7 @@ fn around<S: Token, F: Format, const MASKED: bool>(
         sum_b = sum_b.add(b);
         sq_a = sq_a.add(a.mul(a));
         sq_b = sq_b.add(b.mul(b));
-        at += F::Bits::<S>::BYTES;
-    }
+    });
     (sums.0.add(sum_a.widen()).add(sum_b.widen()), sums.1.add(sq_a.widen()).add(sq_b.widen()))
 }
 

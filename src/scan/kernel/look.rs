@@ -11,7 +11,49 @@ pub(super) const ZEROS: u8 = 1;
 pub(super) const MASKED: u8 = 2;
 
 /// How far ahead bytes are asked for: 4 KiB was the best of the distances tried.
-const AHEAD: usize = 4096;
+pub(super) const AHEAD: usize = 4096;
+
+/// Vectors to a round of [`vectors`].
+pub(super) const ROUND: usize = 4;
+
+/// The looks at a superblock: each asks for one half of what lies ahead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    First,
+    Second,
+}
+
+/// Does something with each vector in a range, in order. Four go to a round, so that counting, bounds and requests for memory
+/// cost once what the vectors cost four times; a macro, because a closure may fail to be compiled for the token's instructions.
+macro_rules! vectors {
+    ($token:ident, $bytes:ident, $from:ident..$to:ident, $bits_type:ty, $pass:ident, |$bits:ident| $body:block) => {{
+        use $crate::scan::kernel::look::{AHEAD, Pass, ROUND};
+        const LINE: usize = 64;
+        let size = <$bits_type as Ints<S>>::BYTES;
+        let half = if Pass::$pass == Pass::Second { ($to - $from) / 2 } else { 0 };
+        let (mut at, mut ahead) = ($from, $from + AHEAD + half);
+        while $to - at >= ROUND * size {
+            let round = &$bytes[at..at + ROUND * size];
+            for line in 0..ROUND * size / 2 / LINE {
+                $token.prefetch($bytes, ahead + line * LINE);
+            }
+            for vector in 0..ROUND {
+                let $bits = <$bits_type as Ints<S>>::load($token, round, vector * size);
+                $body
+            }
+            at += ROUND * size;
+            ahead += ROUND * size / 2;
+        }
+        while at < $to {
+            $token.prefetch($bytes, ahead);
+            let $bits = <$bits_type as Ints<S>>::load($token, $bytes, at);
+            $body
+            at += size;
+            ahead += size / 2;
+        }
+    }};
+}
+pub(super) use vectors;
 
 /// Figures of some vectors, lane by lane.
 ///
@@ -69,10 +111,7 @@ impl<B: Copy> Look<B> {
         let mut look = Self { largest: fresh.largest, lowest: fresh.lowest, least: fresh.least, ..self };
         let splat = |value| B::splat(token, value);
         let (abs, sign) = (splat(F::ABS), splat(!F::ABS));
-        let mut at = from;
-        while at < to {
-            prefetch(token, bytes, from, to, at, false);
-            let bits = B::load(token, bytes, at);
+        vectors!(token, bytes, from..to, B, First, |bits| {
             let magnitude = bits.and(abs);
             if CLOSENESS == MASKED {
                 let (finite, inf) = (splat(F::INF - 1), splat(F::INF));
@@ -92,8 +131,7 @@ impl<B: Copy> Look<B> {
                 look.zeros = look.zeros.count_equal(magnitude, splat(0));
                 look.negative_zeros = look.negative_zeros.count_equal(bits, sign);
             }
-            at += B::BYTES;
-        }
+        });
         if CLOSENESS == QUICK {
             // Saturating: 0 stays.
             look.least = look.least.sub(splat(1).min_unsigned(look.least));
@@ -152,12 +190,4 @@ impl<B: Copy> Look<B> {
             (false, false) => None,
         }
     }
-}
-
-/// Asks for what lies ahead of the vectors in `from..to`, a line for each vector, evenly over both looks at them: the first
-/// looks ask for the first half, the sums for the second.
-#[inline(always)]
-pub(super) fn prefetch<S: Token>(token: S, bytes: &[u8], from: usize, to: usize, at: usize, second: bool) {
-    let half = if second { (to - from) / 2 } else { 0 };
-    token.prefetch(bytes, from + AHEAD + half + (at - from) / 2);
 }

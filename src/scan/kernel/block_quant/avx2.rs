@@ -4,7 +4,6 @@
 
 use std::arch::x86_64::*;
 
-use super::f16_at;
 use super::fp4::{E2M1_DOUBLED, ue4m3_half};
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
@@ -30,13 +29,22 @@ fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
     }
 }
 
-/// Eight f16 at `at`, one in each block.
-#[inline(always)]
-fn scales<const SIZE: usize>(blocks: &[u8], at: usize, out: &mut [f32], unit: usize) {
+/// The 16-bit words at `at` in each of eight blocks; 16 bytes from there are read.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn first_words<const SIZE: usize>(blocks: &[u8], at: usize) -> __m128i {
     let blocks = &blocks[..STEP * SIZE];
-    for (i, d) in out[unit..unit + STEP].iter_mut().enumerate() {
-        *d = f16_at(blocks, i * SIZE + at);
-    }
+    let two = |i: usize| _mm_unpacklo_epi16(load128(blocks, i * SIZE + at), load128(blocks, (i + 1) * SIZE + at));
+    let (first, last) = (_mm_unpacklo_epi32(two(0), two(2)), _mm_unpacklo_epi32(two(4), two(6)));
+    _mm_unpacklo_epi64(first, last)
+}
+
+/// Eight f16 at `at`, one in each block.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn scales<const SIZE: usize>(blocks: &[u8], at: usize, out: &mut [f32], unit: usize) {
+    let values = _mm256_cvtph_ps(first_words::<SIZE>(blocks, at));
+    store256(&mut out[unit..unit + STEP], _mm256_castps_si256(values));
 }
 
 /// Adds up each 128-bit lane of four vectors: in the result, element `i` of a lane is the sum of that lane of vector `i`.
@@ -57,12 +65,13 @@ fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, ta
     let blocks = &blocks[..STEP * SIZE];
     let (table, low) = (_mm256_broadcastsi128_si256(table), _mm256_set1_epi8(15));
     let (ones, ones16, zero) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1), _mm256_setzero_si256());
+    for line in (0..STEP * SIZE).step_by(64) {
+        prefetch(blocks, line);
+    }
     let (mut counts, mut squares) = ([zero; 4], [zero; 4]);
     for j in 0..4 {
         // The lanes have blocks j and j + 4, so that the lane sums come out in order.
         let at = [j * SIZE, (j + 4) * SIZE];
-        prefetch(blocks, at[0]);
-        prefetch(blocks, at[1]);
         let v = _mm256_castsi128_si256(load128(blocks, at[0] + qs));
         let v = _mm256_inserti128_si256::<1>(v, load128(blocks, at[1] + qs));
         let mut a = _mm256_shuffle_epi8(table, _mm256_and_si256(v, low));
@@ -96,6 +105,73 @@ fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, ta
     (sum, squares, zeros)
 }
 
+/// Eight blocks of 16 bytes of nibbles at `qs`: of each the sum of the nibbles (from bit 20 up) and that of the squares of what
+/// `table` makes of them (below).
+#[inline]
+#[target_feature(enable = "avx2")]
+fn plain_nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, table: __m128i) -> __m256i {
+    let blocks = &blocks[..STEP * SIZE];
+    let (table, low) = (_mm256_broadcastsi128_si256(table), _mm256_set1_epi8(15));
+    let zero = _mm256_setzero_si256();
+    for line in (0..STEP * SIZE).step_by(64) {
+        prefetch(blocks, line);
+    }
+    let mut both = [zero; 4];
+    for (j, both) in both.iter_mut().enumerate() {
+        // The lanes have blocks j and j + 4, so that the lane sums come out in order.
+        let v = _mm256_castsi128_si256(load128(blocks, j * SIZE + qs));
+        let v = _mm256_inserti128_si256::<1>(v, load128(blocks, (j + 4) * SIZE + qs));
+        let (a, b) = (_mm256_and_si256(v, low), _mm256_and_si256(_mm256_srli_epi16::<4>(v), low));
+        let sum = _mm256_sad_epu8(_mm256_add_epi8(a, b), zero);
+        let (a, b) = (_mm256_shuffle_epi8(table, a), _mm256_shuffle_epi8(table, b));
+        // Four squares of at most 2^12 to a word.
+        let squares = _mm256_add_epi16(_mm256_maddubs_epi16(a, a), _mm256_maddubs_epi16(b, b));
+        let squares = _mm256_madd_epi16(squares, _mm256_set1_epi16(1));
+        *both = _mm256_add_epi32(_mm256_slli_epi64::<20>(sum), squares);
+    }
+    lane_sums(both)
+}
+
+/// What nibbles stand for in sums of squares if codes are nibbles less `less`, at most 8: their magnitude; but 64 for a code of 0.
+/// The sum of squares of 32 codes is at most 2^11, so that the squares of 64 count the zeros from bit 12 up.
+pub(super) const fn square_table(less: i8) -> [i8; 16] {
+    let mut table = counting(-less);
+    let mut i = 0;
+    while i < 16 {
+        table[i] = if table[i] == 0 { 64 } else { table[i].abs() };
+        i += 1;
+    }
+    table
+}
+
+/// Codes are nibbles less 8.
+#[target_feature(enable = "avx2,f16c")]
+pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
+    const TABLE: [i8; 16] = square_table(8);
+    let table = table128(&TABLE);
+    steps::<18>(bytes, |blocks, unit| {
+        scales::<18>(blocks, 0, &mut batch.d, unit);
+        let both = plain_nibbles::<18>(blocks, 2, table);
+        let sum = _mm256_sub_epi32(_mm256_srli_epi32::<20>(both), _mm256_set1_epi32(8 * 32));
+        let zeros = _mm256_and_si256(_mm256_srli_epi32::<12>(both), _mm256_set1_epi32(0x3f));
+        store(batch, unit, (sum, _mm256_and_si256(both, _mm256_set1_epi32(0xfff)), zeros));
+    });
+}
+
+/// Codes are the nibbles.
+#[target_feature(enable = "avx2,f16c")]
+pub(in crate::scan) fn q4_1(bytes: &[u8], batch: &mut Flat) {
+    const TABLE: [i8; 16] = counting(0);
+    let table = table128(&TABLE);
+    steps::<20>(bytes, |blocks, unit| {
+        scales::<20>(blocks, 0, &mut batch.d, unit);
+        scales::<20>(blocks, 2, &mut batch.m, unit);
+        let both = plain_nibbles::<20>(blocks, 4, table);
+        store256(&mut batch.sum[unit..unit + STEP], _mm256_srli_epi32::<20>(both));
+        store256(&mut batch.sum_sq[unit..unit + STEP], _mm256_and_si256(both, _mm256_set1_epi32(0xf_ffff)));
+    });
+}
+
 /// Sums, and 32 less the counts above bit 16.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -127,7 +203,7 @@ pub(super) const fn counting(first: i8) -> [i8; 16] {
 
 macro_rules! nibble_kernels {
     ($($name:ident $batch:ident $size:literal $qs:literal $fifth:expr, $table:expr;)*) => {$(
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,f16c")]
         pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut $batch) {
             const TABLE: [i8; 16] = $table;
             let table = table128(&TABLE);
@@ -149,8 +225,6 @@ macro_rules! nibble_kernels {
 }
 
 nibble_kernels! {
-    q4_0 Products 18 2 None, counting(-8);
-    q4_1 Flat 20 4 None, counting(0);
     q5_0 Products 22 6 Some(2), counting(-16);
     q5_1 Flat 24 8 Some(4), counting(0);
     iq4_nl Products 18 2 None, IQ4_VALUES;
@@ -201,9 +275,11 @@ pub(in crate::scan) fn nvfp4(bytes: &[u8], batch: &mut Products) {
 fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Eight {
     let blocks = &blocks[..STEP * SIZE];
     let (ones, ones16, zero) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1), _mm256_setzero_si256());
+    for line in (0..STEP * SIZE).step_by(64) {
+        prefetch(blocks, line);
+    }
     let (mut counts, mut squares) = ([zero; 8], [zero; 8]);
     for j in 0..8 {
-        prefetch(blocks, j * SIZE);
         let q = load256(blocks, j * SIZE + qs);
         let low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(q));
         let high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(q));
@@ -221,7 +297,7 @@ fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Eight {
     (sum, total(squares), zeros)
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,f16c")]
 pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
     steps::<34>(bytes, |blocks, unit| {
         scales::<34>(blocks, 0, &mut batch.d, unit);
@@ -229,7 +305,7 @@ pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
     });
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,f16c")]
 pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
     steps::<36>(bytes, |blocks, unit| {
         scales::<36>(blocks, 0, &mut batch.d, unit);

@@ -4,11 +4,12 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::{counting, first_words, square_table};
 use super::fp4::E2M1_DOUBLED;
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{BATCH, Flat, Products};
-use crate::scan::simd_quant::memory::{halves256, load128, load256, prefetch, store512, table128};
+use crate::scan::simd_quant::memory::{load128, load256, prefetch, store512, table128};
 
 /// Blocks to a step.
 const STEP: usize = 16;
@@ -34,11 +35,8 @@ fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn scales<const SIZE: usize>(blocks: &[u8], at: usize, out: &mut [f32], unit: usize) {
     let blocks = &blocks[..STEP * SIZE];
-    let mut bits = [0u16; STEP];
-    for (i, bits) in bits.iter_mut().enumerate() {
-        *bits = u16::from_le_bytes([blocks[i * SIZE + at], blocks[i * SIZE + at + 1]]);
-    }
-    let values = _mm512_cvtph_ps(halves256(&bits));
+    let (first, last) = (first_words::<SIZE>(blocks, at), first_words::<SIZE>(&blocks[8 * SIZE..], at));
+    let values = _mm512_cvtph_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), last));
     store512(&mut out[unit..unit + STEP], _mm512_castps_si512(values));
 }
 
@@ -63,11 +61,12 @@ fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, ta
     let (table, low, ones) = (_mm512_broadcast_i32x4(table), _mm512_set1_epi8(15), _mm512_set1_epi8(1));
     let zero = _mm512_setzero_si512();
     let (mut sum, mut sum_sq, mut nonzero) = ([zero; 4], [zero; 4], [zero; 4]);
+    for line in (0..STEP * SIZE).step_by(64) {
+        prefetch(blocks, line);
+    }
     for j in 0..4 {
         // Lane l has block 4 l + j, so that the lane sums come out in order.
         let at = |l: usize| (4 * l + j) * SIZE;
-        prefetch(blocks, at(0));
-        prefetch(blocks, at(2));
         let v = _mm512_castsi128_si512(load128(blocks, at(0) + qs));
         let v = _mm512_inserti32x4::<1>(v, load128(blocks, at(1) + qs));
         let v = _mm512_inserti32x4::<2>(v, load128(blocks, at(2) + qs));
@@ -98,6 +97,61 @@ fn nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, fifth: Option<usize>, ta
     (lane_sums(sum), lane_sums(sum_sq), _mm512_sub_epi32(_mm512_set1_epi32(32), lane_sums(nonzero)))
 }
 
+/// Sixteen blocks of 16 bytes of nibbles at `qs`: of each the sum of the nibbles (from bit 20 up) and that of the squares of what
+/// `table` makes of them (below).
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn plain_nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, table: __m128i) -> __m512i {
+    let blocks = &blocks[..STEP * SIZE];
+    let (table, low, ones) = (_mm512_broadcast_i32x4(table), _mm512_set1_epi8(15), _mm512_set1_epi8(1));
+    let zero = _mm512_setzero_si512();
+    for line in (0..STEP * SIZE).step_by(64) {
+        prefetch(blocks, line);
+    }
+    let mut both = [zero; 4];
+    for (j, both) in both.iter_mut().enumerate() {
+        // Lane l has block 4 l + j, so that the lane sums come out in order.
+        let at = |l: usize| (4 * l + j) * SIZE + qs;
+        let v = _mm512_castsi128_si512(load128(blocks, at(0)));
+        let v = _mm512_inserti32x4::<1>(v, load128(blocks, at(1)));
+        let v = _mm512_inserti32x4::<2>(v, load128(blocks, at(2)));
+        let v = _mm512_inserti32x4::<3>(v, load128(blocks, at(3)));
+        let (a, b) = (_mm512_and_si512(v, low), _mm512_and_si512(_mm512_srli_epi16::<4>(v), low));
+        let sum = _mm512_dpbusd_epi32(zero, _mm512_add_epi8(a, b), ones);
+        let (a, b) = (_mm512_shuffle_epi8(table, a), _mm512_shuffle_epi8(table, b));
+        *both = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_slli_epi32::<20>(sum), a, a), b, b);
+    }
+    lane_sums(both)
+}
+
+/// Codes are nibbles less 8.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
+    const TABLE: [i8; 16] = square_table(8);
+    let table = table128(&TABLE);
+    steps::<18>(bytes, |blocks, unit| {
+        scales::<18>(blocks, 0, &mut batch.d, unit);
+        let both = plain_nibbles::<18>(blocks, 2, table);
+        let sum = _mm512_sub_epi32(_mm512_srli_epi32::<20>(both), _mm512_set1_epi32(8 * 32));
+        let zeros = _mm512_and_si512(_mm512_srli_epi32::<12>(both), _mm512_set1_epi32(0x3f));
+        store(batch, unit, (sum, _mm512_and_si512(both, _mm512_set1_epi32(0xfff)), zeros));
+    });
+}
+
+/// Codes are the nibbles.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(in crate::scan) fn q4_1(bytes: &[u8], batch: &mut Flat) {
+    const TABLE: [i8; 16] = counting(0);
+    let table = table128(&TABLE);
+    steps::<20>(bytes, |blocks, unit| {
+        scales::<20>(blocks, 0, &mut batch.d, unit);
+        scales::<20>(blocks, 2, &mut batch.m, unit);
+        let both = plain_nibbles::<20>(blocks, 4, table);
+        store512(&mut batch.sum[unit..unit + STEP], _mm512_srli_epi32::<20>(both));
+        store512(&mut batch.sum_sq[unit..unit + STEP], _mm512_and_si512(both, _mm512_set1_epi32(0xf_ffff)));
+    });
+}
+
 /// Stores what a step gives.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -105,17 +159,6 @@ fn store(batch: &mut Products, unit: usize, (sum, sum_sq, zeros): Sixteen) {
     store512(&mut batch.sum[unit..unit + STEP], sum);
     store512(&mut batch.sum_sq[unit..unit + STEP], sum_sq);
     store512(&mut batch.zeros[unit..unit + STEP], zeros);
-}
-
-/// A table of nibbles from `first` upwards.
-const fn counting(first: i8) -> [i8; 16] {
-    let mut table = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        table[i] = first + i as i8;
-        i += 1;
-    }
-    table
 }
 
 macro_rules! nibble_kernels {
@@ -148,8 +191,6 @@ macro_rules! nibble_kernels {
 }
 
 nibble_kernels! {
-    q4_0 Products 18 2 None, counting(-8);
-    q4_1 Flat 20 4 None, counting(0);
     q5_0 Products 22 6 Some(2), counting(-16);
     q5_1 Flat 24 8 Some(4), counting(0);
     iq4_nl Products 18 2 None, IQ4_VALUES;
@@ -172,13 +213,14 @@ pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
 fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Sixteen {
     let blocks = &blocks[..STEP * SIZE];
     let (zero, ones, flip) = (_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_set1_epi8(-128));
+    for line in (0..STEP * SIZE).step_by(64) {
+        prefetch(blocks, line);
+    }
     let (mut counts, mut squares) = ([zero; 8], [zero; 8]);
     for j in 0..8 {
         // The halves have blocks 8 (j / 4) + j % 4 and four further on, so that the sums come out in order.
         let first = (8 * (j / 4) + j % 4) * SIZE;
         let second = first + 4 * SIZE;
-        prefetch(blocks, first);
-        prefetch(blocks, second);
         let q = _mm512_castsi256_si512(load256(blocks, first + qs));
         let q = _mm512_inserti64x4::<1>(q, load256(blocks, second + qs));
         // The number of non-zero codes goes above bit 16, their sum (at most 2^12) below.

@@ -247,49 +247,52 @@ pub(in crate::scan) fn products<const LONG: bool>(
 ) {
     let (count, first) = fold.begin(layout, bytes);
     let all = layout.elements as u32;
-    // Copies, which stay in registers.
-    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let (mut zeros, mut negative, mut zero_scales) = ([0u32; LANES], [0u32; LANES], [0u32; LANES]);
     for i in count..count.next_multiple_of(LANES) {
         batch.clear(i);
     }
+    // What is not ordinary goes first and by itself: the sums of the rest then stay in registers.
+    let padded = count.next_multiple_of(LANES);
+    let odd = |d: f32, zeros: u32| !d.is_finite() | ((d == 0.0) & (zeros != all));
+    let any = batch.d[..padded].iter().zip(&batch.zeros[..padded]).fold(false, |any, (&d, &zeros)| any | odd(d, zeros));
+    let mut cleared = 0u64;
+    if any {
+        for i in 0..count {
+            if odd(batch.d[i], batch.zeros[i]) {
+                fold.whole(level, layout, bytes, i);
+                batch.clear(i);
+                cleared |= 1 << i;
+            }
+        }
+    }
+    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
+    let (mut zeros, mut negative, mut zero_scales) = ([0u32; LANES], [0u32; LANES], [0u32; LANES]);
     for at in (0..count).step_by(LANES) {
         if LONG {
             layout.fetch(bytes, at, LANES);
         }
-        let (mut odd, mut cleared) = (false, 0u32);
-        for i in at..at + LANES {
-            let d = batch.d[i];
-            odd |= !d.is_finite() | ((d == 0.0) & (batch.zeros[i] != all));
-        }
-        if odd {
-            for i in at..(at + LANES).min(count) {
-                let d = batch.d[i];
-                if !d.is_finite() || (d == 0.0 && batch.zeros[i] != all) {
-                    fold.whole(level, layout, bytes, i);
-                    batch.clear(i);
-                    cleared |= 1 << (i - at);
-                }
-            }
-        }
+        let (scale, sum, sum_sq) = (eight(&batch.d, at), eight(&batch.sum, at), eight(&batch.sum_sq, at));
+        let (none, below) = (eight(&batch.zeros, at), eight(&batch.negative, at));
+        let (most, least) = (eight(&batch.high, at), eight(&batch.low, at));
+        let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
-            let i = at + lane;
-            let (d, sum, sum_sq) = (f64::from(batch.d[i]), f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]));
-            sums[lane] += d * sum;
-            sums_sq[lane] += d * d * sum_sq;
-            zeros[lane] += batch.zeros[i];
-            zero_scales[lane] += u32::from(batch.d[i] == 0.0);
-            negative[lane] += if batch.d[i].is_sign_negative() { batch.zeros[i] - batch.negative[i] } else { batch.negative[i] };
-            let (a, b) = (batch.d[i] * batch.high[i] as f32, batch.d[i] * batch.low[i] as f32);
-            fold.high[first + i] = if a > b { a } else { b };
-            fold.low[first + i] = if a > b { b } else { a };
+            let d = f64::from(scale[lane]);
+            sums[lane] += d * f64::from(sum[lane]);
+            sums_sq[lane] += d * d * f64::from(sum_sq[lane]);
+            zeros[lane] += none[lane];
+            zero_scales[lane] += u32::from(scale[lane] == 0.0);
+            negative[lane] += if scale[lane].is_sign_negative() { none[lane] - below[lane] } else { below[lane] };
+            let (a, b) = (scale[lane] * most[lane] as f32, scale[lane] * least[lane] as f32);
+            high[lane] = if a > b { a } else { b };
+            low[lane] = if a > b { b } else { a };
         }
-        // A cleared unit, which has no value, must not win over all else being negative.
-        while cleared != 0 {
-            let i = first + at + cleared.trailing_zeros() as usize;
-            (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
-            cleared &= cleared - 1;
-        }
+        fold.high[first + at..][..LANES].copy_from_slice(&high);
+        fold.low[first + at..][..LANES].copy_from_slice(&low);
+    }
+    // A cleared unit, which has no value, must not win over all else being negative.
+    while cleared != 0 {
+        let i = first + cleared.trailing_zeros() as usize;
+        (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
+        cleared &= cleared - 1;
     }
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
     fold.stats.zeros += u64::from(zeros.iter().sum::<u32>());
@@ -297,10 +300,22 @@ pub(in crate::scan) fn products<const LONG: bool>(
     fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
 }
 
-/// The integer from 0 to `most` that times `scale` could be `offset`: the rounded quotient. Adding 2^23 rounds to an integer.
+/// Eight elements.
+#[inline(always)]
+pub(super) fn eight<T>(values: &[T; BATCH], at: usize) -> &[T; LANES] {
+    &values.as_chunks().0[at / LANES]
+}
+
+/// The integer from 0 to `most`, at most 31, that times `scale` could be `offset`: the rounded quotient. Adding 2^23 rounds to an
+/// integer.
+///
+/// The quotient need only be right to 0.4 of an integer, so that a reciprocal of a few bits will do, which takes less time than a
+/// division: the difference of the bits from a constant is right to 1/8, and each of Newton's steps squares its error.
 #[inline(always)]
 pub(super) fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
-    let quotient = offset / scale;
+    let guess = f32::from_bits(0x7ef3_11c7u32.wrapping_sub(scale.to_bits()));
+    let guess = guess * (2.0 - scale * guess);
+    let quotient = offset * (guess * (2.0 - scale * guess));
     let bounded = if quotient > 0.0 { quotient } else { 0.0 };
     let bounded = if bounded < most { bounded } else { most };
     (bounded + 8_388_608.0) - 8_388_608.0
@@ -311,40 +326,46 @@ pub(super) fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
 pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold) {
     let (count, first) = fold.begin(layout, bytes);
     let elements = layout.elements as f64;
-    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let mut zero_scales = [0u32; LANES];
     for i in count..count.next_multiple_of(LANES) {
         batch.clear(i);
     }
+    // The sums stay in registers if what is not ordinary goes first.
+    let mut odd = [0; LANES];
     for at in (0..count).step_by(LANES) {
-        let mut odd = false;
+        let (d, m) = (eight(&batch.d, at), eight(&batch.m, at));
+        let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
-            let i = at + lane;
-            let (d, m) = (batch.d[i], batch.m[i]);
-            odd |= !d.is_finite() | !m.is_finite();
+            let (d, m) = (d[lane], m[lane]);
             // A value is 0 only where d x q is exactly -m.
-            odd |= d * code_of(-m, d, most) + m == 0.0;
+            odd[lane] |= u32::from(!d.is_finite() | !m.is_finite() | (d * code_of(-m, d, most) + m == 0.0));
             let (a, b) = (d * most + m, m);
-            fold.high[first + i] = if a > b { a } else { b };
-            fold.low[first + i] = if a > b { b } else { a };
+            high[lane] = if a > b { a } else { b };
+            low[lane] = if a > b { b } else { a };
         }
-        if odd {
-            for i in at..(at + LANES).min(count) {
-                let (d, m) = (batch.d[i], batch.m[i]);
-                if !d.is_finite() || !m.is_finite() {
-                    fold.whole(level, layout, bytes, i);
-                    batch.clear(i);
-                    (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
-                } else if d * code_of(-m, d, most) + m == 0.0 {
-                    fold.zeros(level, layout, bytes, i);
-                }
+        fold.high[first + at..][..LANES].copy_from_slice(&high);
+        fold.low[first + at..][..LANES].copy_from_slice(&low);
+    }
+    if odd != [0; LANES] {
+        for i in 0..count {
+            let (d, m) = (batch.d[i], batch.m[i]);
+            if !d.is_finite() || !m.is_finite() {
+                fold.whole(level, layout, bytes, i);
+                batch.clear(i);
+                (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
+            } else if d * code_of(-m, d, most) + m == 0.0 {
+                fold.zeros(level, layout, bytes, i);
             }
         }
+    }
+    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
+    let mut zero_scales = [0u32; LANES];
+    for at in (0..count).step_by(LANES) {
+        let (scale, offset) = (eight(&batch.d, at), eight(&batch.m, at));
+        let (sum, sum_sq) = (eight(&batch.sum, at), eight(&batch.sum_sq, at));
         for lane in 0..LANES {
-            let i = at + lane;
-            zero_scales[lane] += u32::from(batch.d[i] == 0.0);
-            let (d, m) = (f64::from(batch.d[i]), f64::from(batch.m[i]));
-            let (sum, sum_sq) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]));
+            zero_scales[lane] += u32::from(scale[lane] == 0.0);
+            let (d, m) = (f64::from(scale[lane]), f64::from(offset[lane]));
+            let (sum, sum_sq) = (f64::from(sum[lane]), f64::from(sum_sq[lane]));
             sums[lane] += d * sum + elements * m;
             let squares = d * d * sum_sq + 2.0 * (d * m * sum) + elements * (m * m);
             sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };

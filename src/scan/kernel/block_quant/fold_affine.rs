@@ -2,20 +2,26 @@
 
 use super::SimdLevel;
 use super::decoded::LANES;
-use super::fold::{Fold, Layout, code_of};
-use super::sums::Affine;
+use super::fold::{Fold, Layout, code_of, eight};
+use super::sums::{Affine, BATCH};
 use crate::dtype::Dtype;
 
 /// Superblocks that go side by side.
 const WIDE: usize = 16;
 
+/// What the scales of a batch say.
+struct Scales {
+    /// A bit for each group that has a code which may decode to 0.
+    zero: [u32; BATCH],
+    /// Sum of the minimums (above bit 16: at most 16 x 63) and of their squares (below: at most 16 x 63^2).
+    mins: [u32; BATCH],
+}
+
 /// What the scales of some superblocks say.
 struct Bounds {
     high: [f32; WIDE],
     low: [f32; WIDE],
-    /// A bit for each group that has a code which may decode to 0.
     zero: [u32; WIDE],
-    /// Sum of the minimums (above bit 16: at most 16 x 63) and of their squares (below: at most 16 x 63^2).
     mins: [u32; WIDE],
 }
 
@@ -42,32 +48,45 @@ fn wide<T>(values: &[T], at: usize) -> &[T; WIDE] {
     &values[at..].as_chunks().0[0]
 }
 
-/// The number of codes of group `g` that are `code`.
+/// Codes 8 `word` to 8 `word` + 7 of group `g`, a byte each.
 #[inline(always)]
-fn count(dtype: Dtype, block: &[u8], g: usize, code: u8) -> u64 {
-    let mut n = 0u8;
+fn codes(dtype: Dtype, block: &[u8], g: usize, word: usize) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = |at: usize| block[at + 8 * word..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     match dtype {
-        Dtype::Q4_K => {
-            let shift = 4 * (g % 2);
-            for &b in &block[16 + 32 * (g / 2)..][..32] {
-                n += u8::from(b >> shift & 15 == code);
-            }
-        }
-        Dtype::Q5_K => {
-            let shift = 4 * (g % 2);
-            for (&b, &h) in block[48 + 32 * (g / 2)..][..32].iter().zip(&block[16..48]) {
-                n += u8::from((b >> shift & 15) | (h >> g & 1) << 4 == code);
-            }
-        }
+        Dtype::Q4_K => word(16 + 32 * (g / 2)) >> (4 * (g % 2)) & (15 * ONES),
+        Dtype::Q5_K => (word(48 + 32 * (g / 2)) >> (4 * (g % 2)) & (15 * ONES)) | (word(16) >> g & ONES) << 4,
         // Q2_K, the one with groups of 16.
-        _ => {
-            let shift = 2 * (g % 8 / 2);
-            for &b in &block[16 + 32 * (g / 8) + 16 * (g % 2)..][..16] {
-                n += u8::from(b >> shift & 3 == code);
-            }
-        }
+        _ => word(16 + 32 * (g / 8) + 16 * (g % 2)) >> (2 * (g % 8 / 2)) & (3 * ONES),
     }
-    u64::from(n)
+}
+
+/// The number of codes of group `g`, which has `per`, that are `code`.
+#[inline(always)]
+fn count(dtype: Dtype, block: &[u8], g: usize, per: usize, code: u8) -> u64 {
+    let ones = u64::from_le_bytes([1; 8]);
+    let mut others = 0;
+    for word in 0..per / 8 {
+        // Bytes below 32: adding 127 sets bit 7 of those that are not 0.
+        let differs = codes(dtype, block, g, word) ^ (ones * u64::from(code));
+        others += (differs + 127 * ones) >> 7 & ones;
+    }
+    per as u64 - (others.wrapping_mul(ones) >> 56)
+}
+
+/// Adds the zeros of group `g` of superblock `i`, which has a code that decodes to 0.
+#[inline(always)]
+fn add_zeros(layout: &Layout, bytes: &[u8], batch: &Affine, i: usize, g: usize, per: usize, fold: &mut Fold) {
+    let (d, dmin) = (batch.d[i], batch.dmin[i]);
+    let byte = |words: &[[u32; BATCH]; 4]| f32::from((words[g / 4 % 4][i] >> (8 * (g % 4))) as u8);
+    let (dl, ml) = (d * byte(&batch.scales), dmin * byte(&batch.mins));
+    // Under a zero scale every code is 0; otherwise no two codes are the same value.
+    let zeros = if dl == 0.0 { per as u64 } else { count(layout.dtype, layout.block(bytes, i), g, per, (ml / dl + 0.5) as u8) };
+    fold.stats.zeros += zeros;
+    // -0 less +0 is -0; what else cancels is +0.
+    if d.is_sign_negative() && ml.to_bits() == 0 {
+        fold.stats.negative_zeros += zeros;
+    }
 }
 
 /// Adds a batch of superblocks of 8 or 16 groups, codes from 0 to `most`.
@@ -81,12 +100,12 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
     fold: &mut Fold,
 ) {
     let (units, first) = fold.begin(layout, bytes);
-    let per = (layout.elements / GROUPS) as f64;
+    let per = layout.elements / GROUPS;
     for i in units..units.next_multiple_of(WIDE) {
         batch.clear(i);
     }
-    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let mut zero_scales = [0u32; LANES];
+    let mut scales = Scales { zero: [0; BATCH], mins: [0; BATCH] };
+    let (mut odd, mut zero) = ([0; WIDE], [0; WIDE]);
     for at in (0..units).step_by(WIDE) {
         layout.fetch(bytes, at, WIDE);
         let mut bounds = Bounds { high: [f32::NEG_INFINITY; WIDE], low: [f32::INFINITY; WIDE], zero: [0; WIDE], mins: [0; WIDE] };
@@ -94,53 +113,51 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
         for g in 0..GROUPS {
             group(&mut bounds, d, dmin, wide(&batch.scales[g / 4], at), wide(&batch.mins[g / 4], at), g, most);
         }
-        let mut odd = false;
-        let mut zero = 0;
         for lane in 0..WIDE {
-            odd |= !d[lane].is_finite() | !dmin[lane].is_finite();
-            zero |= bounds.zero[lane];
-        }
-        if odd || zero != 0 {
-            for lane in 0..WIDE.min(units - at) {
-                let i = at + lane;
-                let (d, dmin) = (batch.d[i], batch.dmin[i]);
-                if !d.is_finite() || !dmin.is_finite() {
-                    fold.whole(level, layout, bytes, i);
-                    (bounds.high[lane], bounds.low[lane]) = (f32::NEG_INFINITY, f32::INFINITY);
-                    batch.clear(i);
-                    continue;
-                }
-                let mut groups = bounds.zero[lane];
-                while groups != 0 {
-                    let g = groups.trailing_zeros() as usize;
-                    groups &= groups - 1;
-                    let byte = |words: &[u32]| f32::from(words[i].to_le_bytes()[g % 4]);
-                    let (dl, ml) = (d * byte(&batch.scales[g / 4]), dmin * byte(&batch.mins[g / 4]));
-                    let code = code_of(ml, dl, most);
-                    // Under a zero scale every code is 0; otherwise no two codes are the same value.
-                    let zeros = if dl == 0.0 { per as u64 } else { count(layout.dtype, layout.block(bytes, i), g, code as u8) };
-                    fold.stats.zeros += zeros;
-                    // -0 less +0 is -0; what else cancels is +0.
-                    let negative = (dl * code).to_bits() == 0x8000_0000 && ml.to_bits() == 0;
-                    fold.stats.negative_zeros += if negative { zeros } else { 0 };
-                }
-            }
+            odd[lane] |= u32::from(!d[lane].is_finite() | !dmin[lane].is_finite());
+            zero[lane] |= bounds.zero[lane];
         }
         // The place of these bounds is whole: a stretch is a multiple of what goes side by side.
         fold.high[first + at..][..WIDE].copy_from_slice(&bounds.high);
         fold.low[first + at..][..WIDE].copy_from_slice(&bounds.low);
-        for half in [0, LANES] {
-            for lane in 0..LANES {
-                let i = at + half + lane;
-                zero_scales[lane] += u32::from(batch.d[i] == 0.0);
-                let packed = bounds.mins[half + lane];
-                let (mins, mins_sq) = (f64::from((packed >> 16) as i32), f64::from((packed & 0xffff) as i32));
-                let (d, dmin) = (f64::from(batch.d[i]), f64::from(batch.dmin[i]));
-                let (sum, sum_sq, cross) = (f64::from(batch.sum[i]), f64::from(batch.sum_sq[i]), f64::from(batch.cross[i]));
-                sums[lane] += d * sum - dmin * (per * mins);
-                let squares = d * d * sum_sq - 2.0 * (d * dmin * cross) + dmin * dmin * (per * mins_sq);
-                sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
+        scales.zero[at..at + WIDE].copy_from_slice(&bounds.zero);
+        scales.mins[at..at + WIDE].copy_from_slice(&bounds.mins);
+    }
+    if odd != [0; WIDE] {
+        for i in 0..units {
+            if !batch.d[i].is_finite() || !batch.dmin[i].is_finite() {
+                fold.whole(level, layout, bytes, i);
+                (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
+                scales.zero[i] = 0;
+                batch.clear(i);
             }
+        }
+    }
+    if zero != [0; WIDE] {
+        // Many groups to a word: a loop over few bits ends where the processor does not expect it.
+        for (word, flags) in scales.zero[..units].chunks(64 / GROUPS).enumerate() {
+            let mut bits = flags.iter().rev().fold(0, |bits, &flags| bits << GROUPS | u64::from(flags));
+            while bits != 0 {
+                let at = 64 * word + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                add_zeros(layout, bytes, batch, at / GROUPS, at % GROUPS, per, fold);
+            }
+        }
+    }
+    let per = per as f64;
+    let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
+    let mut zero_scales = [0u32; LANES];
+    for at in (0..units).step_by(LANES) {
+        let (scale, offset, mins) = (eight(&batch.d, at), eight(&batch.dmin, at), eight(&scales.mins, at));
+        let (sum, sum_sq, cross) = (eight(&batch.sum, at), eight(&batch.sum_sq, at), eight(&batch.cross, at));
+        for lane in 0..LANES {
+            zero_scales[lane] += u32::from(scale[lane] == 0.0);
+            let (mins, mins_sq) = (f64::from((mins[lane] >> 16) as i32), f64::from((mins[lane] & 0xffff) as i32));
+            let (d, dmin) = (f64::from(scale[lane]), f64::from(offset[lane]));
+            let (sum, sum_sq, cross) = (f64::from(sum[lane]), f64::from(sum_sq[lane]), f64::from(cross[lane]));
+            sums[lane] += d * sum - dmin * (per * mins);
+            let squares = d * d * sum_sq - 2.0 * (d * dmin * cross) + dmin * dmin * (per * mins_sq);
+            sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
         }
     }
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
