@@ -37,7 +37,7 @@ const LONG_FILES: &[(&str, &str)] = &[
 ];
 const MAX_LINES: usize = 450;
 
-/// Files that may hold `unsafe`; the test of hostile files bounds its child's memory before it runs.
+/// Files that may hold `unsafe`; the tests of hostile files and of full disks bound their child before it runs.
 fn may_be_unsafe(file: &str) -> bool {
     matches!(
         file,
