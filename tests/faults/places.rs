@@ -101,7 +101,7 @@ fn a_file_that_may_not_be_read_is_named() {
         for folder in [root.path(), &model] {
             std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
         }
-        std::fs::set_permissions(model.join(place), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(model.join(place), PermissionsExt::from_mode(0o0)).unwrap();
         for arguments in commands(model.to_str().unwrap()) {
             let mut command = weigh(&arguments);
             if is_root() {

@@ -98,7 +98,7 @@ fn is_index(path: &std::path::Path) -> bool {
 fn is_config(error: &Error) -> bool {
     use ErrorKind::{Limit, Malformed, WrongContent};
     matches!(error.kind(), Malformed | Limit | WrongContent)
-        && error.path().and_then(|p| p.file_name()).is_some_and(|n| n == "config.json")
+        && error.path().is_some_and(|p| p.file_name().is_some_and(|n| n == "config.json") && !p.is_dir())
 }
 
 fn code_of(subject: &Subject<'_>, error: &Error) -> Code {
