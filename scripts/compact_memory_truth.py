@@ -78,13 +78,17 @@ def folded(infos):
     return out
 
 
+def texts(value):
+    return isinstance(value, str) or (isinstance(value, list) and any(isinstance(v, str) for v in value))
+
+
 def kept_keys(keys):
     out = {}
     for name, value in keys.items():
         if name.startswith("tokenizer.") and isinstance(value, list):
             if name == "tokenizer.ggml.tokens":
                 out["tokens"] = len(value)
-        elif not name.startswith("tokenizer.") and (name == "general.architecture" or not isinstance(value, str)):
+        elif not name.startswith("tokenizer.") and (name == "general.architecture" or not texts(value)):
             out[name] = value
     return out
 

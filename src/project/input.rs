@@ -94,6 +94,19 @@ pub struct GgufSource {
     pub expert_count: u64,
     /// Numbers under the architecture's keys, the prefix left out; a truth value is 0 or 1, a number stands alone.
     pub keys: BTreeMap<String, Vec<f64>>,
+    /// Tokens of the vocabulary, where it is in the file.
+    pub vocabulary: Option<u64>,
+    /// Other components of the folder: adapters, a projector, a draft model.
+    pub beside: Vec<Beside>,
+}
+
+/// A component beside the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// As the checkpoint names it: `mmproj`, `adapter`, ...
+    pub name: String,
+    /// Places of its tensors in [`ProjectInput::tensors`], ascending.
+    pub tensors: Vec<usize>,
 }
 
 impl GgufSource {
@@ -119,8 +132,15 @@ impl GgufSource {
             head_count_kv: first("attention.head_count_kv").unwrap_or(head_count),
             expert_count: first("expert_count").unwrap_or(0),
             keys: numbers(metadata, &architecture),
+            vocabulary: metadata.array_len("tokenizer.ggml.tokens"),
+            beside: Vec::new(),
             architecture,
         }
+    }
+
+    /// Whether a tensor belongs to a component beside the model.
+    pub fn is_beside(&self, place: usize) -> bool {
+        self.beside.iter().any(|other| other.tensors.binary_search(&place).is_ok())
     }
 }
 
@@ -183,9 +203,11 @@ impl<'a> ProjectInput<'a> {
             model: &checkpoint.model,
             quantization: checkpoint.quantization.as_ref(),
             safetensors_metadata: first.filter(|c| c.format == Format::Safetensors).and_then(safetensors_metadata),
-            gguf: first
+            gguf: main_file(checkpoint)
+                .or(first)
                 .filter(|c| c.format == Format::Gguf)
-                .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment)),
+                .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment))
+                .map(|source| GgufSource { beside: beside(checkpoint), ..source }),
             folder: None,
         }
     }
@@ -210,6 +232,33 @@ impl<'a> ProjectInput<'a> {
     pub fn is_packed(&self) -> bool {
         self.format != Some(Format::Gguf) && (self.quantization.is_some() || self.tensors.iter().any(|t| t.part == Part::Auxiliary))
     }
+}
+
+/// The component that a model runs as: the first that is neither a projector nor an adapter.
+fn main_component(checkpoint: &Checkpoint) -> Option<usize> {
+    checkpoint.components.iter().position(|c| !c.name.starts_with("mmproj") && !c.name.starts_with("adapter"))
+}
+
+/// The first file of that component.
+fn main_file(checkpoint: &Checkpoint) -> Option<&Container> {
+    let main = &checkpoint.components[main_component(checkpoint)?];
+    let file = main.weight_sets.iter().find(|set| set.selected)?.files.first()?;
+    Some(&checkpoint.files.get(*file)?.container)
+}
+
+/// The other components with the places of their tensors.
+fn beside(checkpoint: &Checkpoint) -> Vec<Beside> {
+    let Some(main) = main_component(checkpoint).filter(|_| checkpoint.components.len() > 1) else { return Vec::new() };
+    let others = checkpoint.components.iter().enumerate().filter(|(i, _)| *i != main);
+    others
+        .map(|(_, component)| {
+            let files: Vec<usize> =
+                component.weight_sets.iter().filter(|set| set.selected).flat_map(|set| set.files.iter().copied()).collect();
+            let places = checkpoint.tensors().enumerate().filter(|(_, t)| files.contains(&t.file)).map(|(place, _)| place);
+            Beside { name: component.name.clone(), tensors: places.collect() }
+        })
+        .filter(|other| !other.tensors.is_empty())
+        .collect()
 }
 
 /// The numeric values under `architecture.`, the first of each key.

@@ -308,6 +308,15 @@ pub(crate) enum OnOff {
     Off,
 }
 
+/// How llama.cpp loads weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoadModeArg {
+    /// Mapped
+    Mmap,
+    /// Read
+    None,
+}
+
 /// `weigh memory`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -349,6 +358,15 @@ pub(crate) struct MemoryArgs {
     /// llama.cpp: as its server, not its completion program
     #[arg(long)]
     pub(crate) server: bool,
+    /// llama.cpp: weights are not repacked for the processor
+    #[arg(long)]
+    pub(crate) no_repack: bool,
+    /// llama.cpp: how weights are loaded
+    #[arg(long, value_enum, value_name = "MMAP|NONE")]
+    pub(crate) load_mode: Option<LoadModeArg>,
+    /// llama.cpp: routed experts of the first N layers stay in host memory
+    #[arg(long, value_name = "N")]
+    pub(crate) cpu_experts: Option<u64>,
     /// Does it fit: 24GiB, 2x24GiB, this (machine); exit 1 on no
     #[arg(long, value_name = "BUDGET,...")]
     pub(crate) fit: Option<String>,

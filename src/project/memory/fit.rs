@@ -91,37 +91,50 @@ const SEARCHED_SEQS: u64 = 1 << 16;
 
 pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, budget: &Budget) -> FitRow {
     let total = budget.bytes.saturating_mul(budget.devices);
+    // Weights are repacked for a processor only, and `this` is the only budget that is surely a processor's.
+    let settings = &Settings { repack: settings.repack && budget.text == "this", ..*settings };
     let figures = engine::row(engine, input, settings);
     let terms = || figures.devices.iter().chain([&figures.host]).flat_map(|p| &p.terms);
     let known = |name: &str| terms().any(|t| t.name == name && t.low.is_some());
     let low = figures.low;
     let allowance = ALLOWANCE.saturating_mul(budget.devices);
     let complete = known("weights") && known("kv_cache");
-    // The highs of what has one, and the allowance instead of what has none (a stated range for the runtime lies within it).
+    // The highs of what has one, and the allowance instead of what has none (a stated range for the runtime lies within it); where an
+    // engine's own processes are modelled in host memory, everything is known and nothing is set aside.
+    let whole = figures.high.filter(|_| !figures.host.terms.is_empty());
     let fixed: u64 = terms().filter(|t| t.name == "weights").filter_map(|t| t.high).sum();
     let high_with = |kv: u64| fixed.saturating_add(kv).saturating_add(allowance);
     let kv_now = terms().find(|t| t.name == "kv_cache").and_then(|t| t.high);
-    let needs_high = kv_now.filter(|_| complete).map(high_with).map(|h| h.max(low));
+    let needs_high = whole.or_else(|| kv_now.filter(|_| complete).map(high_with).map(|h| h.max(low)));
     let verdict = match needs_high {
         _ if low > total => Some(Verdict::No),
         Some(high) if high <= total => Some(Verdict::Fits),
         Some(_) => Some(Verdict::Tight),
         None => None,
     };
-    let kv_at = |ctx: u64| engine::kv(engine, &input.model.kv, &Settings { ctx, ..*settings }).ok().map(|f| f.bytes);
+    let kv_at = |ctx: u64| engine::kv(engine, input.model, &Settings { ctx, ..*settings }).ok().map(|f| f.bytes);
     let longest = input.model.context_length.unwrap_or(SEARCHED);
-    let fits = |ctx: u64| kv_at(ctx).is_some_and(|kv| high_with(kv) <= total);
+    let fits = |ctx: u64| match whole {
+        Some(_) => engine::row(engine, input, &Settings { ctx, ..*settings }).high.is_some_and(|high| high <= total),
+        None => kv_at(ctx).is_some_and(|kv| high_with(kv) <= total),
+    };
     let max_ctx = if complete { largest(longest, 256, fits) } else { None };
-    let with_seqs = |n: u64| engine::kv(engine, &input.model.kv, &Settings { others_seqs: n, ..*settings }).ok();
+    let with_seqs = |n: u64| engine::kv(engine, input.model, &Settings { others_seqs: n, ..*settings }).ok();
     let seqs_fit = |n: u64| with_seqs(n).is_some_and(|f| high_with(f.bytes) <= total);
     let max_seqs = if complete && engine.name() != "llama.cpp" { largest(SEARCHED_SEQS, 1, seqs_fit) } else { None };
-    let room = kv_now.and_then(|kv| total.checked_sub(kv)?.checked_sub(allowance));
+    let room = match whole {
+        Some(high) => total.checked_sub(high.saturating_sub(fixed)),
+        None => kv_now.and_then(|kv| total.checked_sub(kv)?.checked_sub(allowance)),
+    };
     let first_scheme_that_fits = match (verdict, room) {
         (Some(Verdict::Tight | Verdict::No), Some(room)) => first_scheme(engine, input, room),
         _ => None,
     };
     let biggest_lever = kv_now.and_then(|now| lever(engine, input, settings, now));
-    let mut notes = vec![format!("the high figure sets {} aside for what is not estimated yet", Bytes(allowance).binary())];
+    let mut notes = Vec::new();
+    if whole.is_none() {
+        notes.push(format!("the high figure sets {} aside for what is not estimated yet", Bytes(allowance).binary()));
+    }
     if budget.devices > 1 {
         notes.push("as if everything were spread evenly over the devices".to_owned());
     }
@@ -179,7 +192,7 @@ fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: u64) -> Opt
 /// A cache in fewer bits, where it is not one already.
 fn lever(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, now: u64) -> Option<String> {
     let smaller = KvType::parse(if engine.name() == "llama.cpp" { "q8_0" } else { "fp8" }).ok()?;
-    let kv = engine::kv(engine, &input.model.kv, &Settings { kv_k: smaller, kv_v: smaller, ..*settings }).ok()?;
+    let kv = engine::kv(engine, input.model, &Settings { kv_k: smaller, kv_v: smaller, ..*settings }).ok()?;
     let saved = now.checked_sub(kv.bytes).filter(|&s| s > 0)?;
     Some(format!("KV {} saves {}", smaller.name(), Bytes(saved).binary()))
 }

@@ -1,13 +1,15 @@
-//! Memory at inference, in a first form: weights and KV cache by each engine's own conventions, every term with its basis and
-//! formula. What is not known is a term without figures, and the totals say what they leave out.
+//! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What is
+//! not known is a term without figures, and the totals say what they leave out.
 
 pub mod engine;
 pub mod fit;
 pub mod request;
+pub mod resident;
 
 pub use engine::{ENGINES, Engine};
 pub use fit::{Budget, FitRow, Verdict};
-pub use request::{KvType, MemoryRequest};
+pub use request::{KvType, LoadMode, MemoryRequest};
+pub use resident::{Resident, Span};
 
 use serde::Serialize;
 
@@ -19,7 +21,7 @@ use crate::text::escape;
 /// One part of the memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Term {
-    /// `weights`, `kv_cache`, `compute_buffer`, `output_buffer`, `runtime`.
+    /// `weights`, `kv_cache`, `recurrent_state`, `compute_buffer`, `output_buffer`, `runtime`, ...
     pub name: &'static str,
     /// Least bytes; `None` where it is refused.
     pub low: Option<u64>,
@@ -82,6 +84,8 @@ pub struct EngineRow {
     pub low: u64,
     /// Sum of the highs; `None` when a term is refused.
     pub high: Option<u64>,
+    /// What a run without a GPU really holds; `None` where it is not known.
+    pub resident: Option<Resident>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
@@ -122,6 +126,18 @@ pub struct Inputs {
     pub ubatch: u64,
     /// Whether flash attention is on.
     pub flash_attention: bool,
+    /// llama.cpp: one cache for all sequences.
+    pub kv_unified: bool,
+    /// llama.cpp: windowed layers keep every token.
+    pub swa_full: bool,
+    /// llama.cpp: as its server.
+    pub server: bool,
+    /// llama.cpp: weights are repacked where the processor has kernels for it.
+    pub repack: bool,
+    /// llama.cpp: `mmap` or `none`.
+    pub load_mode: LoadMode,
+    /// llama.cpp: layers whose experts stay in host memory.
+    pub cpu_experts: u64,
     /// Tensor, pipeline, expert and data parallel sizes: one device in this form.
     pub tp: u64,
     /// See `tp`.
@@ -214,6 +230,12 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         batch: settings.batch,
         ubatch: settings.ubatch,
         flash_attention: settings.flash_attention,
+        kv_unified: settings.kv_unified,
+        swa_full: settings.swa_full,
+        server: settings.server,
+        repack: settings.repack,
+        load_mode: settings.load_mode,
+        cpu_experts: settings.cpu_experts,
         tp: 1,
         pp: 1,
         ep: 1,

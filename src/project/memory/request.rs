@@ -99,6 +99,17 @@ impl KvType {
     }
 }
 
+/// How llama.cpp loads weights (`--load-mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadMode {
+    /// The file is mapped.
+    #[default]
+    Mmap,
+    /// The file is read.
+    None,
+}
+
 /// What is asked for; `None` takes the default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemoryRequest {
@@ -122,6 +133,12 @@ pub struct MemoryRequest {
     pub swa_full: bool,
     /// llama.cpp: as its server, not its completion program.
     pub server: bool,
+    /// llama.cpp: weights are not repacked for the processor.
+    pub no_repack: bool,
+    /// llama.cpp: how the weights are loaded.
+    pub load_mode: LoadMode,
+    /// llama.cpp: layers, from the first on, whose routed experts stay in host memory.
+    pub cpu_experts: u64,
     /// Budgets to compare with.
     pub fit: Vec<Budget>,
 }
@@ -154,6 +171,9 @@ impl MemoryRequest {
             kv_unified: self.kv_unified || auto_slots,
             swa_full: self.swa_full,
             server: self.server,
+            repack: !self.no_repack,
+            load_mode: self.load_mode,
+            cpu_experts: self.cpu_experts,
         }
     }
 }
@@ -185,6 +205,12 @@ pub struct Settings {
     pub swa_full: bool,
     /// llama.cpp's server, which reserves logits for one row a sequence.
     pub server: bool,
+    /// Weights are repacked where the processor has kernels for it.
+    pub repack: bool,
+    /// How the weights are loaded.
+    pub load_mode: LoadMode,
+    /// Layers whose routed experts stay in host memory.
+    pub cpu_experts: u64,
 }
 
 #[cfg(test)]

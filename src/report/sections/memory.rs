@@ -59,6 +59,20 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section {
         return section;
     }
     for engine in &report.engines {
+        if let Some(resident) = &engine.resident {
+            let span = |low: u64, high: u64| match Bytes(low).binary() {
+                same if low == high => same,
+                from => format!("{from} to {}", Bytes(high).binary()),
+            };
+            section.note(format!(
+                "{}: resident in a run without a GPU {} (private {}, page cache {}); while loading up to {}",
+                engine.engine,
+                span(resident.low, resident.high),
+                span(resident.private.low, resident.private.high),
+                span(resident.page_cache.low, resident.page_cache.high),
+                Bytes(resident.peak_while_loading.high).binary(),
+            ));
+        }
         for note in &engine.notes {
             section.note(format!("{}: {note}", engine.engine));
         }
@@ -85,6 +99,9 @@ fn formulas(engine: &EngineRow) -> Section {
             _ => "not known".to_owned(),
         };
         section.say(format!("{}: {size} = {}", term.name.replace('_', " "), term.formula));
+    }
+    if let Some(resident) = &engine.resident {
+        section.say(format!("resident: {} to {} B = {}", grouped(resident.low), grouped(resident.high), resident.formula));
     }
     section
 }

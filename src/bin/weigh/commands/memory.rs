@@ -2,7 +2,7 @@
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, Verdict};
+use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Verdict};
 use weighbridge::project::{MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
@@ -11,7 +11,7 @@ use weighbridge::units::parse_tokens;
 
 use super::End;
 use super::opened::{complain_of, end_of, open};
-use crate::args::{MemoryArgs, OnOff};
+use crate::args::{LoadModeArg, MemoryArgs, OnOff};
 use crate::machine;
 use crate::output::Output;
 
@@ -62,6 +62,12 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
         kv_unified: args.kv_unified,
         swa_full: args.swa_full,
         server: args.server,
+        no_repack: args.no_repack,
+        load_mode: match args.load_mode {
+            Some(LoadModeArg::None) => LoadMode::None,
+            Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
+        },
+        cpu_experts: args.cpu_experts.unwrap_or(0),
         fit: args
             .fit
             .as_deref()

@@ -5,8 +5,9 @@ mod transformers;
 mod vllm;
 
 use super::request::Settings;
+use super::resident::Resident;
 use super::{EngineRow, Place, Term};
-use crate::checkpoint::{KvLayer, KvLayers};
+use crate::checkpoint::{KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
 
@@ -28,7 +29,11 @@ pub trait Engine: Sync {
     /// The version its conventions were read from.
     fn version(&self) -> &'static str;
     /// The weights as it holds them.
-    fn weights(&self, input: &ProjectInput<'_>) -> Term;
+    fn weights(&self, input: &ProjectInput<'_>, settings: &Settings) -> Term;
+    /// The layers as it runs them, where that differs from what the configuration says.
+    fn layers(&self, _: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
+        layers.to_vec()
+    }
     /// The KV cache of known layers.
     ///
     /// # Errors
@@ -43,6 +48,14 @@ pub trait Engine: Sync {
     }
     /// What else it holds.
     fn others(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term>;
+    /// What it holds in host memory besides.
+    fn host(&self, _: &ProjectInput<'_>, _: &Settings) -> Vec<Term> {
+        Vec::new()
+    }
+    /// What is really there, where that differs from what is reserved and is known.
+    fn resident(&self, _: &ProjectInput<'_>, _: &Settings) -> Option<Resident> {
+        None
+    }
     /// What `--ctx` means for it.
     fn ctx_means(&self) -> &'static str;
 }
@@ -56,15 +69,15 @@ pub fn find(name: &str) -> Option<&'static dyn Engine> {
 }
 
 /// The KV cache of a model; `Err` with the reason where it is refused.
-pub(super) fn kv(engine: &dyn Engine, kv: &KvLayers, settings: &Settings) -> Result<KvFigure, String> {
-    match kv {
+pub(super) fn kv(engine: &dyn Engine, model: &ModelConfig, settings: &Settings) -> Result<KvFigure, String> {
+    match &model.kv {
         KvLayers::Known(layers) => {
             for t in [settings.kv_k, settings.kv_v] {
                 if !t.is_of(engine.name()) {
                     return Err(format!("{} has no cache type {}", engine.name(), t.name()));
                 }
             }
-            engine.kv(layers, settings)
+            engine.kv(&engine.layers(model, layers), settings)
         }
         KvLayers::NoCache(why) => {
             Ok(KvFigure { bytes: 0, basis: Basis::Exact, formula: format!("none: {}", crate::text::escape(why)) })
@@ -74,11 +87,11 @@ pub(super) fn kv(engine: &dyn Engine, kv: &KvLayers, settings: &Settings) -> Res
 }
 
 pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
-    let kv_term = match kv(engine, &input.model.kv, settings) {
+    let kv_term = match kv(engine, input.model, settings) {
         Ok(figure) => Term::known("kv_cache", figure.bytes, figure.basis, figure.formula),
         Err(reason) => Term::refused("kv_cache", reason),
     };
-    let mut terms = vec![engine.weights(input), kv_term];
+    let mut terms = vec![engine.weights(input, settings), kv_term];
     if let KvLayers::Known(layers) = &input.model.kv {
         match engine.state(layers, settings) {
             Ok(Some(figure)) => terms.push(Term::known("recurrent_state", figure.bytes, figure.basis, figure.formula)),
@@ -93,9 +106,10 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
         notes.push(format!("the totals leave out: {}", left_out.join(", ")));
     }
     let device = Place::new(Some("device 0".to_owned()), terms);
-    let host = Place::new(None, Vec::new());
+    let host = Place::new(None, engine.host(input, settings));
     let (low, high) = (device.low.saturating_add(host.low), device.high.zip(host.high).map(|(a, b)| a.saturating_add(b)));
-    EngineRow { engine: engine.name(), version: engine.version(), devices: vec![device], host, low, high, notes }
+    let resident = engine.resident(input, settings);
+    EngineRow { engine: engine.name(), version: engine.version(), devices: vec![device], host, low, high, resident, notes }
 }
 
 /// Stored bytes of the weights as an engine of safetensors files loads them.

@@ -24,7 +24,7 @@ impl Engine for Transformers {
         "ctx is per sequence"
     }
 
-    fn weights(&self, input: &ProjectInput<'_>) -> Term {
+    fn weights(&self, input: &ProjectInput<'_>, _: &Settings) -> Term {
         stored_weights(input, self.name())
     }
 

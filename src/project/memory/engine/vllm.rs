@@ -27,7 +27,7 @@ impl Engine for Vllm {
         "ctx is per sequence; the cache is what these sequences fill, not what vLLM reserves (gpu_memory_utilization)"
     }
 
-    fn weights(&self, input: &ProjectInput<'_>) -> Term {
+    fn weights(&self, input: &ProjectInput<'_>, _: &Settings) -> Term {
         stored_weights(input, self.name())
     }
 

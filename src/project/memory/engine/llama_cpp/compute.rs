@@ -1,12 +1,16 @@
 //! The compute buffer: the graph of the largest batch, laid out as ggml lays it out.
 
+use super::bounds;
 use super::build::{self, Setup};
 use super::cells::Cells;
 use super::graph::{Layout, Type, lay_out};
 use super::sheet::Sheet;
 use crate::checkpoint::KvKind;
+use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::request::{KvType, Settings};
+use crate::project::memory::resident::Span;
+use crate::project::storage::Basis;
 use crate::units::Bytes;
 
 /// A cache type as ggml sees it.
@@ -45,8 +49,21 @@ pub(super) fn layout(sheet: &Sheet<'_>, settings: &Settings) -> Result<Layout, S
     Ok(lay_out(&build::graph(sheet, setup(sheet, settings)?)?))
 }
 
+/// The part of the buffer that is written to: at least the graph of one token a sequence with the smallest cache, at most that of a
+/// whole batch with the whole cache, of which one row a sequence is asked for.
+///
+/// # Errors
+/// Why it is not known.
+pub(super) fn touched(sheet: &Sheet<'_>, settings: &Settings) -> Result<Span, String> {
+    let whole = setup(sheet, settings)?;
+    let most = Setup { outputs: whole.seqs.min(whole.outputs), ..whole };
+    let cells = whole.cells.min(256);
+    let least = Setup { tokens: whole.seqs, cells, windowed_cells: cells, ..most };
+    Ok(Span { low: lay_out(&build::graph(sheet, least)?).bytes, high: lay_out(&build::graph(sheet, most)?).bytes })
+}
+
 /// The term.
-pub(super) fn term(sheet: &Result<Sheet<'_>, String>, settings: &Settings) -> Term {
+pub(super) fn term(input: &ProjectInput<'_>, sheet: &Result<Sheet<'_>, String>, settings: &Settings) -> Term {
     let layout = match sheet {
         Ok(sheet) => layout(sheet, settings),
         Err(reason) => Err(reason.clone()),
@@ -55,9 +72,12 @@ pub(super) fn term(sheet: &Result<Sheet<'_>, String>, settings: &Settings) -> Te
         Ok(layout) => {
             let parts: Vec<String> =
                 layout.at_peak.iter().map(|(purpose, bytes)| format!("{} {}", purpose.name(), Bytes(*bytes).binary())).collect();
-            let text = format!("the graph of one batch as ggml lays it out; at its largest: {}", parts.join(" + "));
-            Term::known("compute_buffer", layout.bytes, crate::project::storage::Basis::Estimate, text)
+            let text = format!(
+                "the graph of one batch, laid out as ggml does on a CPU; when it is largest it holds {} (llama-graph.cpp, ggml-alloc.c)",
+                parts.join(" + ")
+            );
+            Term::known("compute_buffer", layout.bytes, Basis::Exact, text)
         }
-        Err(reason) => Term::refused("compute_buffer", reason),
+        Err(reason) => bounds::term(input, settings, &reason),
     }
 }

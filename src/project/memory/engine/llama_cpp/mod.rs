@@ -2,21 +2,26 @@
 //!
 //! Source: llama.cpp commit 0c1e570 (2026-10-01); each file names its sources.
 
+mod bounds;
 mod build;
 mod cells;
 mod compute;
 mod graph;
 mod kv_cache;
+mod resident;
 mod sheet;
+mod weights;
 
 use super::{Engine, KvFigure};
-use crate::checkpoint::KvLayer;
-use crate::format::Format;
+use crate::checkpoint::model_config::{ARCHITECTURES, GgufLayout};
+use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::request::Settings;
+use crate::project::memory::resident::Resident;
 use crate::project::storage::Basis;
 use sheet::Sheet;
+use weights::Weights;
 
 pub(super) struct LlamaCpp;
 
@@ -33,16 +38,12 @@ impl Engine for LlamaCpp {
         "ctx is the total over all sequences, as llama.cpp's -c"
     }
 
-    fn weights(&self, input: &ProjectInput<'_>) -> Term {
-        let padded =
-            input.tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes.checked_next_multiple_of(32).unwrap_or(u64::MAX)));
-        if input.format == Some(Format::Gguf) {
-            let text = "tensor bytes, each padded to 32; mapped from the file, a repacked copy (default on CPUs) not counted";
-            Term::known("weights", padded, Basis::Exact, text.to_owned())
-        } else {
-            let text = "stored bytes; llama.cpp needs a GGUF, whose size `project --to gguf:...` tells";
-            Term::known("weights", padded, Basis::Estimate, text.to_owned())
-        }
+    fn weights(&self, input: &ProjectInput<'_>, settings: &Settings) -> Term {
+        Weights::of(input, settings).terms(input, settings).0
+    }
+
+    fn layers(&self, model: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
+        as_converted(model, layers)
     }
 
     fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
@@ -54,6 +55,50 @@ impl Engine for LlamaCpp {
     }
 
     fn others(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {
-        vec![compute::term(&Sheet::of(input), settings)]
+        let mut terms = vec![compute::term(input, &Sheet::of(input), settings)];
+        terms.extend(weights::beside(input));
+        terms
     }
+
+    fn host(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {
+        let mut terms = Weights::of(input, settings).terms(input, settings).1;
+        let vocabulary = resident::vocabulary(input);
+        if vocabulary > 0 {
+            terms.push(output_buffer(vocabulary, settings));
+        }
+        let runtime = resident::runtime(vocabulary);
+        let text = "process and vocabulary, from 13 sampled runs: 8 to 40 MiB and 80 to 400 B a token; a GPU's driver comes on top";
+        terms.push(Term::range("runtime", runtime.low, runtime.high, text.to_owned()));
+        terms
+    }
+
+    fn resident(&self, input: &ProjectInput<'_>, settings: &Settings) -> Option<Resident> {
+        let KvLayers::Known(layers) = &input.model.kv else { return None };
+        let cache = self.kv(layers, settings).ok()?.bytes;
+        let state = self.state(layers, settings).ok()?.map_or(0, |figure| figure.bytes);
+        let outputs = output_buffer(resident::vocabulary(input), settings).low.unwrap_or(0);
+        let weights = Weights::of(input, settings);
+        resident::resident(input, settings, &Sheet::of(input), &weights, cache.saturating_add(state), outputs)
+    }
+}
+
+/// Rows of logits handed to the caller: one a sequence at the start (`llama_context::output_reserve`).
+fn output_buffer(vocabulary: u64, settings: &Settings) -> Term {
+    let bytes = vocabulary.saturating_mul(settings.seqs).saturating_mul(4);
+    let most = settings.batch.min(settings.ctx).max(1);
+    let grows = if settings.server { String::new() } else { format!("; grows with the rows a batch asks for, to {most} at most") };
+    let text = format!("{vocabulary} tokens x {} rows x 4 B at the start{grows} (llama_context::output_reserve)", settings.seqs);
+    Term::known("output_buffer", bytes, Basis::Exact, text)
+}
+
+/// The layers of a Hugging Face folder as llama.cpp runs them: of many families it keeps every token, whatever window is configured.
+fn as_converted(model: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
+    let family = model.family.as_deref().unwrap_or_default();
+    let full = model.origin.as_deref() == Some("config.json")
+        && ARCHITECTURES.iter().any(|row| row.model_types.contains(&family) && row.gguf_layout == GgufLayout::Full);
+    let one = |l: &KvLayer| match l.kind {
+        KvKind::Sliding if full => KvLayer { kind: KvKind::Full, window: None, ..*l },
+        _ => *l,
+    };
+    layers.iter().map(one).collect()
 }

@@ -78,9 +78,9 @@ impl<'a> Sheet<'a> {
             return Err("the heads of the cache are out of range".to_owned());
         }
         let mut tensors = HashMap::with_capacity(input.tensors.len());
-        for tensor in &input.tensors {
+        for (place, tensor) in input.tensors.iter().enumerate() {
             let mut ne = [1u64; 4];
-            if tensor.shape.len() > 4 {
+            if tensor.shape.len() > 4 || source.is_beside(place) {
                 continue;
             }
             for (to, &from) in ne.iter_mut().zip(tensor.shape.iter().rev()) {

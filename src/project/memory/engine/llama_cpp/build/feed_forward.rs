@@ -8,8 +8,6 @@ use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
 pub(super) enum Act {
     /// A gate where `ffn_gate` is there, else one elementwise function.
     Unit,
-    /// Two elementwise functions after each other (squared ReLU).
-    Twice,
     /// The product is twice as wide and gated by its own half.
     Halves,
 }
@@ -26,10 +24,6 @@ impl Builder<'_> {
         } else {
             match act {
                 Act::Unit => self.g.in_place(&[up]),
-                Act::Twice => {
-                    let once = self.g.in_place(&[up]);
-                    self.g.in_place(&[once])
-                }
                 Act::Halves => self.g.glu(up, None),
             }
         };

@@ -24,7 +24,9 @@ impl Builder<'_> {
     /// The name of the tensor that is missing.
     pub(super) fn output_norm(&mut self, x: Id, norm: Norm) -> Result<Id, String> {
         self.g.now(Purpose::Residual);
-        let weight = self.global("output_norm.weight")?;
+        // LFM2 calls it by another name.
+        let lfm2 = self.sheet.shape("output_norm.weight").is_none() && self.sheet.shape("token_embd_norm.weight").is_some();
+        let weight = self.global(if lfm2 { "token_embd_norm.weight" } else { "output_norm.weight" })?;
         let bias = self.sheet.shape("output_norm.bias").is_some().then(|| self.global("output_norm.bias")).transpose()?;
         Ok(self.norm_with(x, Some(weight), bias, norm))
     }
