@@ -16,6 +16,16 @@ pub(crate) fn open(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
     checkpoint::open(path, &OpenOptions { only_this_file })
 }
 
+/// As [`open`]; a config.json, or a folder that has one and no weights, stands for the tensors it declares.
+pub(crate) fn open_or_declared(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
+    if path.file_name().is_some_and(|name| name == "config.json") && path.is_file() {
+        return checkpoint::declared(path);
+    }
+    let opened = open(path, only_this_file)?;
+    let nothing = opened.files.is_empty() && opened.unread.is_empty();
+    if nothing && path.join("config.json").is_file() { checkpoint::declared(path) } else { Ok(opened) }
+}
+
 /// Whether anything asked for could not be read: unreadable files, missing shards, files cut short.
 pub(crate) fn end_of(checkpoint: &Checkpoint) -> End {
     let cut = checkpoint.selected_files().iter().any(|&i| checkpoint.files[i].container.is_truncated());
@@ -32,6 +42,9 @@ pub(crate) fn complain_of(checkpoint: &Checkpoint) {
 /// The reference reader's answer for every file.
 pub(crate) fn opinions(checkpoint: &Checkpoint) -> Vec<SecondOpinion> {
     let ask = |file: &checkpoint::CheckpointFile| {
+        if checkpoint.declared {
+            return None;
+        }
         let source = FileSource::open(&file.path).ok()?;
         second_opinion(&source, &file.container).ok()
     };
