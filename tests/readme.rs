@@ -1,10 +1,12 @@
-//! The README shows what the program prints. `WEIGH_BLESS=1 cargo test --test readme` writes it anew.
+//! The README and the page on quantization show what the program prints. `WEIGH_BLESS=1 cargo test --test readme` writes it anew.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::Command;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+/// Pages with examples, and how many at least.
+const PAGES: &[(&str, usize)] = &[(README, 5), (concat!(env!("CARGO_MANIFEST_DIR"), "/docs/quantization.md"), 5)];
 
 /// What `$ weigh ARGS` prints on a terminal of 80 columns, from the repository's folder.
 fn output_of(command: &str) -> String {
@@ -30,7 +32,11 @@ fn steady(text: &str) -> Vec<String> {
 
 #[test]
 fn the_output_shown_is_what_the_program_prints() {
-    let readme = std::fs::read_to_string(README).unwrap();
+    PAGES.iter().for_each(|(page, least)| check(page, *least));
+}
+
+fn check(page: &str, least: usize) {
+    let readme = std::fs::read_to_string(page).unwrap();
     let mut blessed = String::new();
     let mut rest = readme.as_str();
     let mut blocks = 0;
@@ -40,7 +46,7 @@ fn the_output_shown_is_what_the_program_prints() {
         let (command, shown) = rest[start..end].split_once('\n').unwrap();
         let printed = output_of(command);
         if std::env::var_os("WEIGH_BLESS").is_none() {
-            assert_eq!(steady(shown), steady(&printed), "{command}: bless the README");
+            assert_eq!(steady(shown), steady(&printed), "{command}: bless the page");
         }
         let keeps = steady(shown) == steady(&printed);
         blessed.push_str(&rest[..start]);
@@ -51,9 +57,9 @@ fn the_output_shown_is_what_the_program_prints() {
         blocks += 1;
     }
     blessed.push_str(rest);
-    assert!(blocks >= 5, "the README lost its examples");
+    assert!(blocks >= least, "{page} lost its examples");
     if std::env::var_os("WEIGH_BLESS").is_some() {
-        std::fs::write(README, blessed).unwrap();
+        std::fs::write(page, blessed).unwrap();
     }
 }
 

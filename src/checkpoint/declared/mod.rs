@@ -29,6 +29,7 @@ const FAMILIES: &[(&str, Write)] = &[
     ("mistral", decoder::mistral),
     ("qwen2", decoder::qwen2),
     ("qwen3", decoder::qwen3),
+    ("gemma", decoder::llama),
     ("gemma2", decoder::gemma2),
     ("gemma3_text", decoder::gemma3),
     ("phi3", decoder::phi3),
