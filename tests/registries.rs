@@ -38,7 +38,11 @@ const REGISTRIES: &[Registry] = &[
         // ggml's block quants are dtypes: a whole GGUF is interpreted there.
         helpers: &["claim", "configured", "ggml", "hints", "tensors", "tests"],
     },
-    Registry { folder: "src/project/storage/scheme", list: "SCHEMES", helpers: &["linears", "module"] },
+    Registry {
+        folder: "src/project/storage/scheme",
+        list: "SCHEMES",
+        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "walk"],
+    },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &[] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.

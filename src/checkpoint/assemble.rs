@@ -141,7 +141,7 @@ fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> I
         })
         .collect();
     let read_small = |i: usize| -> Option<Vec<u8>> {
-        let place = places.get(i)?;
+        let place = places.get(i).filter(|_| !checkpoint.declared)?;
         let info = info(place);
         if info.bytes > SMALL {
             return None;

@@ -1,6 +1,7 @@
 //! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
 
 mod assemble;
+mod declared;
 mod discover;
 mod folder;
 mod index;
@@ -23,7 +24,7 @@ pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role, is_conv1d};
-pub use open::{OpenOptions, open};
+pub use open::{OpenOptions, declared, open};
 pub use quantization::{Part, Quantization};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
@@ -105,6 +106,8 @@ pub struct Checkpoint {
     pub listing: Listing,
     /// The shard indexes that were read.
     pub indexes: Vec<ShardIndex>,
+    /// Whether the tensors are those that config.json declares: there are no weights here.
+    pub declared: bool,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
     /// Shapes of packed weights before they were packed, where they are known, by file and index.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::discover::{self, Found, FoundFile, Listing, ShardName};
 use super::index::ShardIndex;
 use super::model_config::{self, ModelConfig};
-use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, assemble, folder, weight_sets};
+use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, folder, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Format, SecondOpinion, limits, second_opinion};
 use crate::source::{FileSource, read_small};
@@ -56,6 +56,44 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint> {
     };
     let single = !metadata.is_dir() && plan.files.len() == 1 && plan.indexes.is_empty();
     read_plan(path, plan, single, options.second_opinion)
+}
+
+/// A checkpoint of the tensors that a `config.json` declares, for a folder without weights or the file itself.
+///
+/// # Errors
+/// There is no config.json, it cannot be read, or the tensors of its family are not known.
+pub fn declared(path: &Path) -> Result<Checkpoint> {
+    let metadata = std::fs::metadata(path).map_err(|e| missing_path(path, &e))?;
+    let config_path = if metadata.is_dir() { path.join("config.json") } else { path.to_path_buf() };
+    let (container, model, config) = super::declared::read(&config_path)?;
+    let (tensor_bytes, name) = (container.tensor_bytes(), "config.json".to_owned());
+    let set = WeightSet { name: "declared".to_owned(), files: vec![0], tensor_bytes, selected: true };
+    let mut checkpoint = Checkpoint {
+        path: path.to_path_buf(),
+        files: vec![CheckpointFile {
+            path: config_path,
+            name,
+            container,
+            identity: None,
+            opinion: SecondOpinion::NotAsked("there is no file of weights"),
+        }],
+        components: vec![Component { name: "model".to_owned(), weight_sets: vec![set] }],
+        model,
+        quantization: None,
+        tied: TiedEmbeddings::NotApplicable,
+        problems: Vec::new(),
+        unread: Vec::new(),
+        listing: Listing::default(),
+        indexes: Vec::new(),
+        declared: true,
+        notes: vec!["no weights are here: the tensors are those that config.json declares, as one file".to_owned()],
+        packed: std::collections::BTreeMap::new(),
+        tensors: Vec::new(),
+        config: Some(config),
+    };
+    assemble::select_tensors(&mut checkpoint);
+    checkpoint.tied = TiedEmbeddings::of(&checkpoint);
+    Ok(checkpoint)
 }
 
 fn missing_path(path: &Path, error: &std::io::Error) -> Error {
@@ -290,6 +328,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         unread: plan.unread,
         listing: plan.listing,
         indexes: plan.indexes,
+        declared: false,
         notes: plan.notes,
         packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),

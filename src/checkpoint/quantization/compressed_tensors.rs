@@ -65,10 +65,13 @@ fn row_and_bits(all: &Tensors<'_>, stem: &str, packed: &[u64], scale: &[u64]) ->
     let widths = || (1..=8u64).filter(|bits| !matches!(bits, 7));
     // The stored shape settles the row, and the row the width.
     if let Some(stored) = all.small_integers(stem, ".weight_shape").filter(|shape| shape.len() == packed.len()) {
-        let row = *stored.last()?;
-        let stated = all.configured.schemes().into_iter().map(|scheme| scheme.bits);
-        let bits = stated.filter(|bits| (1..=8).contains(bits)).chain(widths()).find(|bits| fits(row, *bits, words))?;
-        return Some((Shape::from_vec(stored), bits));
+        let row = stored.last().copied().filter(|&row| row > 0);
+        let stated = || all.configured.schemes().into_iter().map(|scheme| scheme.bits).filter(|bits| (1..=8).contains(bits));
+        // A shape that its words cannot hold says nothing.
+        let bits = row.and_then(|row| stated().chain(widths()).find(|bits| fits(row, *bits, words)));
+        if let Some(bits) = bits.filter(|_| stored[..stored.len() - 1] == packed[..packed.len() - 1]) {
+            return Some((Shape::from_vec(stored), bits));
+        }
     }
     let groups = if scale.len() > 1 { *scale.last()? } else { 1 };
     let schemes = all.configured.schemes();

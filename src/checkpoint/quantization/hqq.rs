@@ -40,7 +40,7 @@ const VALUES_3BIT: u64 = 10;
 fn claim(all: &Tensors<'_>, index: usize, stem: &str) -> Option<Claim> {
     let packed = &all.views[index];
     let claim = Claim::new("hqq", "`.W_q` with `.scale` and `.zero`", index).with(all, stem, METADATA);
-    let stored = all.small_integers(stem, ".shape").filter(|shape| shape.len() >= 2).map(Shape::from_vec);
+    let stored = all.small_integers(stem, ".shape").filter(|shape| shape.len() >= 2 && !shape.contains(&0)).map(Shape::from_vec);
     let hinted = || all.hints.shape(stem).map(|shape| Shape::from_slice(&shape));
     let Some(scale) = all.view(stem, ".scale") else {
         // Quantized scales keep their shape elsewhere; the stored shape is all there is.

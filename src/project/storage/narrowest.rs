@@ -64,16 +64,36 @@ pub(super) fn of_input(input: &ProjectInput<'_>) -> Narrowest {
 
 /// The terms for a projected one.
 pub(super) fn of_plan(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>]) -> Narrowest {
+    // What is made of several tensors, as stacked experts, holds the parameters that no other tensor took over.
+    let mut used = vec![false; input.tensors.len()];
+    for i in tensors.iter().filter_map(|t| t.source) {
+        if let Some(used) = used.get_mut(i as usize) {
+            *used = true;
+        }
+    }
+    let left =
+        input.tensors.iter().zip(&used).filter(|(_, used)| !**used).fold(0u64, |n, (t, _)| n.saturating_add(t.logical_params));
+    let is_stack = |t: &OutTensor<'_>| t.source.is_none() && !matches!(t.change, Change::Added | Change::Untied);
+    let stacks = tensors.iter().filter(|t| is_stack(t)).fold(0u64, |n, t| n.saturating_add(t.bytes));
     let stored = |t: &OutTensor<'_>| {
         let source = t.source.and_then(|i| input.tensors.get(i as usize));
         let (part, params, group) = match (t.change, source) {
             (Change::Added, _) => (Part::Auxiliary, 0, Group::Auxiliary),
             (_, Some(source)) => (source.part, source.logical_params, Group::of(source)),
-            (_, None) => (Part::Weight, elements(t), Group::Others),
+            (_, None) => {
+                let share = u128::from(left) * u128::from(t.bytes) / u128::from(stacks.max(1));
+                (Part::Weight, u64::try_from(share).unwrap_or(u64::MAX), Group::Experts)
+            }
         };
         Stored { part, params, bytes: t.bytes, cause: Cause::of(group, t) }
     };
-    terms(tensors.iter().map(stored).collect())
+    let mut found = terms(tensors.iter().filter(|t| t.change != Change::Untied).map(stored).collect());
+    // A head of its own holds no parameter that the embedding does not hold.
+    let untied: i128 = tensors.iter().filter(|t| t.change == Change::Untied).map(|t| i128::from(t.bytes)).sum();
+    if untied > 0 && !found.terms.is_empty() {
+        found.terms.push(BridgeTerm { label: "an output head that was the embedding".to_owned(), bytes: untied });
+    }
+    found
 }
 
 /// The terms for a conversion, whose tensors are all weights of their own shape; `origins` has a row for each.

@@ -61,7 +61,8 @@ pub fn unpack<'a>(input: &ProjectInput<'a>) -> Result<Unpacked<'a>, String> {
                 out.dropped = out.dropped.saturating_add(t.bytes);
                 continue;
             }
-            Part::Weight if t.packed => {}
+            // Scales that stand for several tensors, as those of experts do, are no neighbour of theirs.
+            Part::Weight if t.packed || is_byte_float(t.dtype) => {}
             Part::Weight if !t.dtype.is_float() && t.shape.len() > 1 => {
                 return Err(format!(
                     "`{}` ({}) is packed in a way that is not known",
@@ -70,11 +71,13 @@ pub fn unpack<'a>(input: &ProjectInput<'a>) -> Result<Unpacked<'a>, String> {
                 ));
             }
             _ => {
-                push(&mut out, i, t.clone());
+                let name = as_published(family, t.name.clone());
+                push(&mut out, i, ProjectTensor { name_bytes: name.len() as u64, name, ..t.clone() });
                 continue;
             }
         }
-        let Some(shape) = &t.logical_shape else {
+        let stored = is_byte_float(t.dtype).then_some(&t.shape);
+        let Some(shape) = t.logical_shape.as_ref().or(stored) else {
             return Err(format!("the shape that `{}` had before it was packed is not known", escape(&t.name)));
         };
         let (name, suffixed) = original(&t.name);
@@ -91,6 +94,7 @@ pub fn unpack<'a>(input: &ProjectInput<'a>) -> Result<Unpacked<'a>, String> {
         };
         out.grown += i128::from(bytes.0) - i128::from(t.bytes);
         let name = if suffixed { Cow::Owned(name) } else { t.name.clone() };
+        let name = as_published(family, name);
         let one = ProjectTensor {
             name_bytes: name.len() as u64,
             name,
@@ -130,6 +134,23 @@ fn finish<'a>(input: &ProjectInput<'a>, mut out: Unpacked<'a>, dtype: Option<Dty
     let name = dtype.and_then(Dtype::name).unwrap_or("floats");
     out.notes.push(format!("the source is already quantized ({}): unpacked to {name} first", escape(method)));
     Ok(out)
+}
+
+fn is_byte_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ)
+}
+
+/// Mixtral's names as they are published: transformers holds its experts under the names of other families, and some quantizers
+/// write those.
+fn as_published<'a>(family: &str, name: Cow<'a, str>) -> Cow<'a, str> {
+    if family != "mixtral" {
+        return name;
+    }
+    let block = name.replace(".mlp.experts.", ".block_sparse_moe.experts.").replace(".mlp.gate.", ".block_sparse_moe.gate.");
+    if !block.contains(".experts.") {
+        return Cow::Owned(block);
+    }
+    Cow::Owned(block.replace(".gate_proj.", ".w1.").replace(".down_proj.", ".w2.").replace(".up_proj.", ".w3."))
 }
 
 /// The name a packed weight had, and whether it is another one.
@@ -249,4 +270,29 @@ impl Unpacked<'_> {
 /// Whether a checkpoint has to be unpacked before another scheme can start from it.
 pub fn is_needed(input: &ProjectInput<'_>) -> bool {
     input.format == Some(Format::Safetensors) && input.is_packed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_back_to_what_was_published() {
+        let back = |family: &str, name: &str| as_published(family, Cow::Owned(original(name).0)).into_owned();
+        let cases = [
+            ("mixtral", "model.layers.0.mlp.experts.1.gate_proj.qweight", "model.layers.0.block_sparse_moe.experts.1.w1.weight"),
+            ("mixtral", "model.layers.0.mlp.gate.weight", "model.layers.0.block_sparse_moe.gate.weight"),
+            ("qwen3_moe", "model.layers.0.mlp.experts.1.up_proj.weight_packed", "model.layers.0.mlp.experts.1.up_proj.weight"),
+            ("llama", "model.layers.0.mlp.up_proj._weight_qdata", "model.layers.0.mlp.up_proj.weight"),
+            ("gpt_oss", "model.layers.0.mlp.experts.down_proj_blocks", "model.layers.0.mlp.experts.down_proj"),
+            ("", "core.block.ffn.up.weight.qweight", "core.block.ffn.up.weight"),
+        ];
+        for (family, packed, published) in cases {
+            assert_eq!(back(family, packed), published);
+        }
+        let stack =
+            ProjectTensor::weight("m.block_sparse_moe.switch_mlp.down_proj.weight", Role::Expert, None, Dtype::BF16, &[2, 8, 4]);
+        let names: Vec<String> = unstacked(stack).into_iter().map(|t| t.name.into_owned()).collect();
+        assert_eq!(names, ["m.block_sparse_moe.experts.0.w2.weight", "m.block_sparse_moe.experts.1.w2.weight"]);
+    }
 }

@@ -10,7 +10,7 @@ use weighbridge::text::escape;
 use weighbridge::units::parse_tokens;
 
 use super::End;
-use super::opened::{complain_of, end_of, open};
+use super::opened::{complain_of, end_of, open_or_declared};
 use crate::args::{LoadModeArg, MemoryArgs, OnOff};
 use crate::machine;
 use crate::output::Output;
@@ -18,7 +18,7 @@ use crate::output::Output;
 /// Runs it.
 pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = request(args)?;
-    let checkpoint = open(&args.path, args.only_this_file)?;
+    let checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
     let request = with_engines(request, &checkpoint);
     let report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
     let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));

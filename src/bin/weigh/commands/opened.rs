@@ -19,6 +19,16 @@ pub(crate) fn open_and_ask(path: &Path, only_this_file: bool) -> Result<Checkpoi
     checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: true })
 }
 
+/// As [`open`], or [`open_and_ask`]; a config.json, or a folder that has one and no weights, stands for the tensors it declares.
+pub(crate) fn open_or_declared(path: &Path, only_this_file: bool, ask: bool) -> Result<Checkpoint> {
+    if path.file_name().is_some_and(|name| name == "config.json") && path.is_file() {
+        return checkpoint::declared(path);
+    }
+    let opened = checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: ask })?;
+    let nothing = opened.files.is_empty() && opened.unread.is_empty();
+    if nothing && path.join("config.json").is_file() { checkpoint::declared(path) } else { Ok(opened) }
+}
+
 /// Whether anything asked for could not be read: unreadable files, missing shards, files cut short.
 pub(crate) fn end_of(checkpoint: &Checkpoint) -> End {
     let cut = checkpoint.selected_files().iter().any(|&i| checkpoint.files[i].container.is_truncated());

@@ -18,7 +18,7 @@ use weighbridge::scan::{Io, ScanOptions, ScanOutcome, Selection};
 use weighbridge::text::escape;
 
 use super::End;
-use super::opened::{complain_of, end_of, open};
+use super::opened::{complain_of, end_of, open_or_declared};
 use super::scan::{ended, select, watch};
 use crate::args::{Common, ProjectArgs};
 use crate::machine;
@@ -54,7 +54,7 @@ struct DataBody {
 /// Runs it.
 pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Result<End> {
     let Some(path) = &args.path else { return run_data(args, output) };
-    let checkpoint = open(path, args.only_this_file)?;
+    let checkpoint = open_or_declared(path, args.only_this_file, false)?;
     let mut request = Request {
         targets: targets(&checkpoint, args.to.as_deref(), args.prune.is_none() && args.shard.is_none()),
         budget: args.fit.as_deref().map(budget).transpose()?,
@@ -74,6 +74,11 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         explain: args.explain.clone(),
     };
     let mut end = end_of(&checkpoint);
+    if checkpoint.declared && request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {
+        return Err(Error::new(ErrorKind::Usage, "there are no weights to measure zeros in, only a config.json")
+            .with_path(path)
+            .help("give a share of zeros instead, as --prune 0.5"));
+    }
     if request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {
         let selection = select(&checkpoint, None)?;
         let outcome = watch(&selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
@@ -82,7 +87,13 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     }
     let folder = hf_folder(&checkpoint, &request.targets, args.pre.as_deref());
     let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
-    let projection = project(&input, &request);
+    let mut projection = project(&input, &request);
+    if checkpoint.declared {
+        for row in projection.quantized.iter_mut().filter(|row| row.basis == Basis::Exact) {
+            row.basis = Basis::Estimate;
+            row.notes.push("exact if the weights are those that config.json declares".to_owned());
+        }
+    }
     if !projection.quantized.is_empty() && projection.quantized.iter().all(|row| row.basis == Basis::Refused) {
         end = end.max(End::Incomplete);
     }

@@ -6,13 +6,13 @@ use weighbridge::report::sections;
 use weighbridge::report::show::{ShowBody, ShowOptions};
 
 use super::End;
-use super::opened::{complain_of, end_of, open_and_ask, opinions};
+use super::opened::{complain_of, end_of, open_or_declared, opinions};
 use crate::args::{GroupBy, ShowArgs};
 use crate::output::Output;
 
 /// Runs it.
 pub(crate) fn run(args: &ShowArgs, output: &Output) -> Result<End> {
-    let checkpoint = open_and_ask(&args.path, args.only_this_file)?;
+    let checkpoint = open_or_declared(&args.path, args.only_this_file, true)?;
     let options = ShowOptions {
         tensors: args.tensors || args.filter.is_some(),
         filter: args.filter.clone(),

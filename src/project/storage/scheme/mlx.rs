@@ -110,7 +110,7 @@ const fn mixed(low: u64, high: u64, group: u64) -> Mlx {
 fn has_more_bits(m: &Module<'_>) -> bool {
     let layer = m.name.split('.').find_map(|part| part.parse::<u64>().ok()).unwrap_or(0);
     let eighth = m.layers / 8;
-    let more = layer < eighth || layer >= 7 * m.layers / 8 || (layer >= eighth && (layer - eighth) % 3 == 2);
+    let more = layer < eighth || layer >= 7 * m.layers / 8 || (layer - eighth) % 3 == 2;
     let has = |part: &str| m.name.contains(part);
     has("lm_head") || (more && (has("v_proj") || has("v_a_proj") || has("v_b_proj") || has("down_proj")))
 }

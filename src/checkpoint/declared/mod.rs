@@ -1,0 +1,174 @@
+//! The tensors that a `config.json` declares: names, types and shapes of a checkpoint whose weights are not here.
+//!
+//! A row of [`FAMILIES`] says how a family's classes (transformers 5.23) name and shape their tensors. What a configuration leaves
+//! open is refused, naming the key. The result is read like a safetensors file that has a header and no data.
+
+mod decoder;
+mod encoder;
+mod experts;
+mod packing;
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::model_config::{self, ModelConfig};
+use crate::dtype::Dtype;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{self, Container, Shape, limits};
+use crate::source::{MemorySource, read_small};
+use crate::text::escape_limited;
+use crate::units::Elements;
+
+/// Writes a family's tensors.
+type Write = fn(&mut Declared<'_>) -> std::result::Result<(), String>;
+
+/// Families by `model_type`.
+const FAMILIES: &[(&str, Write)] = &[
+    ("llama", decoder::llama),
+    ("mistral", decoder::mistral),
+    ("qwen2", decoder::qwen2),
+    ("qwen3", decoder::qwen3),
+    ("gemma", decoder::llama),
+    ("gemma2", decoder::gemma2),
+    ("gemma3_text", decoder::gemma3),
+    ("phi3", decoder::phi3),
+    ("olmo2", decoder::olmo2),
+    ("mixtral", experts::mixtral),
+    ("qwen3_moe", experts::qwen3_moe),
+    ("deepseek_v3", experts::deepseek_v3),
+    ("gpt_oss", experts::gpt_oss),
+    ("gpt2", encoder::gpt2),
+    ("bert", encoder::bert),
+];
+
+/// Most tensors that are made of one configuration: twice those of the largest models of today.
+const MAX_TENSORS: usize = 250_000;
+
+/// A tensor to be.
+#[derive(Debug, Clone)]
+struct Row {
+    name: String,
+    dtype: Dtype,
+    shape: Shape,
+}
+
+/// A list of tensors in the making.
+struct Declared<'c> {
+    model: &'c ModelConfig,
+    config: &'c Map<String, Value>,
+    /// Type of the floats.
+    dtype: Dtype,
+    rows: Vec<Row>,
+}
+
+impl Declared<'_> {
+    fn add_as(&mut self, name: String, dtype: Dtype, shape: &[u64]) -> std::result::Result<(), String> {
+        if self.rows.len() >= MAX_TENSORS {
+            return Err(format!("config.json declares more than {MAX_TENSORS} tensors"));
+        }
+        self.rows.push(Row { name, dtype, shape: Shape::from_slice(shape) });
+        Ok(())
+    }
+
+    fn add(&mut self, name: impl Into<String>, shape: &[u64]) -> std::result::Result<(), String> {
+        self.add_as(name.into(), self.dtype, shape)
+    }
+
+    /// `NAME.weight`.
+    fn weight(&mut self, module: &str, shape: &[u64]) -> std::result::Result<(), String> {
+        self.add(format!("{module}.weight"), shape)
+    }
+
+    /// A linear layer, [out, in], with a bias where it has one.
+    fn linear(&mut self, module: &str, rows: u64, columns: u64, bias: bool) -> std::result::Result<(), String> {
+        self.weight(module, &[rows, columns])?;
+        if bias { self.add(format!("{module}.bias"), &[rows]) } else { Ok(()) }
+    }
+
+    /// A whole number of the configuration.
+    fn count(&self, key: &str) -> Option<u64> {
+        self.config.get(key).and_then(Value::as_u64)
+    }
+
+    /// A whole number that must be there.
+    fn need(&self, key: &str) -> std::result::Result<u64, String> {
+        self.count(key).ok_or_else(|| format!("key `{key}` is missing in config.json"))
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.config.get(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+}
+
+/// A product that fits 64 bits.
+fn times(a: u64, b: u64) -> std::result::Result<u64, String> {
+    a.checked_mul(b).ok_or_else(|| "a size in config.json does not fit 64 bits".to_owned())
+}
+
+/// A figure of the model that must be known.
+fn known(value: Option<u64>, what: &str) -> std::result::Result<u64, String> {
+    value.filter(|&n| n > 0).ok_or_else(|| format!("key `{what}` is missing in config.json"))
+}
+
+/// What the configuration in `path` declares, as a file without data, and the configuration.
+///
+/// # Errors
+/// A configuration that cannot be read, of a family that is not known, or without a key that shapes depend on.
+pub(super) fn read(path: &Path) -> Result<(Container, ModelConfig, Value)> {
+    let bytes = read_small(path, limits::MAX_CONFIG)?;
+    let config: Value = serde_json::from_slice(&bytes).map_err(|e| {
+        Error::new(ErrorKind::Malformed, format!("not JSON: {}", escape_limited(&e.to_string(), 120))).with_path(path)
+    })?;
+    let mut model = model_config::from_config_json(&config);
+    let rows = rows(&config, &model).map_err(|why| {
+        Error::new(ErrorKind::Unsupported, format!("the tensors of this configuration are not known: {why}"))
+            .with_path(path)
+            .help("give a folder with weights in it")
+    })?;
+    model.origin = Some("config.json".to_owned());
+    let (head, length) = header(&rows)
+        .ok_or_else(|| Error::new(ErrorKind::Limit, "the sizes that config.json declares do not fit 64 bits").with_path(path))?;
+    let container = format::read(&MemorySource::head(path, head, length))?;
+    Ok((container, model, config))
+}
+
+fn rows(config: &Value, model: &ModelConfig) -> std::result::Result<Vec<Row>, String> {
+    let config = config.as_object().ok_or("config.json is no JSON object")?;
+    let family = config.get("model_type").and_then(Value::as_str).ok_or("key `model_type` is missing in config.json")?;
+    let (_, write) = FAMILIES
+        .iter()
+        .find(|(name, _)| *name == family)
+        .ok_or_else(|| format!("the family `{}` has no table of tensors here", escape_limited(family, 40)))?;
+    let dtype = match model.stated_dtype.as_deref() {
+        Some("float32") => Dtype::F32,
+        Some("float16") => Dtype::F16,
+        _ => Dtype::BF16,
+    };
+    let mut declared = Declared { model, config, dtype, rows: Vec::new() };
+    write(&mut declared)?;
+    packing::pack(declared)
+}
+
+/// The header of a safetensors file with these tensors, and the length of the whole file.
+fn header(rows: &[Row]) -> Option<(Vec<u8>, u64)> {
+    let mut json = String::from("{\"__metadata__\":{\"format\":\"pt\"}");
+    let mut offset = 0u64;
+    for row in rows {
+        let elements = row.shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d))?;
+        let end = offset.checked_add(row.dtype.bytes_of(Elements(elements))?.0)?;
+        let name = serde_json::to_string(&row.name).ok()?;
+        let shape: Vec<String> = row.shape.iter().map(u64::to_string).collect();
+        let (dtype, shape) = (row.dtype.name()?, shape.join(","));
+        json.push_str(&format!(",{name}:{{\"dtype\":\"{dtype}\",\"shape\":[{shape}],\"data_offsets\":[{offset},{end}]}}"));
+        offset = end;
+    }
+    json.push('}');
+    while json.len() % 8 != 0 {
+        json.push(' ');
+    }
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(json.as_bytes());
+    let length = offset.checked_add(bytes.len() as u64)?;
+    Some((bytes, length))
+}
