@@ -1,7 +1,7 @@
 //! What the full pass found, as sections: first what could be saved or is broken, then the figures behind it.
 
 use super::{LISTED, fold};
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::report::scan::ScanBody;
 use crate::report::scan::full::{CastRow, DuplicateRow, FullRow, LinesRow, PatternRow};
 use crate::report::text::value;
@@ -27,11 +27,17 @@ fn remarkable(body: &ScanBody, total: &FullRow) -> Section {
     patterns(&mut section, body, total);
     zero_lines(&mut section, total);
     if let Some(narrower) = total.f32_lossless.filter(|n| n.values > 0) {
-        for (name, count) in [("BF16", narrower.bf16), ("F16", narrower.f16)] {
-            if count == narrower.values {
-                section.say(format!("every F32 value is a {name} value: the F32 tensors would take half, without loss"));
-            }
-        }
+        let which = match (narrower.bf16 == narrower.values, narrower.f16 == narrower.values) {
+            (true, true) => Some("a BF16 and an F16 value"),
+            (true, false) => Some("a BF16 value"),
+            (false, true) => Some("an F16 value"),
+            (false, false) => None,
+        };
+        let bytes = Bytes(narrower.values.saturating_mul(4)).binary();
+        section.lines.extend(which.map(|which| Line {
+            tone: Tone::Plain,
+            text: format!("every F32 value is {which}: the {bytes} of F32 would take half, without loss"),
+        }));
     }
     if let (Some(bytes), Some(ratio), Some(bits)) = (total.lossless_bytes, total.lossless_ratio, total.exponent_huffman_bits) {
         section.say(format!(
@@ -192,8 +198,19 @@ fn structure(body: &ScanBody, total: &FullRow) -> Option<Section> {
 
 fn tensors(body: &ScanBody) -> Option<Section> {
     let rows = body.tensors.as_ref()?;
-    let titles =
-        ["tensor", "p01", "median", "p99", "?p999", "exponent bits", "lossless", "2:4 ok", "?chance", "zero rows", "?zero columns"];
+    let titles = [
+        "tensor",
+        "??p01",
+        "median",
+        "p99",
+        "??p999",
+        "???exponent bits",
+        "lossless",
+        "2:4 ok",
+        "?chance",
+        "??zero rows",
+        "???zero columns",
+    ];
     let mut table = Table::new(&titles);
     for (name, row) in rows.iter().filter_map(|row| Some((&row.name, row.full.as_ref()?))) {
         let q = row.quantiles_abs;
