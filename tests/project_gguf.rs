@@ -255,7 +255,7 @@ fn rows_have_the_field_names_of_the_report() {
     assert_eq!(keys(&got["actual"]), "bits_per_weight file_bytes tensor_bytes");
     assert_eq!(
         keys(&got["quantized"][0]),
-        "basis beyond_narrowest bits_per_weight bridge container file_bytes files notes ratio scheme tensor_bytes types wider_types"
+        "basis beyond_narrowest bits_per_weight bridge container fell_back file_bytes files notes ratio scheme tensor_bytes types wider_types"
     );
     assert_eq!(got["quantized"][0]["basis"], "exact");
     assert_eq!(keys(&got["quantized"][0]["bridge"][0]), "bytes label");

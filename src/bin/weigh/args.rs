@@ -1,8 +1,12 @@
 //! The command line.
 
+mod scan;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode};
 
 /// Puts a model checkpoint on the scales: what safetensors and GGUF files hold, what they weigh, what they would weigh.
 ///
@@ -124,114 +128,6 @@ pub(crate) struct ShowArgs {
     /// A shard stands for itself, not for its set
     #[arg(long)]
     pub(crate) only_this_file: bool,
-}
-
-/// How weights are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IoMode {
-    /// Maps for local files, reads for network file systems
-    Auto,
-    /// Memory maps
-    Mmap,
-    /// Positioned reads
-    Read,
-}
-
-/// Which statistics are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatsMode {
-    /// Counts, extremes, moments
-    Base,
-    /// Also where zeros lie, N:M patterns, quantiles, lossless size, equal tensors: a second read
-    Full,
-}
-
-/// What values may be cast to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CastMode {
-    /// IEEE half precision
-    F16,
-    /// The upper half of F32
-    Bf16,
-    /// 8 bits, up to 448
-    #[value(name = "f8_e4m3", alias = "fp8")]
-    F8E4m3,
-    /// 8 bits, up to 57344
-    #[value(name = "f8_e5m2")]
-    F8E5m2,
-}
-
-/// Which instructions the kernels use; the digits are the same with all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SimdMode {
-    /// The best this processor has
-    Auto,
-    /// Plain code
-    Portable,
-    /// AVX2
-    Avx2,
-    /// AVX-512
-    Avx512,
-    /// NEON
-    Neon,
-}
-
-/// `weigh scan`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  weigh scan model.safetensors\n  weigh scan ./repo --tensors --filter '*.norm.*' --format csv\n  \
-                        weigh scan pruned.safetensors --stats full        is it 2:4, and beyond chance?\n  \
-                        weigh scan model.safetensors --cast f16           what a cast would lose\n  \
-                        weigh scan big --part 1/2 -o 1.json; weigh scan big --part 2/2 -o 2.json; weigh merge 1.json 2.json"
-)]
-pub(crate) struct ScanArgs {
-    /// What to scan
-    #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    /// Which statistics
-    #[arg(long, value_enum, default_value = "base")]
-    pub(crate) stats: StatsMode,
-    /// Say what a cast to this type would lose (takes --stats full with it)
-    #[arg(long, value_enum, value_name = "DTYPE", ignore_case = true)]
-    pub(crate) cast: Option<CastMode>,
-    /// List every tensor
-    #[arg(long)]
-    pub(crate) tensors: bool,
-    /// Scan the tensors whose names fit: `*` is any text, `?` one character
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) filter: Option<String>,
-    /// How weights are read
-    #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) io: IoMode,
-    /// Threads; all cores when absent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Scan part I of N (from 1) and write a JSON part for `weigh merge`
-    #[arg(long, value_name = "I/N", value_parser = parse_part)]
-    pub(crate) part: Option<(u32, u32)>,
-    /// Instructions the kernels use (for comparing; the digits are the same)
-    #[arg(long, value_enum, default_value = "auto", hide = true)]
-    pub(crate) simd: SimdMode,
-    /// A shard stands for itself, not for its set
-    #[arg(long)]
-    pub(crate) only_this_file: bool,
-}
-
-fn parse_part(text: &str) -> Result<(u32, u32), String> {
-    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?)));
-    match parts {
-        Some((i, n)) if i >= 1 && i <= n && n <= 65_536 => Ok((i, n)),
-        _ => Err("write I/N with 1 <= I <= N <= 65536, as 2/7".to_owned()),
-    }
-}
-
-/// `weigh merge`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  weigh merge part-1.json part-2.json part-3.json")]
-pub(crate) struct MergeArgs {
-    /// Files written by `weigh scan --part`
-    #[arg(value_name = "PART", required = true)]
-    pub(crate) parts: Vec<PathBuf>,
 }
 
 /// `weigh project`.

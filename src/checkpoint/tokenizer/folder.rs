@@ -114,7 +114,7 @@ impl Reader<'_> {
 
     fn json(&mut self, name: &str) -> Option<Value> {
         let bytes = self.bytes(name, limits::MAX_CONFIG)?;
-        match serde_json::from_slice(&bytes) {
+        match serde_json::from_slice(&bytes).or_else(|e| python_json(&bytes).ok_or(e)) {
             Ok(value) => Some(value),
             Err(e) => {
                 self.damaged(name, &e.to_string());
@@ -356,6 +356,39 @@ impl HfFolder {
     }
 }
 
+/// JSON as Python writes it, with `Infinity` and `NaN`: they are read as null.
+fn python_json(bytes: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut plain = String::with_capacity(text.len());
+    // Every other part lies inside a string, where an escaped quote does not end it.
+    let (mut rest, mut inside) = (text, false);
+    while !rest.is_empty() {
+        let end = quote(rest, inside).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        if inside {
+            plain.push_str(part);
+        } else {
+            plain.push_str(&part.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null"));
+        }
+        rest = after.strip_prefix('"').map_or("", |after| {
+            plain.push('"');
+            inside = !inside;
+            after
+        });
+    }
+    serde_json::from_str(&plain).ok()
+}
+
+/// Where the next quote stands that begins or ends a string.
+fn quote(text: &str, inside: bool) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let found = byte == b'"' && !escaped;
+        escaped = inside && byte == b'\\' && !escaped;
+        found
+    })
+}
+
 /// Names of the files that are read without an index.
 fn is_part(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
@@ -373,4 +406,17 @@ fn folder_name(root: &Path) -> String {
         }
     };
     name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_only_python_writes_are_null() {
+        let read = python_json(br#"{"a": [0.0, Infinity], "b \" NaN": -Infinity, "c": "Infinity \\", "d": NaN}"#).unwrap();
+        assert_eq!(read, serde_json::json!({"a": [0.0, null], "b \" NaN": null, "c": "Infinity \\", "d": null}));
+        assert_eq!(python_json(br#"{"a": Infinity"#), None);
+        assert_eq!(python_json(b"\xff"), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! The families whose conversion is known. To add one: a row here, its names, its keys, and what it does to tensors.
 
+use super::further::FURTHER;
 use super::job::{Job, Loaded};
 use super::keys::Keys;
 use super::model_keys::{self as mk, Given};
@@ -16,6 +17,8 @@ pub(super) struct Family {
     pub(super) names: Names,
     /// The converter reads config.json as it is, without the class's defaults.
     pub(super) raw_config: bool,
+    /// Layers that predict further tokens are written behind the others.
+    pub(super) predicts_further: bool,
     /// Names under which tensors are read; `None` leaves one out.
     pub(super) rename: fn(&str) -> Option<String>,
     /// Tensors that are computed, and checks before any is read.
@@ -26,18 +29,19 @@ pub(super) struct Family {
     pub(super) vocab: Path,
 }
 
-const fn decoder(allows: &'static str) -> Names {
+pub(super) const fn decoder(allows: &'static str) -> Names {
     Names { roots: DECODER_ROOTS, layers: DECODER, allows }
 }
 
 const GPT2: Names = names::GPT2;
 
 /// What most rows have; a row says what differs.
-const PLAIN: Family = Family {
+pub(super) const PLAIN: Family = Family {
     architectures: &[],
     arch: "",
     names: GPT2,
     raw_config: false,
+    predicts_further: false,
     rename: tensors::same_name,
     start: tensors::nothing,
     tensor: tensors::plain,
@@ -48,7 +52,14 @@ const PLAIN: Family = Family {
 /// Every family.
 pub(super) const FAMILIES: &[Family] = &[
     Family {
-        architectures: &["LLaMAForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "LlamaModel"],
+        architectures: &[
+            "LLaMAForCausalLM",
+            "LlamaForCausalLM",
+            "MistralForCausalLM",
+            "MixtralForCausalLM",
+            "LlavaForConditionalGeneration",
+            "LlamaModel",
+        ],
         arch: "llama",
         names: decoder(
             "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps",
@@ -201,7 +212,7 @@ pub(super) const FAMILIES: &[Family] = &[
         ..PLAIN
     },
     Family {
-        architectures: &["MambaForCausalLM", "MambaLMHeadModel"],
+        architectures: &["MambaForCausalLM", "MambaLMHeadModel", "FalconMambaForCausalLM"],
         arch: "mamba",
         names: names::MAMBA,
         raw_config: true,
@@ -260,5 +271,5 @@ pub(super) const FAMILIES: &[Family] = &[
 
 /// The family of a class.
 pub(super) fn of(architecture: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|f| f.architectures.contains(&architecture))
+    FAMILIES.iter().chain(FURTHER).find(|f| f.architectures.contains(&architecture))
 }

@@ -109,6 +109,17 @@ impl<'j> Job<'j> {
         self.write(&from.name, &from.shape, from, (1, 1))
     }
 
+    /// A tensor that is kept as it comes, or a scale beside one, which has its name but for the suffix.
+    pub(super) fn write_kept(&mut self, from: &Loaded) -> Result<(), String> {
+        let scale = [".input_scale", ".scale"].iter().find_map(|s| Some((from.name.strip_suffix(s)?, *s)));
+        let Some((stem, suffix)) = scale.filter(|_| from.fixed.is_none()) else { return self.write_same(from) };
+        self.write(&format!("{stem}.weight"), &from.shape, from, (1, 1))?;
+        if let Some(written) = self.out.last_mut() {
+            written.name = written.name.replace(".weight", suffix);
+        }
+        Ok(())
+    }
+
     /// A tensor that is computed.
     pub(super) fn compute(&mut self, name: &str, len: u64) {
         let origin = Origin { group: Group::Others, dtype: None, bytes: 0 };

@@ -83,6 +83,11 @@ impl Keys {
         self.flag(self.own(name));
     }
 
+    /// An array of so many elements with so many bytes.
+    pub(super) fn model_array(&mut self, name: &str, elements: u64, payload: u64) {
+        self.array(self.own(name), elements, payload);
+    }
+
     /// An array of 32-bit numbers.
     pub(super) fn model_array4(&mut self, name: &str, elements: u64) {
         self.array(self.own(name), elements, elements * 4);
@@ -114,6 +119,18 @@ impl Keys {
     pub(super) fn experts(&mut self, n: u64) {
         self.expert_count = n;
         self.model_number("expert_count");
+    }
+
+    /// Bytes of a key and its value in the file.
+    #[cfg(test)]
+    pub(super) fn encoded(&self, key: &str) -> Option<u64> {
+        self.values.get(key).map(|value| 8 + key.len() as u64 + value)
+    }
+
+    /// The keys.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     /// Bytes of all keys and values in the file.

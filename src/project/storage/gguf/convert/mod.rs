@@ -1,21 +1,31 @@
 //! What `convert_hf_to_gguf.py` writes from a Hugging Face folder, to the byte, and what `llama-quantize` makes of it.
 //!
-//! Source: the converter and gguf-py at llama.cpp commit 0c1e570, with transformers 4.57.6, which it pins. `fixtures/convert` holds
-//! folders and what those programs wrote of them.
+//! Source: the converter and gguf-py at llama.cpp commit 0c1e570, with transformers 4.57.6, which it pins. `fixtures/convert` and
+//! `fixtures/families` hold folders and what those programs wrote of them.
 
 mod candidates;
+mod class_defaults;
+mod class_tokens;
 mod family;
+mod further;
+mod further_defaults;
+mod further_keys;
+mod further_tensors;
 mod general;
 mod hparams;
 mod job;
 mod keys;
 mod model_keys;
 mod names;
+mod nvfp4;
 mod packed;
 mod tensors;
 mod types;
+mod sentence;
 mod vocab;
 mod special;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use candidates::gguf_candidates;
 
@@ -79,11 +89,17 @@ fn run(
     if folder.order.is_empty() {
         return Err("the converter reads files named model*.safetensors; there are none".to_owned());
     }
-    let blocks = settings.need(&["n_layers", "num_hidden_layers", "n_layer", "num_layers"])?;
+    let mut blocks = settings.need(&["n_layers", "num_hidden_layers", "n_layer", "num_layers"])?;
+    if family.predicts_further {
+        blocks = blocks.saturating_add(settings.count("num_nextn_predict_layers").unwrap_or(0));
+    }
     let loading = packed::load(input, folder, family, &settings)?;
     let mut job = Job::new(family, &settings, folder, blocks);
     for t in &loading.first {
-        job.write_same(t)?;
+        job.write_kept(t)?;
+    }
+    if loading.first.iter().any(|t| t.fixed == Some(Dtype::NVFP4)) {
+        job.notes.push("scales beside NVFP4 are counted; the converter leaves out those that are exactly 1".to_owned());
     }
     (family.start)(&mut job)?;
     for t in &loading.rest {

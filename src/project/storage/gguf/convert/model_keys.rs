@@ -14,7 +14,7 @@ pub(super) struct Given<'g> {
     pub(super) blocks: u64,
 }
 
-type Done = Result<(), String>;
+pub(super) type Done = Result<(), String>;
 
 /// Keys that most families have, each when the settings have it.
 pub(super) fn base(keys: &mut Keys, given: &mut Given<'_>) -> Done {
@@ -132,7 +132,7 @@ fn rope(keys: &mut Keys, h: &Hparams) -> Done {
     Ok(())
 }
 
-fn pooling(keys: &mut Keys, folder: &HfFolder) -> Done {
+pub(super) fn pooling(keys: &mut Keys, folder: &HfFolder) -> Done {
     match folder.pooling {
         Some(Pooling::Other) => Err("only mean, cls and last-token pooling are converted".to_owned()),
         Some(_) => {
@@ -168,7 +168,7 @@ pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 }
 
 /// Keys of a model with its own short list.
-fn own(keys: &mut Keys, blocks: u64, heads: u64, numbers: &[&str]) {
+pub(super) fn own(keys: &mut Keys, blocks: u64, heads: u64, numbers: &[&str]) {
     keys.blocks(blocks);
     keys.heads(heads);
     for name in numbers {
@@ -329,7 +329,7 @@ pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     let names = [
         "context_length",
         "embedding_length",
@@ -340,6 +340,18 @@ pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     ];
     own(keys, given.blocks, given.hparams.need(&["num_heads"])?, &names);
     key_and_value(keys);
+    Ok(())
+}
+
+pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+    t5_encoder(keys, given)?;
+    if given.hparams.some(&["decoder_start_token_id"]).is_none() {
+        return Err("config.json has no `decoder_start_token_id`: the converter stops".to_owned());
+    }
+    if given.hparams.some(&["num_decoder_layers"]).is_some() {
+        keys.model_number("decoder_block_count");
+    }
+    keys.model_number("decoder_start_token_id");
     Ok(())
 }
 

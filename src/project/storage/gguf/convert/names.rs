@@ -92,6 +92,10 @@ const DECODER_MODULES: Table = &[
     ("post_attention_layernorm", "ffn_norm"),
     ("pre_feedforward_layernorm", "ffn_norm"),
     ("post_feedforward_layernorm", "post_ffw_norm"),
+    ("post_self_attn_layernorm", "post_attention_norm"),
+    ("post_mlp_layernorm", "post_ffw_norm"),
+    ("self_attn.q_layernorm", "attn_q_norm"),
+    ("self_attn.k_layernorm", "attn_k_norm"),
     ("mlp.gate_proj", "ffn_gate"),
     ("mlp.up_proj", "ffn_up"),
     ("mlp.down_proj", "ffn_down"),
@@ -103,7 +107,16 @@ const DECODER_MODULES: Table = &[
     ("mlp.gate", "ffn_gate_inp"),
     ("mlp.router", "ffn_gate_inp"),
     ("block_sparse_moe.gate", "ffn_gate_inp"),
+    ("block_sparse_moe.router.layer", "ffn_gate_inp"),
+    ("block_sparse_moe.output_linear", "ffn_down_exps"),
+    ("shared_mlp.output_linear", "ffn_down_shexp"),
     ("mlp.gate.e_score_correction", "exp_probs_b"),
+    ("eh_proj", "nextn.eh_proj"),
+    ("embed_tokens", "nextn.embed_tokens"),
+    ("enorm", "nextn.enorm"),
+    ("hnorm", "nextn.hnorm"),
+    ("shared_head.head", "nextn.shared_head_head"),
+    ("shared_head.norm", "nextn.shared_head_norm"),
     ("mlp.experts.gate_proj", "ffn_gate_exps"),
     ("mlp.experts.up_proj", "ffn_up_exps"),
     ("mlp.experts.down_proj", "ffn_down_exps"),
@@ -164,6 +177,32 @@ pub(super) const GPT_NEOX: Names = Names {
     allows: "token_embd output_norm output attn_norm attn_qkv attn_output ffn_norm ffn_down ffn_up",
 };
 
+const BLOOM_MODULES: Table = &[
+    ("input_layernorm", "attn_norm"),
+    ("self_attention.query_key_value", "attn_qkv"),
+    ("self_attention.dense", "attn_output"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("mlp.dense_h_to_4h", "ffn_up"),
+    ("mlp.dense_4h_to_h", "ffn_down"),
+];
+
+pub(super) const BLOOM: Names = Names {
+    roots: &[
+        ("transformer.word_embeddings", "token_embd"),
+        ("word_embeddings", "token_embd"),
+        ("transformer.word_embeddings_layernorm", "token_embd_norm"),
+        ("word_embeddings_layernorm", "token_embd_norm"),
+        ("transformer.ln_f", "output_norm"),
+        ("ln_f", "output_norm"),
+        ("lm_head", "output"),
+    ],
+    layers: &[
+        Layers { prefix: "transformer.h.", to: "blk.", modules: BLOOM_MODULES },
+        Layers { prefix: "h.", to: "blk.", modules: BLOOM_MODULES },
+    ],
+    allows: "token_embd token_embd_norm output_norm output attn_norm attn_qkv attn_output ffn_norm ffn_down ffn_up",
+};
+
 pub(super) const FALCON: Names = Names {
     roots: &[("transformer.word_embeddings", "token_embd"), ("transformer.ln_f", "output_norm"), ("lm_head", "output")],
     layers: &[Layers {
@@ -191,24 +230,46 @@ const BERT_ROOTS: Table = &[
     ("classifier", "cls"),
     ("classifier.dense", "cls"),
     ("classifier.out_proj", "cls.output"),
+    ("pre_classifier", "cls"),
+    ("embeddings.tok_embeddings", "token_embd"),
+    ("embeddings.norm", "token_embd_norm"),
+    ("final_norm", "output_norm"),
+    ("head.dense", "cls"),
+    ("head.norm", "cls.norm"),
 ];
 
 pub(super) const BERT: Names = Names {
     roots: BERT_ROOTS,
-    layers: &[Layers {
-        prefix: "encoder.layer.",
-        to: "blk.",
-        modules: &[
-            ("attention.self.query", "attn_q"),
-            ("attention.self.key", "attn_k"),
-            ("attention.self.value", "attn_v"),
-            ("attention.output.dense", "attn_output"),
-            ("attention.output.LayerNorm", "attn_output_norm"),
-            ("intermediate.dense", "ffn_up"),
-            ("output.dense", "ffn_down"),
-            ("output.LayerNorm", "layer_output_norm"),
-        ],
-    }],
+    layers: &[
+        Layers {
+            prefix: "encoder.layer.",
+            to: "blk.",
+            modules: &[
+                ("attention.self.query", "attn_q"),
+                ("attention.self.key", "attn_k"),
+                ("attention.self.value", "attn_v"),
+                ("attention.output.dense", "attn_output"),
+                ("attention.output.LayerNorm", "attn_output_norm"),
+                ("intermediate.dense", "ffn_up"),
+                ("output.dense", "ffn_down"),
+                ("output.LayerNorm", "layer_output_norm"),
+            ],
+        },
+        Layers {
+            prefix: "transformer.layer.",
+            to: "blk.",
+            modules: &[
+                ("attention.q_lin", "attn_q"),
+                ("attention.k_lin", "attn_k"),
+                ("attention.v_lin", "attn_v"),
+                ("attention.out_lin", "attn_output"),
+                ("sa_layer_norm", "attn_output_norm"),
+                ("ffn.lin1", "ffn_up"),
+                ("ffn.lin2", "ffn_down"),
+                ("output_layer_norm", "layer_output_norm"),
+            ],
+        },
+    ],
     allows: "token_embd token_embd_norm token_types position_embd attn_output_norm attn_q attn_k attn_v attn_output ffn_down ffn_up layer_output_norm cls cls.output",
 };
 
@@ -230,6 +291,23 @@ pub(super) const NOMIC_BERT: Names = Names {
     allows: "token_embd token_embd_norm token_types position_embd attn_output_norm attn_qkv attn_output ffn_gate ffn_down ffn_up layer_output_norm",
 };
 
+pub(super) const MODERN_BERT: Names = Names {
+    roots: BERT_ROOTS,
+    layers: &[Layers {
+        prefix: "layers.",
+        to: "blk.",
+        modules: &[
+            ("attn_norm", "attn_norm"),
+            ("attn.Wqkv", "attn_qkv"),
+            ("attn.Wo", "attn_output"),
+            ("mlp_norm", "ffn_norm"),
+            ("mlp.Wi", "ffn_up"),
+            ("mlp.Wo", "ffn_down"),
+        ],
+    }],
+    allows: "token_embd token_embd_norm output_norm attn_norm attn_output attn_qkv ffn_up ffn_down ffn_norm cls cls.output cls.norm",
+};
+
 pub(super) const MAMBA: Names = Names {
     roots: &[
         ("backbone.embeddings", "token_embd"),
@@ -248,10 +326,19 @@ pub(super) const MAMBA: Names = Names {
             ("mixer.dt_proj", "ssm_dt"),
             ("mixer.A_log", "ssm_a"),
             ("mixer.D", "ssm_d"),
+            ("mixer.norm", "ssm_norm"),
             ("mixer.out_proj", "ssm_out"),
         ],
     }],
     allows: "token_embd output_norm output attn_norm ssm_in ssm_conv1d ssm_x ssm_dt ssm_a ssm_d ssm_out",
+};
+
+pub(super) const MAMBA2: Names =
+    Names { allows: "token_embd output_norm output attn_norm ssm_in ssm_conv1d ssm_dt ssm_a ssm_d ssm_norm ssm_out", ..MAMBA };
+
+pub(super) const T5_ENCODER: Names = Names {
+    allows: "token_embd enc.output_norm attn_q attn_k attn_v attn_o attn_rel_b attn_norm ffn_up ffn_gate ffn_down ffn_norm output",
+    ..T5
 };
 
 pub(super) const T5: Names = Names {

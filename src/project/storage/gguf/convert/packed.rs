@@ -1,14 +1,16 @@
 //! What is read: tensors in the converter's order, quantized ones unpacked as it does. Source: `dequant_model`, `repack_mxfp4`.
 //!
-//! FP8, GPTQ and compressed-tensors grow back to floats; MXFP4 of gpt-oss stays as it is; everything else stops the converter.
+//! FP8, GPTQ and compressed-tensors grow back to floats; MXFP4 of gpt-oss and NVFP4 stay as they are; everything else stops the
+//! converter.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::family::Family;
-use super::hparams::Hparams;
+use super::hparams::{Hparams, whole};
 use super::job::Loaded;
+use super::nvfp4;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
 use crate::format::Shape;
@@ -27,20 +29,36 @@ pub(super) struct Loading {
     pub(super) left_out: Vec<(Group, u64)>,
 }
 
-struct Set {
+pub(super) struct Set {
     tensors: Vec<Option<Loaded>>,
     by_name: HashMap<String, usize>,
 }
 
 impl Set {
     /// Takes a tensor out.
-    fn take(&mut self, name: &str) -> Option<Loaded> {
+    pub(super) fn take(&mut self, name: &str) -> Option<Loaded> {
         let i = *self.by_name.get(name)?;
         self.tensors[i].take()
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.tensors.iter().flatten().map(|t| t.name.clone()).collect()
+    }
+
+    /// The shape of a tensor that is still there.
+    pub(super) fn shape(&self, name: &str) -> Option<&Shape> {
+        self.tensors[*self.by_name.get(name)?].as_ref().map(|t| &t.shape)
+    }
+
+    /// Gives a tensor another name, at the end; nothing where that name is taken.
+    pub(super) fn rename(&mut self, name: &str, to: String) {
+        if !self.by_name.contains_key(&to)
+            && let Some(mut t) = self.take(name)
+        {
+            t.name.clone_from(&to);
+            self.by_name.insert(to, self.tensors.len());
+            self.tensors.push(Some(t));
+        }
     }
 
     /// Drops a tensor that only helps another one, whose bytes it is added to.
@@ -95,14 +113,24 @@ pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family,
     let producer = folder.quantization.as_ref().map(|(_, producer)| producer.as_str());
     let method = config.and_then(|c| c.get("quant_method")).and_then(Value::as_str).or(producer);
     let mut first = Vec::new();
+    let is_nvfp4 = is_nvfp4(config, folder, method)?;
+    if is_nvfp4 {
+        if method == Some("compressed-tensors") {
+            nvfp4::rename(&mut set);
+        }
+        let experts = h.some(&["num_local_experts", "num_experts"]).and_then(whole).unwrap_or(0);
+        nvfp4::take(&mut set, experts, &mut first)?;
+    }
+    let has_scales = || set.names().iter().any(|n| n.ends_with(".weight_scale") || n.ends_with(".weight_scale_inv"));
     match method {
         None => {}
+        Some(_) if is_nvfp4 && !has_scales() => {}
         Some("mxfp4") if family.arch == "gpt-oss" => mxfp4(&mut set, &mut first)?,
         Some("fp8") => fp8(&mut set)?,
         Some("gptq") => gptq(&mut set, config)?,
         Some("compressed-tensors") => compressed(&mut set, config)?,
-        Some("bitnet") => bitnet(&mut set)?,
-        Some("modelopt") => return Err("folders of ModelOpt are not modelled".to_owned()),
+        Some("bitnet") => return Err("BitNet's packed weights are not unpacked by the converter: it stops".to_owned()),
+        Some("modelopt") => modelopt(&mut set)?,
         Some(other) => return Err(format!("the converter refuses quant_method `{}`", escape(other))),
     }
     let unused = [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
@@ -123,6 +151,46 @@ fn fp8(set: &mut Set) -> Result<(), String> {
         if let Some(weight) = name.strip_suffix("_scale_inv") {
             set.fold_into(&name, weight)?;
         } else if name.ends_with(".activation_scale") || name.ends_with("_activation_scale") {
+            set.take(&name);
+        }
+    }
+    Ok(())
+}
+
+/// Whether compressed-tensors holds NVFP4, and only that.
+fn is_packed_nvfp4(config: &Map<String, Value>) -> bool {
+    let is = |map: &Map<String, Value>| map.get("format").and_then(Value::as_str) == Some("nvfp4-pack-quantized");
+    let mut groups = config.get("config_groups").and_then(Value::as_object).into_iter().flatten().peekable();
+    let mixed = config.get("format").and_then(Value::as_str) == Some("mixed-precision");
+    is(config) || (mixed && groups.peek().is_some() && groups.filter_map(|(_, g)| g.as_object()).all(is))
+}
+
+/// Whether tensors of NVFP4 are kept as they are.
+fn is_nvfp4(config: Option<&Map<String, Value>>, folder: &HfFolder, method: Option<&str>) -> Result<bool, String> {
+    let beside = folder.quantization.as_ref().map(|(map, _)| map);
+    let find = |key: &str| beside.and_then(|b| b.get(key)).or_else(|| config?.get(key));
+    let algorithm = find("quant_algo").and_then(Value::as_str);
+    let layers = find("quantized_layers").and_then(Value::as_object);
+    let mixed = layers
+        .into_iter()
+        .flatten()
+        .any(|(_, l)| l.get("quant_algo").and_then(Value::as_str).is_some_and(|a| a.ends_with("NVFP4")));
+    if algorithm == Some("W4A16_NVFP4") || (mixed && algorithm != Some("NVFP4")) {
+        return Err("NVFP4 of some layers, or with activations in 16 bits, is not modelled".to_owned());
+    }
+    Ok(algorithm == Some("NVFP4") || (method == Some("compressed-tensors") && config.is_some_and(is_packed_nvfp4)))
+}
+
+/// FP8 of ModelOpt: scales are multiplied in; those of inputs and caches are dropped.
+fn modelopt(set: &mut Set) -> Result<(), String> {
+    for name in set.names() {
+        if let Some(weight) = name.strip_suffix("_scale").filter(|n| n.ends_with(".weight")) {
+            if set.shape(weight).is_some() {
+                set.fold_into(&name, weight)?;
+            } else {
+                set.take(&name);
+            }
+        } else if [".input_scale", ".k_scale", ".v_scale"].iter().any(|end| name.ends_with(end)) {
             set.take(&name);
         }
     }
@@ -163,8 +231,8 @@ fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), 
     let format = config.get("format").and_then(Value::as_str).unwrap_or_default();
     let groups: Vec<&Map<String, Value>> =
         config.get("config_groups").and_then(Value::as_object).into_iter().flatten().filter_map(|(_, g)| g.as_object()).collect();
-    if format == "nvfp4-pack-quantized" {
-        return Err("NVFP4 of compressed-tensors is not modelled".to_owned());
+    if is_packed_nvfp4(config) {
+        return Ok(());
     }
     let [group] = groups[..] else { return stop("not one config group") };
     let empty = Map::new();
@@ -201,21 +269,6 @@ fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), 
         }
         other => stop(&format!("format `{}`", escape(other))),
     }
-}
-
-/// Four weights in each byte, along the rows.
-fn bitnet(set: &mut Set) -> Result<(), String> {
-    for name in set.names() {
-        let Some(weight) = name.strip_suffix("_scale").filter(|w| w.ends_with(".weight")) else { continue };
-        set.fold_into(&name, weight)?;
-        let i = set.by_name[weight];
-        if let Some(t) = &mut set.tensors[i]
-            && let Some(rows) = t.shape.first_mut()
-        {
-            *rows = rows.saturating_mul(4);
-        }
-    }
-    Ok(())
 }
 
 /// Blocks and scales become MXFP4 tensors; gate and up are every other row of one tensor.

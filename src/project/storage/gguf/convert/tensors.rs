@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
+use super::hparams::whole;
 use super::job::{Job, Loaded};
 use super::model_keys::{labels, phi_rope_dims};
 use super::vocab::gemma3_rows;
 use crate::text::escape;
 
-type Done = Result<(), String>;
+pub(super) type Done = Result<(), String>;
 
 /// Starts of names of other towers.
 const OTHER_STARTS: [&str; 10] = [
@@ -46,7 +47,7 @@ const OTHER_PARTS: [&str; 17] = [
 ];
 
 /// What every family does to names: other towers are left out, one prefix is taken away.
-fn text_name(name: &str) -> Option<String> {
+pub(super) fn text_name(name: &str) -> Option<String> {
     if OTHER_STARTS.iter().any(|s| name.starts_with(s)) || OTHER_PARTS.iter().any(|p| name.contains(p)) {
         return None;
     }
@@ -90,13 +91,13 @@ pub(super) fn plain(job: &mut Job<'_>, t: &Loaded) -> Done {
     job.write_same(t)
 }
 
-fn heads(job: &Job<'_>) -> Result<(u64, u64), String> {
+pub(super) fn heads(job: &Job<'_>) -> Result<(u64, u64), String> {
     let heads = job.hparams.need(&["n_heads", "num_attention_heads"])?;
     Ok((heads, job.hparams.need(&["n_kv_heads", "num_key_value_heads"]).unwrap_or(heads)))
 }
 
 /// Q and K rows change places: only values change, but the rows must divide.
-fn check_permute(t: &Loaded, heads: (u64, u64)) -> Done {
+pub(super) fn check_permute(t: &Loaded, heads: (u64, u64)) -> Done {
     let is = |name: &str| t.name.ends_with(&format!("{name}.weight")) || t.name.ends_with(&format!("{name}.bias"));
     let n = match () {
         () if is("q_proj") => heads.0,
@@ -154,7 +155,7 @@ pub(super) fn qwen3_start(job: &mut Job<'_>) -> Done {
     Ok(())
 }
 
-const EXPERT_PARTS: [(&str, &str); 3] =
+pub(super) const EXPERT_PARTS: [(&str, &str); 3] =
     [("down_proj", "ffn_down_exps"), ("gate_proj", "ffn_gate_exps"), ("up_proj", "ffn_up_exps")];
 
 pub(super) fn qwen_moe(job: &mut Job<'_>, t: &Loaded) -> Done {
@@ -212,7 +213,7 @@ pub(super) fn gpt2(job: &mut Job<'_>, t: &Loaded) -> Done {
     }
 }
 
-fn reshape_fails(t: &Loaded) -> String {
+pub(super) fn reshape_fails(t: &Loaded) -> String {
     format!("`{}` cannot be reshaped with the heads of config.json: the converter stops", escape(&t.name))
 }
 
@@ -251,6 +252,14 @@ pub(super) fn bert(job: &mut Job<'_>, t: &Loaded) -> Done {
 pub(super) fn nomic_start(job: &mut Job<'_>) -> Done {
     if job.hparams.some(&["moe_every_n_layers"]).and_then(Value::as_u64).is_some_and(|n| n > 0) {
         return Err("the mixture of experts of nomic-bert is not modelled".to_owned());
+    }
+    let positions = job.hparams.need(&["n_positions"])?;
+    let trained = match job.hparams.find(&["max_trained_positions"]) {
+        None => Some(2048),
+        Some(n) => whole(n),
+    };
+    if !matches!(positions, 8192 | 2048) || trained != Some(2048) {
+        return Err("n_positions and max_trained_positions are not as the converter knows them: it stops".to_owned());
     }
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::hparams::{Hparams, whole};
+use super::class_tokens;
+use super::hparams::Hparams;
 use super::keys::Keys;
+use super::sentence::{phi3_tokens, sentence_piece, t5, vocab_size};
 use super::special;
 use crate::checkpoint::HfFolder;
-use crate::checkpoint::tokenizer::SentencePiece;
 
 /// Which path a family takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,20 @@ pub(super) enum Path {
     T5,
     /// As Gpt2, the vocabulary rounded up.
     Mamba,
+    /// As Mamba, rounded up further; tokenizer.model goes first.
+    Mamba2,
+    /// As Gpt2, with four special tokens by name.
+    Glm4,
+    /// As Glm4, with other ones.
+    Glm,
+    /// tokenizer.model, with the flag of the leading space.
+    Ernie,
+    /// tokenizer.model, with fixed numbers for two special tokens.
+    Nemotron,
+    /// As Gpt2 with the number of token types; without tokenizer.json as Bert.
+    Roberta,
+    /// As Gpt2, with flags for three special tokens.
+    ModernBert,
 }
 
 /// Bytes that the name of the pre-tokenizer takes where it is not known: that of the commonest ones, and by how much it can be
@@ -81,10 +96,15 @@ pub(super) fn add(keys: &mut Keys, path: Path, folder: &HfFolder, hparams: &mut 
         Path::Qwen if !has_model => gpt2(keys, folder, hparams),
         Path::Gemma3 if !has_model => gpt2(keys, folder, hparams),
         Path::Gpt2 => gpt2(keys, folder, hparams),
-        Path::Mamba => {
-            let multiple = hparams.count("pad_vocab_size_multiple").unwrap_or(8).max(1);
+        Path::Mamba | Path::Mamba2 => {
+            let likely = if path == Path::Mamba { 8 } else { 16 };
+            let multiple = hparams.count("pad_vocab_size_multiple").unwrap_or(likely).max(1);
             let size = hparams.need(&["vocab_size"])?.checked_next_multiple_of(multiple).ok_or("vocab_size is too large")?;
             hparams.set("vocab_size", size.into());
+            if path == Path::Mamba2 && has_model {
+                sentence_piece(keys, folder, hparams)?;
+                return Ok(Pre::Known);
+            }
             if folder.tokenizer.is_none() {
                 return Err("without tokenizer.json the converter takes a tokenizer of its own, which is not modelled".to_owned());
             }
@@ -109,7 +129,32 @@ pub(super) fn add(keys: &mut Keys, path: Path, folder: &HfFolder, hparams: &mut 
             }
             Ok(Pre::Known)
         }
-        Path::Bert => bert(keys, folder, hparams),
+        Path::Glm4 => glm(keys, folder, hparams, &["<|endoftext|>", "<|user|>"], &["eos", "eot", "unknown", "bos"]),
+        Path::Glm => {
+            let tokens = ["[gMASK]", "<|user|>", "<|endoftext|>", "<|observation|>"];
+            glm(keys, folder, hparams, &tokens, &["bos", "eot", "unknown", "eom"])
+        }
+        Path::Ernie | Path::Nemotron => {
+            sentence_piece(keys, folder, hparams)?;
+            if path == Path::Nemotron {
+                keys.number("tokenizer.ggml.padding_token_id");
+                keys.number("tokenizer.ggml.unknown_token_id");
+            } else if folder.tokenizer_config.as_ref().is_some_and(|c| c.contains_key("add_prefix_space")) {
+                keys.flag("tokenizer.ggml.add_space_prefix");
+            }
+            Ok(Pre::Known)
+        }
+        Path::Roberta if folder.tokenizer.is_some() => {
+            keys.number("tokenizer.ggml.token_type_count");
+            gpt2(keys, folder, hparams)
+        }
+        Path::ModernBert => {
+            for kind in ["bos", "eos", "sep"] {
+                keys.flag(format!("tokenizer.ggml.add_{kind}_token"));
+            }
+            gpt2(keys, folder, hparams)
+        }
+        Path::Bert | Path::Roberta => bert(keys, folder, hparams),
         Path::T5 => t5(keys, folder, hparams),
     }
 }
@@ -132,14 +177,14 @@ fn pad_bytes(id: u64) -> u64 {
 }
 
 /// Token lengths by number, below a size; what has no token is `[PADi]`.
-struct Tokens {
-    size: u64,
+pub(super) struct Tokens {
+    pub(super) size: u64,
     known: BTreeMap<u64, u64>,
 }
 
 impl Tokens {
     /// Numbers of tokens have 32 bits.
-    fn new(size: u64) -> Result<Self, String> {
+    pub(super) fn new(size: u64) -> Result<Self, String> {
         if size > u64::from(u32::MAX) {
             return Err(format!("vocab_size is {size}: the converter cannot hold so many tokens"));
         }
@@ -147,13 +192,13 @@ impl Tokens {
     }
 
     /// Numbers beyond the size are passed over.
-    fn set(&mut self, id: u64, bytes: u64) {
+    pub(super) fn set(&mut self, id: u64, bytes: u64) {
         if id < self.size {
             self.known.insert(id, bytes);
         }
     }
 
-    fn write(&self, keys: &mut Keys, scores: bool) {
+    pub(super) fn write(&self, keys: &mut Keys, scores: bool) {
         let pads = digits_below(self.size).saturating_add(self.size.saturating_mul(5));
         let known: u64 = self.known.values().sum();
         let not_padded: u64 = self.known.keys().map(|&id| pad_bytes(id)).sum();
@@ -167,12 +212,12 @@ impl Tokens {
 }
 
 /// U+2581, which becomes a space in a user's token.
-fn without_word_marks(text: &str) -> u64 {
+pub(super) fn without_word_marks(text: &str) -> u64 {
     text.len() as u64 - 2 * text.matches('\u{2581}').count() as u64
 }
 
 /// Some models call control tokens ordinary ones.
-fn looks_special(text: &str) -> bool {
+pub(super) fn looks_special(text: &str) -> bool {
     let between = |start: &str, end: &str| text.starts_with(start) && text.ends_with(end);
     matches!(text, "<pad>" | "<mask>" | "<2mass>" | "[@BOS@]")
         || between("<|", "|>")
@@ -180,12 +225,12 @@ fn looks_special(text: &str) -> bool {
         || between("<unused", ">")
 }
 
-fn header(keys: &mut Keys, model: &str, pre: Option<&str>) {
+pub(super) fn header(keys: &mut Keys, model: &str, pre: Option<&str>) {
     keys.text("tokenizer.ggml.model", model.len() as u64);
     keys.text("tokenizer.ggml.pre", pre.map_or(LIKELY_PRE, |p| p.len() as u64));
 }
 
-fn needs<'f, T>(file: &'f Option<T>, name: &str) -> Result<&'f T, String> {
+pub(super) fn needs<'f, T>(file: &'f Option<T>, name: &str) -> Result<&'f T, String> {
     file.as_ref().ok_or_else(|| format!("there is no {name}: the converter stops"))
 }
 
@@ -195,8 +240,8 @@ struct Added {
     special: bool,
 }
 
-/// Added tokens by number: those of tokenizer.json, then those that tokenizer_config.json alone has.
-fn added_tokens(folder: &HfFolder) -> BTreeMap<u64, Added> {
+/// Added tokens by number: those of tokenizer.json, then those that tokenizer_config.json alone has, then those of the class.
+fn added_tokens(folder: &HfFolder) -> Result<BTreeMap<u64, Added>, String> {
     let mut added = BTreeMap::new();
     for token in folder.tokenizer.iter().flat_map(|t| &t.added) {
         added.insert(token.id, Added { text: token.content.clone(), special: token.special });
@@ -204,11 +249,20 @@ fn added_tokens(folder: &HfFolder) -> BTreeMap<u64, Added> {
     for (id, text, special) in decoder(folder) {
         added.entry(id).or_insert(Added { text, special });
     }
-    added
+    let Some(tokenizer) = &folder.tokenizer else { return Ok(added) };
+    for text in class_tokens::special_tokens(folder)? {
+        if added.values().any(|a| a.text == text) {
+            continue;
+        }
+        let behind = added.last_key_value().map_or(0, |(id, _)| id.saturating_add(1)).max(tokenizer.entries);
+        let id = tokenizer.id_of(&text).unwrap_or(behind);
+        added.insert(id, Added { text, special: true });
+    }
+    Ok(added)
 }
 
 /// `added_tokens_decoder` of tokenizer_config.json.
-fn decoder(folder: &HfFolder) -> Vec<(u64, String, bool)> {
+pub(super) fn decoder(folder: &HfFolder) -> Vec<(u64, String, bool)> {
     let map = folder.tokenizer_config.as_ref().and_then(|c| c.get("added_tokens_decoder")).and_then(Value::as_object);
     map.into_iter()
         .flatten()
@@ -241,7 +295,7 @@ fn base(folder: &HfFolder, hparams: &Hparams, names: &BTreeSet<String>) -> Resul
         }
         (None, None) => return Err("there is no tokenizer.json: the tokenizer is of a kind that is not modelled".to_owned()),
     }
-    for (id, token) in added_tokens(folder) {
+    for (id, token) in added_tokens(folder)? {
         let control = token.special || looks_special(&token.text) || names.contains(&token.text);
         tokens.insert(id, (token.text, true, control));
     }
@@ -271,6 +325,19 @@ fn gpt2(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, St
     tokens.write(keys, false);
     special::add(keys, folder, true, None)?;
     Ok(if folder.pre.is_some() { Pre::Known } else { Pre::Assumed })
+}
+
+/// As [`gpt2`], with special tokens whose texts must be there.
+fn glm(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams, texts: &[&str], kinds: &[&str]) -> Result<Pre, String> {
+    let pre = gpt2(keys, folder, hparams)?;
+    let added = added_tokens(folder)?;
+    if let Some(text) = texts.iter().find(|text| !added.values().any(|a| a.text == **text)) {
+        return Err(format!("the tokenizer has no token `{text}`: the converter stops"));
+    }
+    for kind in kinds {
+        keys.number(format!("tokenizer.ggml.{kind}_token_id"));
+    }
+    Ok(pre)
 }
 
 /// Names of special tokens that tokenizer_config.json and its like give, with the defaults of BERT's class.
@@ -320,77 +387,6 @@ fn bert(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, St
     Ok(if folder.pre.is_some() { Pre::Known } else { Pre::Assumed })
 }
 
-fn set_pieces(tokens: &mut Tokens, model: &SentencePiece) {
-    for (id, piece) in model.pieces.iter().enumerate() {
-        tokens.set(id as u64, piece.bytes);
-    }
-}
-
-fn vocab_size(hparams: &Hparams, model: &SentencePiece) -> u64 {
-    let stated = hparams.find(&["vocab_size_per_layer_input", "vocab_size"]).and_then(whole).filter(|&n| n > 0);
-    stated.unwrap_or(model.pieces.len() as u64)
-}
-
-fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), String> {
-    let model = needs(&folder.sentence_piece, "tokenizer.model")?;
-    let mut tokens = Tokens::new(vocab_size(hparams, model))?;
-    set_pieces(&mut tokens, model);
-    for token in &folder.added_tokens {
-        tokens.set(token.id, token.content.len() as u64);
-    }
-    for (id, text, special) in decoder(folder) {
-        let control = special || looks_special(&text);
-        tokens.set(id, if control { text.len() as u64 } else { without_word_marks(&text) });
-    }
-    header(keys, "llama", Some("default"));
-    tokens.write(keys, true);
-    special::add(keys, folder, false, Some(tokens.size))
-}
-
-/// As [`sentence_piece`], with the added tokens of tokenizer.json laid over it and no marks taken out.
-fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), String> {
-    let model = needs(&folder.sentence_piece, "tokenizer.model")?;
-    let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64))?;
-    set_pieces(&mut tokens, model);
-    for token in &folder.added_tokens {
-        tokens.set(token.id, token.content.len() as u64);
-    }
-    let late = decoder(folder).into_iter().map(|(id, text, _)| (id, text));
-    let later = folder.tokenizer.iter().flat_map(|t| &t.added).map(|t| (t.id, t.content.clone()));
-    for (id, text) in late.chain(later) {
-        if id >= tokens.size {
-            return Err(format!("added token {id} lies beyond vocab_size {}: the converter stops", tokens.size));
-        }
-        tokens.set(id, text.len() as u64);
-    }
-    header(keys, "llama", Some("default"));
-    tokens.write(keys, true);
-    special::add(keys, folder, false, Some(tokens.size))
-}
-
-fn t5(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, String> {
-    if folder.sentence_piece.as_ref().is_some_and(|m| m.model_type == 2) {
-        sentence_piece(keys, folder, hparams)?;
-        return Ok(Pre::Known);
-    }
-    let model = folder.sentence_piece.as_ref().or(folder.spiece.as_ref()).ok_or("there is no spiece.model: the converter stops")?;
-    if model.model_type != 1 {
-        return Err("spiece.model is no unigram model: the converter stops".to_owned());
-    }
-    let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64))?;
-    set_pieces(&mut tokens, model);
-    for token in &folder.added_tokens {
-        tokens.set(token.id, token.content.len() as u64);
-    }
-    header(keys, "t5", Some("default"));
-    tokens.write(keys, true);
-    keys.flag("tokenizer.ggml.add_space_prefix");
-    keys.flag("tokenizer.ggml.remove_extra_whitespaces");
-    keys.array("tokenizer.ggml.precompiled_charsmap", model.charsmap_bytes, model.charsmap_bytes);
-    special::add(keys, folder, false, Some(tokens.size))?;
-    Ok(Pre::Known)
-}
-
 /// A BPE tokenizer.json with byte fallback, as Llama 2 and Mistral have it.
 fn has_byte_fallback(folder: &HfFolder) -> bool {
     folder.tokenizer.as_ref().is_some_and(|t| {
@@ -401,7 +397,7 @@ fn has_byte_fallback(folder: &HfFolder) -> bool {
 fn llama_hf(keys: &mut Keys, folder: &HfFolder) -> Result<(), String> {
     let tokenizer = needs(&folder.tokenizer, "tokenizer.json")?;
     let base = tokenizer.vocab.len() as u64;
-    let added: Vec<(u64, Added)> = added_tokens(folder).into_iter().filter(|(id, _)| *id >= base).collect();
+    let added: Vec<(u64, Added)> = added_tokens(folder)?.into_iter().filter(|(id, _)| *id >= base).collect();
     let size = base + added.len() as u64;
     if tokenizer.vocab.last().is_some_and(|(id, _)| *id != base - 1) {
         return Err("the numbers of the vocabulary have gaps: the converter stops".to_owned());
