@@ -106,7 +106,7 @@ fn no_figures(arguments: &[String], run: &Run, file: &str, case: &str) {
     } else if let Some(findings) = document["findings"].as_array() {
         assert!(findings.iter().any(|f| f["file"] == file && f["severity"] == "error"), "{case}: {findings:?}");
         // Planted weights are all alike, which the scan rightly remarks.
-        let odd = |f: &&Value| f["file"] == other && f["severity"] != "note" && f["code"] != "constant-matrix";
+        let odd = |f: &&serde_json::Value| f["file"] == other && f["severity"] != "note" && f["code"] != "constant-matrix";
         assert!(findings.iter().find(odd).is_none(), "{case}: {findings:?}");
     } else {
         assert!(matches!(arguments[0].as_str(), "project" | "memory"), "{case}: {}", run.stdout);
