@@ -1,6 +1,7 @@
 //! What a memory projection is asked for.
 
 use super::fit::Budget;
+use super::training::TrainRequest;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
@@ -122,6 +123,8 @@ pub struct MemoryRequest {
     pub swa_full: bool,
     /// llama.cpp: as its server, not its completion program.
     pub server: bool,
+    /// Training to project as well.
+    pub train: Option<TrainRequest>,
     /// Budgets to compare with.
     pub fit: Vec<Budget>,
 }
