@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// What it would weigh quantized, pruned or sharded
     Project(ProjectArgs),
-    /// What it takes to run
+    /// What it takes to run and to train
     Memory(MemoryArgs),
     /// What is wrong with it, before it is loaded
     Audit(AuditArgs),
@@ -213,15 +213,27 @@ pub(crate) enum LoadModeArg {
     None,
 }
 
+/// What a training run computes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecomputeMode {
+    /// Nothing
+    None,
+    /// Attention scores
+    Selective,
+    /// Whole layers
+    Full,
+}
+
 /// `weigh memory`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  weigh memory model.gguf --ctx 32k --kv-type q8_0\n  weigh memory ./repo --engine vllm --seqs 16\n  \
-                        weigh memory model.gguf --fit 8GiB,2x24GiB,this\n\n\
+                        weigh memory model.gguf --fit 8GiB,2x24GiB,this\n  \
+                        weigh memory ./repo --train adam-mixed-18 --zero 3 --dp 8 --seq 8k\n\n\
                         --ctx is llama.cpp's total over all sequences (its -c), and per sequence for vLLM and transformers."
 )]
 pub(crate) struct MemoryArgs {
-    /// What to run
+    /// What to run or to train
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// Engines: llama.cpp, vllm, transformers
@@ -263,6 +275,24 @@ pub(crate) struct MemoryArgs {
     /// llama.cpp: routed experts of the first N layers stay in host memory
     #[arg(long, value_name = "N")]
     pub(crate) cpu_experts: Option<u64>,
+    /// Training: adam, adam-mixed-16|18|20, adam-fp32, adam-bf16, adam-8bit, adafactor, sgd, sgd-momentum, lora-RANK, qlora-RANK, distill
+    #[arg(long, value_name = "RECIPE")]
+    pub(crate) train: Option<String>,
+    /// Training: ZeRO stage; 3 is what FSDP does
+    #[arg(long, value_name = "STAGE", requires = "train", value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub(crate) zero: Option<u8>,
+    /// Training: tokens of a sequence; 4096 when absent
+    #[arg(long, value_name = "N", requires = "train")]
+    pub(crate) seq: Option<String>,
+    /// Training: sequences of a micro-batch on each device
+    #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) micro_batch: Option<u64>,
+    /// Training: what is computed again instead of being kept
+    #[arg(long, value_enum, value_name = "WHAT", requires = "train")]
+    pub(crate) recompute: Option<RecomputeMode>,
+    /// Training: data-parallel devices
+    #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub(crate) dp: Option<u64>,
     /// Does it fit: 24GiB, 2x24GiB, this (machine); exit 1 on no
     #[arg(long, value_name = "BUDGET,...")]
     pub(crate) fit: Option<String>,

@@ -5,11 +5,13 @@ pub mod engine;
 pub mod fit;
 pub mod request;
 pub mod resident;
+pub mod training;
 
 pub use engine::{ENGINES, Engine};
 pub use fit::{Budget, FitRow, Verdict};
 pub use request::{KvType, LoadMode, MemoryRequest};
 pub use resident::{Resident, Span};
+pub use training::{Recipe, Recompute, TrainRequest, TrainingRow};
 
 use serde::Serialize;
 
@@ -138,7 +140,7 @@ pub struct Inputs {
     pub load_mode: LoadMode,
     /// llama.cpp: layers whose experts stay in host memory.
     pub cpu_experts: u64,
-    /// Tensor, pipeline, expert and data parallel sizes: one device in this form.
+    /// Tensor, pipeline, expert and data parallel sizes: one device in this form, but for `dp` in training.
     pub tp: u64,
     /// See `tp`.
     pub pp: u64,
@@ -157,8 +159,8 @@ pub struct MemoryReport {
     pub engines: Vec<EngineRow>,
     /// What is cached per layer; empty when it is not known or nothing is.
     pub kv_layers: Vec<KvLayerRow>,
-    /// Training recipes: none in this form.
-    pub training: Vec<EngineRow>,
+    /// One row per training recipe; two for distillation.
+    pub training: Vec<TrainingRow>,
     /// Load time: depends on the machine, so it is measured elsewhere.
     pub load: Option<Load>,
     /// One row per engine and budget.
@@ -239,7 +241,8 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         tp: 1,
         pp: 1,
         ep: 1,
-        dp: 1,
+        dp: request.train.map_or(1, |train| train.dp.max(1)),
     };
-    MemoryReport { inputs, engines, kv_layers, training: Vec::new(), load: None, fit: fits, notes }
+    let training = request.train.iter().flat_map(|asked| training::rows(input, asked, settings.flash_attention)).collect();
+    MemoryReport { inputs, engines, kv_layers, training, load: None, fit: fits, notes }
 }

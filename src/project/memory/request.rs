@@ -1,6 +1,7 @@
 //! What a memory projection is asked for.
 
 use super::fit::Budget;
+use super::training::TrainRequest;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
@@ -139,6 +140,8 @@ pub struct MemoryRequest {
     pub load_mode: LoadMode,
     /// llama.cpp: layers, from the first on, whose routed experts stay in host memory.
     pub cpu_experts: u64,
+    /// Training to project as well.
+    pub train: Option<TrainRequest>,
     /// Budgets to compare with.
     pub fit: Vec<Budget>,
 }

@@ -13,6 +13,7 @@ pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Secti
     if explain {
         sections.extend(report.engines.iter().map(formulas));
     }
+    sections.extend(training(report, explain));
     sections.extend(fit(report));
     sections
 }
@@ -92,7 +93,15 @@ fn range(low: Option<u64>, high: Option<u64>) -> Cell {
 
 fn formulas(engine: &EngineRow) -> Section {
     let mut section = Section::new(format!("{} ({})", engine.engine, engine.version));
-    for term in engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms) {
+    say_formulas(&mut section, engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms));
+    if let Some(resident) = &engine.resident {
+        section.say(format!("resident: {} to {} B = {}", grouped(resident.low), grouped(resident.high), resident.formula));
+    }
+    section
+}
+
+fn say_formulas<'t>(section: &mut Section, terms: impl Iterator<Item = &'t Term>) {
+    for term in terms {
         let size = match (term.low, term.high) {
             (Some(low), Some(high)) if low == high => format!("{} B", grouped(low)),
             (Some(low), Some(high)) => format!("{} to {} B", grouped(low), grouped(high)),
@@ -100,10 +109,35 @@ fn formulas(engine: &EngineRow) -> Section {
         };
         section.say(format!("{}: {size} = {}", term.name.replace('_', " "), term.formula));
     }
-    if let Some(resident) = &engine.resident {
-        section.say(format!("resident: {} to {} B = {}", grouped(resident.low), grouped(resident.high), resident.formula));
+}
+
+/// One table per recipe and kind of device: its terms, and their sum.
+fn training(report: &MemoryReport, explain: bool) -> Vec<Section> {
+    let mut sections = Vec::new();
+    for row in &report.training {
+        for device in &row.devices {
+            let mut section = Section::new(format!("Memory to train: {}", row.recipe));
+            section.aside = device.name.clone().unwrap_or_default();
+            let mut table = Table::new(&["<term", "bytes", "<basis"]);
+            for term in &device.terms {
+                let basis = format!("{:?}", term.basis).to_lowercase();
+                table.row(vec![Cell::Text(term.name.replace('_', " ")), range(term.low, term.high), Cell::Text(basis)]);
+            }
+            table.row(vec![Cell::text("sum"), range(Some(device.low), device.high), Cell::None]);
+            section.table = Some(table);
+            device
+                .terms
+                .iter()
+                .filter(|t| t.basis == Basis::Refused)
+                .for_each(|t| section.note(format!("{}: {}", t.name, t.formula)));
+            row.notes.iter().for_each(|n| section.note(n.clone()));
+            if explain {
+                say_formulas(&mut section, device.terms.iter());
+            }
+            sections.push(section);
+        }
     }
-    section
+    sections
 }
 
 fn fit(report: &MemoryReport) -> Option<Section> {

@@ -1,8 +1,8 @@
-//! `weigh memory`: what it takes to run.
+//! `weigh memory`: what it takes to run and to train.
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Verdict};
+use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Recipe, Recompute, TrainRequest, Verdict};
 use weighbridge::project::{MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
@@ -11,7 +11,7 @@ use weighbridge::units::parse_tokens;
 
 use super::End;
 use super::opened::{complain_of, end_of, open_or_declared};
-use crate::args::{LoadModeArg, MemoryArgs, OnOff};
+use crate::args::{LoadModeArg, MemoryArgs, OnOff, RecomputeMode};
 use crate::machine;
 use crate::output::Output;
 
@@ -68,6 +68,7 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
             Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
         },
         cpu_experts: args.cpu_experts.unwrap_or(0),
+        train: training(args)?,
         fit: args
             .fit
             .as_deref()
@@ -77,4 +78,21 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
             .map(machine::budget)
             .collect::<Result<_>>()?,
     })
+}
+
+fn training(args: &MemoryArgs) -> Result<Option<TrainRequest>> {
+    let Some(recipe) = args.train.as_deref() else { return Ok(None) };
+    let plain = TrainRequest::new(Recipe::parse(recipe)?);
+    Ok(Some(TrainRequest {
+        zero: args.zero.unwrap_or(plain.zero),
+        seq: args.seq.as_deref().map(parse_tokens).transpose()?.unwrap_or(plain.seq),
+        micro_batch: args.micro_batch.unwrap_or(plain.micro_batch),
+        recompute: match args.recompute {
+            None | Some(RecomputeMode::None) => Recompute::None,
+            Some(RecomputeMode::Selective) => Recompute::Selective,
+            Some(RecomputeMode::Full) => Recompute::Full,
+        },
+        dp: args.dp.unwrap_or(plain.dp),
+        ..plain
+    }))
 }
