@@ -4,6 +4,7 @@ mod audit;
 mod diff;
 mod memory;
 mod project;
+mod pruned;
 mod scan;
 mod show;
 
