@@ -266,7 +266,7 @@ fn rows_have_the_field_names_of_the_report() {
     assert_eq!(got["quantized"][2]["types"], serde_json::json!({}));
     assert_eq!((&got["quantized"][3]["scheme"], &got["quantized"][3]["container"]), (&"nonsense".into(), &Value::Null));
     assert_eq!(keys(&got["pruned"][0]), "forms logical_params measured_sparsity notes spec target_sparsity threshold");
-    assert_eq!(keys(&got["pruned"][0]["forms"][0]), "bytes form loadable_by ratio");
+    assert_eq!(keys(&got["pruned"][0]["forms"][0]), "break_even_sparsity bytes form loadable_by ratio");
     assert_eq!(keys(&got["sharded"][0]), "index_bytes limit notes order rule shards");
     assert_eq!(keys(&got["sharded"][0]["shards"][0]), "file_bytes name tensor_bytes tensors");
 }

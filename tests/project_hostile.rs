@@ -80,7 +80,12 @@ fn storage_of_impossible_shapes() {
             let input = input(format, tensors, &model);
             let request = Request {
                 targets: Target::parse_list("all,\u{1b}[31mx,,safetensors:q4_0", None),
-                prune: vec![PruneSpec::Measured, PruneSpec::Share(1.0), PruneSpec::Share(0.5), PruneSpec::TwoOfFour],
+                prune: vec![
+                    PruneSpec::Measured,
+                    PruneSpec::Share(1.0),
+                    PruneSpec::Share(0.5),
+                    PruneSpec::Pattern { keep: 2, of: 4 },
+                ],
                 zeros: Some(vec![Some(u64::MAX)]),
                 shards: RULES
                     .iter()

@@ -79,7 +79,7 @@ fn a_hundred_thousand_tensors() {
     }
     let start = Instant::now();
     let request = Request {
-        prune: vec![PruneSpec::Share(0.5), PruneSpec::TwoOfFour],
+        prune: vec![PruneSpec::Share(0.5), PruneSpec::Pattern { keep: 2, of: 4 }],
         shards: RULES.iter().map(|r| ShardSpec { rule: r.name, limit: Some(5_000_000_000) }).collect(),
         ..Request::default()
     };

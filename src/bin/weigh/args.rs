@@ -134,6 +134,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  weigh project ./repo --to int8,fp8,q8_0\n  weigh project model.gguf --to all\n  \
                         weigh project model.safetensors --prune 0.5,2:4 --shard huggingface:5GB\n  \
+                        weigh project ./repo --prune layers=8,ffn=25%,student=layers:12,hidden:768 --to int8\n  \
                         weigh project --data 1000000x10000 --sparsity 0.9 --dtype F32")]
 pub(crate) struct ProjectArgs {
     /// What to project; without one, a training set (--data)
@@ -169,7 +170,8 @@ pub(crate) struct ProjectArgs {
     /// Name of the pre-tokenizer that the converter writes: llama-bpe, qwen2, ...
     #[arg(long, value_name = "NAME")]
     pub(crate) pre: Option<String>,
-    /// Shares of zeros (0.5, 50%), 2:4, or measured (reads the weights)
+    /// Zeros (0.5, 2:4, 1:4, block=16x16:0.7, measured) or cuts (layers=8, heads=4, ffn=25%, hidden=2048, several joined by +,
+    /// student=layers:12,hidden:768); counts remain, shares go
     #[arg(long, value_name = "SPEC,...")]
     pub(crate) prune: Option<String>,
     /// Splits: huggingface, transformers, mlx, gguf-split, each with a size if wanted

@@ -97,7 +97,11 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
             .iter()
             .map(|target| unpack::row(&stored, floats.as_ref(), of_floats.as_ref(), target).against(request.budget))
             .collect(),
-        pruned: request.prune.iter().map(|spec| prune::row(input, spec, request.zeros.as_deref())).collect(),
+        pruned: request
+            .prune
+            .iter()
+            .map(|spec| prune::row_under(input, spec, request.zeros.as_deref(), &request.targets, request.options))
+            .collect(),
         explained: match &request.explain {
             Some(name) => request.targets.iter().map(|target| scheme::explain(context, target, name)).collect(),
             None => Vec::new(),

@@ -1,67 +1,41 @@
 //! What pruned weights would take in each form, at the zeros that are there and at targets (formulas B).
 //!
 //! Per matrix of R rows and C columns with nnz non-zeros of w bytes: dense R x C x w, whatever the zeros; bitmask
-//! nnz x w + R x ceil(C/8); CSR nnz x (w + index) + (R+1) x pointer; COO nnz x (w + 2 x index); 2:4 half the values and 2 bits for
-//! each kept one. Everything that is no such matrix stays as it is.
+//! nnz x w + R x ceil(C/8); CSR nnz x (w + index) + (R+1) x pointer; COO nnz x (w + 2 x index); N:M the kept values and
+//! ceil(log2 M) bits for each. Everything that is no such matrix stays as it is. Cuts of layers, heads, channels or width make
+//! smaller matrices instead ([`Cut`]).
+
+mod axes;
+mod cut;
+mod dims;
+mod forms;
+mod spec;
+mod structured;
+
+pub use cut::Cut;
+pub use dims::Dims;
+pub use forms::break_even;
+pub use spec::PruneSpec;
+pub use structured::{ShapeChange, Structure};
 
 use serde::Serialize;
 
+use self::forms::{BLOCK_FORMS, FORMS, Matrix, OTHER_PATTERN};
+use super::{Options, Target};
 use crate::checkpoint::{Part, Role};
-use crate::error::{Error, ErrorKind, Result};
 use crate::project::input::{ProjectInput, ProjectTensor};
-
-/// What to prune.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PruneSpec {
-    /// The zeros that are there.
-    Measured,
-    /// This share of every linear layer.
-    Share(f64),
-    /// 2 of every 4 along a row of every linear layer.
-    TwoOfFour,
-}
-
-impl PruneSpec {
-    /// Reads `measured`, `0.5`, `50%`, `2:4`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] for anything else.
-    pub fn parse(text: &str) -> Result<Self> {
-        let text = text.trim();
-        match text {
-            "measured" => return Ok(Self::Measured),
-            "2:4" => return Ok(Self::TwoOfFour),
-            _ => {}
-        }
-        let share = match text.strip_suffix('%') {
-            Some(percent) => percent.trim().parse::<f64>().ok().map(|p| p / 100.0),
-            None => text.parse().ok(),
-        };
-        share.filter(|s| (0.0..=1.0).contains(s)).map(Self::Share).ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("`{}` is no pruning that is projected", crate::text::escape(text)))
-                .help("write a share of zeros such as 0.5 or 50%, 2:4, or measured")
-        })
-    }
-
-    /// As in reports.
-    pub fn name(self) -> String {
-        match self {
-            Self::Measured => "measured".to_owned(),
-            Self::Share(s) => format!("{s}"),
-            Self::TwoOfFour => "2:4".to_owned(),
-        }
-    }
-}
 
 /// One form.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrunedForm {
-    /// `dense`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`, `2:4`.
+    /// `dense`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`, `bsr32`, `bsr64`, or a pattern such as `2:4`.
     pub form: &'static str,
     /// Bytes of all tensors in this form; `None` where it is not known or the form cannot hold them.
     pub bytes: Option<u64>,
     /// `bytes` / actual tensor bytes.
     pub ratio: Option<f64>,
+    /// The share of zeros above which it is smaller than dense, for the type that most of the pruned bytes have.
+    pub break_even_sparsity: Option<f64>,
     /// Who can load it.
     pub loadable_by: &'static str,
 }
@@ -77,43 +51,42 @@ pub struct PrunedRow {
     pub measured_sparsity: Option<f64>,
     /// The magnitude below which weights are dropped; `None` where it is not known.
     pub threshold: Option<f64>,
-    /// Logical parameters afterwards: zeros still count.
-    pub logical_params: u64,
+    /// Logical parameters afterwards: zeros still count. `None` for a cut that is refused.
+    pub logical_params: Option<u64>,
     /// The forms.
     pub forms: Vec<PrunedForm>,
+    /// The smaller model, where parts are cut away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub structure: Option<Structure>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
 
-const FORMS: &[(&str, &str)] = &[
-    ("dense", "everything; a pruned dense file is as large as before"),
-    ("bitmask", "compressed-tensors up to March 2026 (sparse-bitmask); no current library writes it"),
-    ("csr16", "nothing off the shelf: 16-bit column indices"),
-    ("csr32", "scipy"),
-    ("csr64", "torch.sparse_csr; no model class loads it as a checkpoint"),
-    ("coo32", "scipy"),
-    ("coo64", "torch.sparse_coo; no model class loads it as a checkpoint"),
-    ("2:4", "GPUs with 2:4 tensor cores, through torch semi-structured or older compressed-tensors and vLLM"),
-];
-
-/// One matrix of a tensor: stacked experts are several.
-struct Matrix {
-    count: u64,
-    rows: u64,
-    columns: u64,
-    width: u64,
-    bytes: u64,
-    nnz: Option<u64>,
+/// One row of the report, with the smaller model of a cut under `targets`.
+pub(super) fn row_under(
+    input: &ProjectInput<'_>,
+    spec: &PruneSpec,
+    zeros: Option<&[Option<u64>]>,
+    targets: &[Target],
+    options: Options,
+) -> PrunedRow {
+    match spec {
+        PruneSpec::Structured(cut) => structured::row(input, *cut, targets, options),
+        _ => row(input, spec, zeros),
+    }
 }
 
 /// One row of the report. `zeros` is aligned with the tensors.
 pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u64>]>) -> PrunedRow {
+    if let PruneSpec::Structured(cut) = spec {
+        return structured::row(input, *cut, &[], Options::default());
+    }
     let zeros_of = |i: usize| zeros.and_then(|z| z.get(i).copied().flatten());
     let mut notes = vec!["a pruned dense file is as large as before: zeros are stored like any other value".to_owned()];
     let (mut seen, mut zero, mut missing) = (0u64, 0u64, 0u64);
     let mut matrices: Vec<Matrix> = Vec::new();
     let mut rest = 0u64;
-    let mut quants = 0u64;
+    let (mut quants, mut undivided) = (0u64, 0u64);
     for (i, t) in input.tensors.iter().enumerate() {
         let float_weight = t.part == Part::Weight && t.dtype.is_float();
         if float_weight {
@@ -132,9 +105,18 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
                 m.nnz = match spec {
                     PruneSpec::Measured => zeros_of(i).map(|z| t.elements.saturating_sub(z)),
                     PruneSpec::Share(s) => Some(t.elements - rounded_share(t.elements, *s)),
-                    PruneSpec::TwoOfFour if t.row_len() % 4 == 0 => Some(t.elements / 2),
-                    PruneSpec::TwoOfFour => Some(t.elements),
+                    PruneSpec::Pattern { keep, of } if t.row_len().is_multiple_of(*of) => Some(t.elements / of * keep),
+                    PruneSpec::Block { rows, columns, share } => Some(match m.tiles(*rows, *columns) {
+                        Some(tiles) => (tiles - rounded_share(tiles, *share)) * rows * columns,
+                        None => t.elements,
+                    }),
+                    PruneSpec::Pattern { .. } | PruneSpec::Structured(_) => Some(t.elements),
                 };
+                undivided += u64::from(match spec {
+                    PruneSpec::Pattern { of, .. } => !m.columns.is_multiple_of(*of),
+                    PruneSpec::Block { rows, columns, .. } => m.tiles(*rows, *columns).is_none(),
+                    _ => false,
+                });
                 matrices.push(m);
             }
             None => rest = rest.saturating_add(t.bytes),
@@ -151,13 +133,25 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
         _ => notes.push("linear layers and experts are pruned; embeddings, lm_head, norms and biases stay".to_owned()),
     }
     let actual = input.tensor_bytes();
+    let bits = widest_share(&matrices);
+    let blocks = if matches!(spec, PruneSpec::Block { .. }) { BLOCK_FORMS } else { &[] };
     let forms = FORMS
         .iter()
+        .chain(blocks)
         .map(|&(form, loadable_by)| {
+            let pattern = spec.pattern_form();
+            let (form, loadable_by) = if form == "2:4" && pattern != form { (pattern, OTHER_PATTERN) } else { (form, loadable_by) };
             let bytes = if matrices.is_empty() && form != "dense" { None } else { total(form, spec, &matrices, rest) };
-            PrunedForm { form, bytes, ratio: bytes.filter(|_| actual > 0).map(|b| b as f64 / actual as f64), loadable_by }
+            let ratio = bytes.filter(|_| actual > 0).map(|b| b as f64 / actual as f64);
+            PrunedForm { form, bytes, ratio, break_even_sparsity: bits.and_then(|bits| break_even(form, bits)), loadable_by }
         })
         .collect();
+    if undivided > 0 {
+        notes.push(format!("{undivided} matrices do not divide into the pattern and stay dense"));
+    }
+    if !matches!(spec, PruneSpec::Measured) {
+        notes.push("the threshold is not known: it needs the magnitudes, of which the scan keeps no histogram".to_owned());
+    }
     if matrices.is_empty() {
         notes.push("no floating-point matrix to prune".to_owned());
     }
@@ -166,15 +160,12 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
     }
     PrunedRow {
         spec: spec.name(),
-        target_sparsity: match spec {
-            PruneSpec::Measured => None,
-            PruneSpec::Share(s) => Some(*s),
-            PruneSpec::TwoOfFour => Some(0.5),
-        },
+        target_sparsity: spec.target(),
         measured_sparsity: (seen > 0 && missing == 0).then(|| zero as f64 / seen as f64),
         threshold: None,
-        logical_params: input.logical_params(),
+        logical_params: Some(input.logical_params()),
         forms,
+        structure: None,
         notes,
     }
 }
@@ -183,6 +174,18 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
 fn is_prunable(t: &ProjectTensor<'_>) -> bool {
     let role = matches!(t.role, Role::Attention | Role::Mlp | Role::Expert | Role::SharedExpert | Role::Recurrent | Role::Mtp);
     role && t.shape.len() >= 2
+}
+
+/// Bits of a value in the type that most of the bytes have.
+fn widest_share(matrices: &[Matrix]) -> Option<u64> {
+    let mut by_width: Vec<(u64, u128)> = Vec::new();
+    for m in matrices {
+        match by_width.iter_mut().find(|(width, _)| *width == m.width) {
+            Some((_, bytes)) => *bytes += u128::from(m.bytes),
+            None => by_width.push((m.width, u128::from(m.bytes))),
+        }
+    }
+    by_width.iter().max_by_key(|(_, bytes)| *bytes).map(|(width, _)| width.saturating_mul(8))
 }
 
 fn matrix(t: &ProjectTensor<'_>) -> Option<Matrix> {
@@ -194,38 +197,15 @@ fn matrix(t: &ProjectTensor<'_>) -> Option<Matrix> {
     if count.checked_mul(rows)?.checked_mul(columns)? != t.elements {
         return None;
     }
-    Some(Matrix { count, rows, columns, width: info.bytes_per_block, bytes: t.bytes, nnz: None })
+    Some(Matrix { count, rows, columns, width: info.bytes_per_block, bytes: t.bytes, elements: t.elements, nnz: None })
 }
 
 fn total(form: &str, spec: &PruneSpec, matrices: &[Matrix], rest: u64) -> Option<u64> {
     let mut sum = u128::from(rest);
     for m in matrices {
-        sum += if form == "dense" { u128::from(m.bytes) } else { in_form(form, spec, m)? };
+        sum += if form == "dense" { u128::from(m.bytes) } else { forms::bytes(form, spec, m)? };
     }
     u64::try_from(sum).ok()
-}
-
-fn in_form(form: &str, spec: &PruneSpec, m: &Matrix) -> Option<u128> {
-    let nnz = m.nnz?;
-    let wide = u128::from;
-    let (rows, width) = (wide(m.rows) * wide(m.count), wide(m.width));
-    // 32-bit pointers while the non-zeros of one matrix fit them; an upper bound where experts are stacked.
-    let pointer = |wanted: u64| if wanted == 4 && nnz >= 1 << 31 { 8 } else { wanted };
-    let csr = |index: u64, ptr: u64| wide(nnz) * (width + wide(index)) + (rows + wide(m.count)) * wide(ptr);
-    match form {
-        "bitmask" => Some(wide(nnz) * width + rows * wide(m.columns.div_ceil(8))),
-        "csr16" => (m.columns <= 65_536).then(|| csr(2, pointer(4))),
-        "csr32" => (m.columns <= 1 << 32).then(|| csr(4, pointer(4))),
-        "csr64" => Some(csr(8, 8)),
-        "coo32" => (m.columns.max(m.rows) <= 1 << 32).then(|| wide(nnz) * (width + 8)),
-        "coo64" => Some(wide(nnz) * (width + 16)),
-        "2:4" => match spec {
-            PruneSpec::TwoOfFour if !m.columns.is_multiple_of(4) => Some(wide(m.bytes)),
-            PruneSpec::TwoOfFour => Some(wide(nnz) * width + wide(nnz).div_ceil(4)),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// round(n x share), exact for counts above 2^53 to the precision of the share.

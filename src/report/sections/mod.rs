@@ -5,6 +5,7 @@ mod diff;
 mod full;
 mod memory;
 mod project;
+mod pruned;
 mod scan;
 mod show;
 

@@ -6,7 +6,6 @@ use crate::project::storage::Projection;
 use crate::project::storage::bridge::BridgeTerm;
 use crate::project::storage::copies::CopyRow;
 use crate::project::storage::data::DataRow;
-use crate::project::storage::prune::PrunedRow;
 use crate::project::storage::row::QuantizedRow;
 use crate::project::storage::scheme::Explained;
 use crate::project::storage::shard::ShardedRow;
@@ -32,7 +31,7 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section> {
         }
     }
     sections.extend(explained(&projection.explained));
-    sections.extend(pruned(&projection.pruned, detail));
+    sections.extend(super::pruned::pruned(&projection.pruned, detail));
     sections.extend(projection.sharded.iter().map(sharded));
     sections
 }
@@ -171,42 +170,6 @@ pub(super) fn bridge(title: impl Into<String>, terms: &[BridgeTerm], end: Option
 }
 
 /// All prunings side by side: a row per form.
-fn pruned(rows: &[PrunedRow], detail: Detail) -> Option<Section> {
-    const BRIEF: [&str; 5] = ["dense", "bitmask", "csr16", "csr32", "2:4"];
-    let first = rows.first()?;
-    let mut titles = vec!["form"];
-    let names: Vec<String> = rows
-        .iter()
-        .map(|r| match r.target_sparsity {
-            Some(share) if r.spec != "2:4" => format!("{} zeros", percent(share)),
-            _ => r.spec.clone(),
-        })
-        .collect();
-    titles.extend(names.iter().map(String::as_str));
-    titles.push("?<loadable by");
-    let mut table = Table::new(&titles);
-    let shown = |form: &str| detail == Detail::Full || BRIEF.contains(&form);
-    for (i, form) in first.forms.iter().enumerate().filter(|(_, f)| shown(f.form)) {
-        let mut cells = vec![Cell::text(form.form)];
-        cells.extend(rows.iter().map(|r| r.forms.get(i).and_then(|f| f.bytes).map_or(Cell::None, Cell::Bytes)));
-        cells.push(Cell::text(form.loadable_by));
-        table.row(cells);
-    }
-    let mut section = Section { table: Some(table), ..Section::new("Pruned") };
-    if let Some(share) = rows.iter().find_map(|r| r.measured_sparsity) {
-        section.aside = format!("{} of the floating-point weights are zero now", percent(share));
-    }
-    let mut said: Vec<&String> = Vec::new();
-    let notes = rows.iter().flat_map(|r| &r.notes);
-    for note in notes.take(if detail == Detail::Full { usize::MAX } else { 1 }) {
-        if !said.contains(&note) {
-            said.push(note);
-            section.note(note.clone());
-        }
-    }
-    Some(section)
-}
-
 fn sharded(row: &ShardedRow) -> Section {
     const LISTED: usize = 8;
     let limit = row.limit.map_or_else(String::new, |l| format!(" of at most {}", Bytes(l).decimal()));

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
             quantize_head: args.quantize_head,
             quantize_embedding: args.quantize_embedding,
         },
-        prune: list(args.prune.as_deref(), PruneSpec::parse)?,
+        prune: PruneSpec::parse_list(args.prune.as_deref().unwrap_or_default())?,
         zeros: None,
         shards: list(args.shard.as_deref(), ShardSpec::parse)?,
         explain: args.explain.clone(),
@@ -95,6 +95,9 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         }
     }
     if !projection.quantized.is_empty() && projection.quantized.iter().all(|row| row.basis == Basis::Refused) {
+        end = end.max(End::Incomplete);
+    }
+    if !projection.pruned.is_empty() && projection.pruned.iter().all(|row| row.logical_params.is_none()) {
         end = end.max(End::Incomplete);
     }
     let body = Body { copies: copies(&checkpoint), projection };

@@ -95,7 +95,7 @@ fn request(checkpoint: &Checkpoint) -> Request {
     let shards = if checkpoint.tensor_bytes() > 5_000_000_000 { vec![split] } else { Vec::new() };
     Request {
         targets: targets(checkpoint, None, true),
-        prune: vec![PruneSpec::Measured, PruneSpec::Share(0.5), PruneSpec::TwoOfFour],
+        prune: vec![PruneSpec::Measured, PruneSpec::Share(0.5), PruneSpec::Pattern { keep: 2, of: 4 }],
         shards: shards.into_iter().filter_map(|s| ShardSpec::parse(s).ok()).collect(),
         ..Request::default()
     }

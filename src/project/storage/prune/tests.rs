@@ -54,7 +54,7 @@ fn half_of_a_bf16_matrix() {
     assert_eq!((half.target_sparsity, half.measured_sparsity, half.threshold), (Some(0.5), None, None));
     assert!(half.notes[0].contains("as large as before"));
     // 56.25 % of dense.
-    let pattern = row(&input, &PruneSpec::TwoOfFour, None);
+    let pattern = row(&input, &PruneSpec::Pattern { keep: 2, of: 4 }, None);
     assert_eq!(bytes(&pattern, "2:4"), Some(33_554_432 / 10_000 * 5_625 + 33_554_432 % 10_000 * 5_625 / 10_000 + 160));
 }
 

@@ -1,0 +1,137 @@
+//! Pruned forms and smaller models as sections.
+
+use super::Detail;
+use crate::project::storage::prune::{Dims, PrunedRow, Structure};
+use crate::report::cell::{Cell, Section, Table};
+use crate::units::{grouped, percent};
+
+/// Rows of zeros in one table, each cut in its own section.
+pub(super) fn pruned(rows: &[PrunedRow], detail: Detail) -> Vec<Section> {
+    let is_cut = |row: &&PrunedRow| row.structure.is_some() || row.logical_params.is_none();
+    let zeros: Vec<&PrunedRow> = rows.iter().filter(|row| !is_cut(row)).collect();
+    let mut sections: Vec<Section> = forms(&zeros, detail).into_iter().collect();
+    sections.extend(rows.iter().filter(is_cut).map(cut));
+    sections
+}
+
+fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section> {
+    const BRIEF: [&str; 5] = ["dense", "bitmask", "csr16", "csr32", "2:4"];
+    if rows.is_empty() {
+        return None;
+    }
+    let mut titles = vec!["form"];
+    let names: Vec<String> = rows
+        .iter()
+        .map(|r| match r.target_sparsity {
+            Some(share) if !r.spec.contains(':') => format!("{} zeros", percent(share)),
+            _ => r.spec.clone(),
+        })
+        .collect();
+    titles.extend(names.iter().map(String::as_str));
+    if detail == Detail::Full {
+        titles.push("??pays above");
+    }
+    titles.push("?<loadable by");
+    let mut table = Table::new(&titles);
+    // Patterns and blocks are forms of the rows that ask for them.
+    let mut listed: Vec<(&str, &str, Option<f64>)> = Vec::new();
+    for form in rows.iter().flat_map(|row| &row.forms) {
+        if !listed.iter().any(|(name, ..)| *name == form.form) {
+            listed.push((form.form, form.loadable_by, form.break_even_sparsity));
+        }
+    }
+    for (name, loadable_by, pays) in listed.into_iter().filter(|(name, ..)| detail == Detail::Full || BRIEF.contains(name)) {
+        let mut cells = vec![Cell::text(name)];
+        let bytes = |row: &&PrunedRow| row.forms.iter().find(|f| f.form == name).and_then(|f| f.bytes);
+        cells.extend(rows.iter().map(|row| bytes(row).map_or(Cell::None, Cell::Bytes)));
+        if detail == Detail::Full {
+            cells.push(pays.map_or(Cell::None, Cell::Share));
+        }
+        cells.push(Cell::text(loadable_by));
+        table.row(cells);
+    }
+    let mut section = Section { table: Some(table), ..Section::new("Pruned") };
+    if let Some(share) = rows.iter().find_map(|r| r.measured_sparsity) {
+        section.aside = format!("{} of the floating-point weights are zero now", percent(share));
+    }
+    let mut said: Vec<&String> = Vec::new();
+    let notes = rows.iter().flat_map(|r| &r.notes);
+    for note in notes.take(if detail == Detail::Full { usize::MAX } else { 1 }) {
+        if !said.contains(&note) {
+            said.push(note);
+            section.note(note.clone());
+        }
+    }
+    if detail == Detail::Full {
+        section.note("pays above: the share of zeros from which a form is smaller than dense, row pointers left out");
+    }
+    Some(section)
+}
+
+fn cut(row: &PrunedRow) -> Section {
+    let mut section = Section::new(format!("Cut to {}", row.spec));
+    if let Some(structure) = &row.structure {
+        let dense = row.forms.first();
+        if let Some(ratio) = dense.and_then(|f| f.ratio) {
+            section.aside = format!("{} of the weights now", percent(ratio));
+        }
+        for change in changes(&structure.before, &structure.after) {
+            section.say(change);
+        }
+        let per_token = (structure.kv_elements_per_token_before, structure.kv_elements_per_token);
+        if let (Some(before), Some(after)) = per_token {
+            section.say(match (before, after) {
+                (0, 0) => "KV cache: none".to_owned(),
+                _ if before == after => format!("KV cache: as before, {} elements a token", grouped(after)),
+                _ => format!("KV cache: {} elements a token, now {}", grouped(after), grouped(before)),
+            });
+        }
+        section.table = Some(sizes(row, structure));
+        if let Some(form) = dense {
+            section.note(format!("loadable by: {}", form.loadable_by));
+        }
+        for (scheme, note) in structure.quantized.iter().flat_map(|q| q.notes.iter().map(move |n| (&q.scheme, n))) {
+            section.note(format!("{}: {note}", crate::text::escape(scheme)));
+        }
+    }
+    row.notes.iter().for_each(|note| section.note(note.clone()));
+    section
+}
+
+fn changes(before: &Dims, after: &Dims) -> Vec<String> {
+    let parts = [
+        ("layers", before.layers, after.layers),
+        ("hidden size", before.hidden, after.hidden),
+        ("heads", before.heads, after.heads),
+        ("key/value heads", before.kv_heads, after.kv_heads),
+        ("feed-forward channels", before.ffn, after.ffn),
+    ];
+    let changed = parts.into_iter().filter_map(|(name, before, after)| match (before, after) {
+        (Some(before), Some(after)) if before != after => Some(format!("{name}: {} -> {}", grouped(before), grouped(after))),
+        _ => None,
+    });
+    changed.collect()
+}
+
+fn sizes(row: &PrunedRow, structure: &Structure) -> Table {
+    let mut table = Table::new(&["stored as", "parameters", "weights", "file", "of now"]);
+    let dense = row.forms.first();
+    let share = |ratio: Option<f64>| ratio.map_or(Cell::None, Cell::Share);
+    table.row(vec![
+        Cell::text("(as now)"),
+        Cell::count(row.logical_params),
+        dense.and_then(|f| f.bytes).map_or(Cell::None, Cell::Bytes),
+        Cell::Bytes(structure.file_bytes),
+        share(dense.and_then(|f| f.ratio)),
+    ]);
+    for quantized in &structure.quantized {
+        table.row(vec![
+            Cell::Text(quantized.scheme.clone()),
+            Cell::count(row.logical_params),
+            quantized.tensor_bytes.map_or(Cell::None, Cell::Bytes),
+            quantized.file_bytes.map_or(Cell::None, Cell::Bytes),
+            share(quantized.ratio),
+        ]);
+    }
+    table
+}
