@@ -134,7 +134,7 @@ fn deepspeed_prints_these_figures() {
     // demand 4: stage 3, 6805M parameters, 131M in the largest layer, 4 GPUs: 29.01GB (GiB) printed.
     let input = of_params(&config, 6_805_000_000, 131_000_000);
     let (low, high) = states(&train(&input, TrainRequest { zero: 3, dp: 4, ..recipe("adam-18") }, true)[0]);
-    assert_eq!((format!("{:.3}", low as f64 / GIB), low), ("29.008".to_owned(), high));
+    assert_eq!((format!("{:.3}", low as f64 / GIB), low), ("29.007".to_owned(), high));
     // formulas 0.9: T5-3B on 8, stage 2 without offload: 11.28 GiB by the code, 15.93 by the documentation.
     let input = of_params(&config, 2_851_000_000, 33_000_000);
     let (low, high) = states(&train(&input, TrainRequest { zero: 2, dp: 8, ..recipe("adam-20") }, true)[0]);

@@ -236,9 +236,9 @@ pub(super) fn row(
         (Ok(_), None) => return scheme::row(stored, target),
     };
     if to_gguf {
-        // The converter unpacks some methods itself.
+        // The converter unpacks some methods itself; what it refuses of a folder is refused.
         let row = scheme::row(stored, target);
-        if row.basis != Basis::Refused {
+        if row.basis != Basis::Refused || stored.input.folder.is_some() {
             return row;
         }
     }
