@@ -73,6 +73,10 @@ fn storage_of_impossible_shapes() {
         context_length: Some(u64::MAX),
         layers: Some(u64::MAX),
         heads: Some(u64::MAX),
+        hidden_size: Some(u64::MAX),
+        kv_heads: Some(u64::MAX),
+        head_dim: Some(u64::MAX),
+        ffn_size: Some(u64::MAX),
         ..ModelConfig::default()
     };
     for format in [None, Some(Format::Safetensors), Some(Format::Gguf)] {
@@ -80,12 +84,11 @@ fn storage_of_impossible_shapes() {
             let input = input(format, tensors, &model);
             let request = Request {
                 targets: Target::parse_list("all,\u{1b}[31mx,,safetensors:q4_0", None),
-                prune: vec![
-                    PruneSpec::Measured,
-                    PruneSpec::Share(1.0),
-                    PruneSpec::Share(0.5),
-                    PruneSpec::Pattern { keep: 2, of: 4 },
-                ],
+                prune: PruneSpec::parse_list(
+                    "measured,1.0,0.5,2:4,4:8,block=65536x65536:0.5,block=1x1:1,layers=1,layers=50%,heads=1,heads=1/1,ffn=1,ffn=50%,\
+                     hidden=1,student=layers:1,hidden:1,heads:1/1,ffn:1",
+                )
+                .unwrap(),
                 zeros: Some(vec![Some(u64::MAX)]),
                 shards: RULES
                     .iter()
@@ -94,6 +97,10 @@ fn storage_of_impossible_shapes() {
                 ..Request::default()
             };
             let got = project(&input, &request);
+            for row in &got.pruned {
+                assert!(row.notes.iter().all(|n| !n.contains('\u{1b}')), "{row:?}");
+                assert!(serde_json::to_string(row).is_ok());
+            }
             for row in &got.quantized {
                 assert!(row.notes.iter().all(|n| !n.contains('\u{1b}')), "{row:?}");
                 assert_eq!(row.basis == Basis::Refused, row.tensor_bytes.is_none(), "{row:?}");

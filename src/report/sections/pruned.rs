@@ -62,9 +62,6 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section> {
             section.note(note.clone());
         }
     }
-    if detail == Detail::Full {
-        section.note("pays above: the share of zeros from which a form is smaller than dense, row pointers left out");
-    }
     Some(section)
 }
 

@@ -48,7 +48,7 @@ pub(super) fn of(t: &ProjectTensor<'_>, dims: &Dims, family: &str) -> Option<Vec
         (_, Some(module)) => (module, true),
         _ => return None,
     };
-    let ends = |end: &str| module == end || (module.ends_with(end) && module[..module.len() - end.len()].ends_with(['.', '_']));
+    let ends = |end: &str| module == end || (module.ends_with(end) && module[..module.len() - end.len()].ends_with('.'));
     let axes = match t.role {
         Role::Norm if ends("q_norm") || ends("k_norm") => {
             let whole = if ends("q_norm") { (dims.query(), Query) } else { (dims.kv(), Kv) };

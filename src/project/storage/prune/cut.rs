@@ -142,9 +142,9 @@ impl fmt::Display for Cut {
         let (is, and) = if self.student { (':', ",") } else { ('=', "+") };
         let parts = [
             self.layers.map(|n| format!("layers{is}{n}")),
+            self.hidden.map(|n| format!("hidden{is}{n}")),
             self.heads.map(|n| format!("heads{is}{n}")),
             self.ffn.map(|n| format!("ffn{is}{n}")),
-            self.hidden.map(|n| format!("hidden{is}{n}")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         write!(f, "{}{}", if self.student { "student=" } else { "" }, parts.join(and))

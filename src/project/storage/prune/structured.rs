@@ -259,7 +259,7 @@ impl Widths {
             Axis::Kv => (before.kv(), after.kv(), "key/value heads x head width"),
             Axis::Qkv => (qkv(before), qkv(after), "(heads + 2 x key/value heads) x head width"),
             Axis::Ffn => return self.ffn(n, ffn),
-            Axis::GateUp if n % 2 == 0 => return self.ffn(n / 2, ffn).map(|half| half.saturating_mul(2)),
+            Axis::GateUp if n.is_multiple_of(2) => return self.ffn(n / 2, ffn).map(|half| half.saturating_mul(2)),
             Axis::GateUp => return Err(format!("{n} is no gate and up projection of one width")),
         };
         // A dimension that is not cut need not be understood.
