@@ -205,7 +205,7 @@ impl Builder<'_> {
         let dt = self.linear(layer, "ssm_dt", dt)?;
         let flat = x;
         let x = self.g.reshape(x, [1, inner, tokens, seqs]);
-        let y = self.scan(layer, states, [state, 1, inner], x, dt, b, c)?;
+        let y = self.scan(layer, states, [state, 1, inner], [x, dt, b, c])?;
         let ne = [inner, tokens, seqs, 1];
         let y = self.g.view(y, ne, [4, 4 * inner, 4 * inner * tokens, 4 * inner * tokens * seqs]);
         let d = self.weight(layer, "ssm_d")?;
@@ -219,7 +219,7 @@ impl Builder<'_> {
     }
 
     /// `ggml_ssm_scan`: outputs and new states in one tensor; the new states are copied back.
-    fn scan(&mut self, layer: u64, states: StateInputs, dims: [u64; 3], x: Id, dt: Id, b: Id, c: Id) -> Result<Id, String> {
+    fn scan(&mut self, layer: u64, states: StateInputs, dims: [u64; 3], [x, dt, b, c]: [Id; 4]) -> Result<Id, String> {
         let one = dims.iter().fold(1u64, |n, &d| n.saturating_mul(d));
         let all = self.state_cache(one);
         let a = self.weight(layer, "ssm_a")?;
@@ -273,7 +273,7 @@ impl Builder<'_> {
         let dt = self.g.cont(dt);
         let bias = self.weight(layer, "ssm_dt.bias")?;
         let dt = self.g.in_place(&[dt, bias]);
-        let y = self.scan(layer, states, [state, head, heads], x, dt, b, c)?;
+        let y = self.scan(layer, states, [state, head, heads], [x, dt, b, c])?;
         let nb = self.g.nb(x);
         let y = self.g.view(y, [head, heads, tokens, seqs], [4, nb[1], heads * nb[1], tokens * heads * nb[1]]);
         let d = self.weight(layer, "ssm_d")?;
