@@ -48,8 +48,8 @@ fn scan_fields() -> String {
 
 fn memory_fields() -> String {
     format!(
-        "inputs{{ctx seqs kv_type_k kv_type_v batch ubatch tp pp ep dp}}
-        engines[engine version devices[name {TERMS} low high] host{{{TERMS} low high}} low high notes[]]
+        "inputs{{ctx seqs kv_type_k kv_type_v batch ubatch flash_attention kv_unified swa_full server repack load_mode cpu_experts tp pp ep dp}}
+        engines[engine version devices[name {TERMS} low high] host{{{TERMS} low high}} low high resident{{private{{low high}} page_cache{{low high}} low high peak_while_loading{{low high}} formula}} notes[]]
         kv_layers[kind layers kv_heads head_dim_k head_dim_v window]
         training[recipe devices[]] load{{bytes cached_bytes seconds_low seconds_high}}
         fit[engine budget devices verdict needs_low needs_high max_ctx max_seqs first_scheme_that_fits biggest_lever]"

@@ -62,6 +62,14 @@ pub(super) fn touched(sheet: &Sheet<'_>, settings: &Settings) -> Result<Span, St
     Ok(Span { low: lay_out(&build::graph(sheet, least)?).bytes, high: lay_out(&build::graph(sheet, most)?).bytes })
 }
 
+/// For a family whose graph is not known, that of a plain decoder with its tensors, from a fifth less to three tenths more.
+fn similar(sheet: &Result<Sheet<'_>, String>, settings: &Settings, reason: &str) -> Option<Term> {
+    let sheet = sheet.as_ref().ok()?;
+    let bytes = lay_out(&build::similar(sheet, setup(sheet, settings).ok()?).ok()?).bytes;
+    let text = format!("{reason}; a plain decoder of the same tensors takes {bytes} B: from a fifth less to three tenths more");
+    Some(Term::range("compute_buffer", bytes - bytes / 5, bytes.saturating_add(bytes / 10 * 3), text))
+}
+
 /// The term.
 pub(super) fn term(input: &ProjectInput<'_>, sheet: &Result<Sheet<'_>, String>, settings: &Settings) -> Term {
     let layout = match sheet {
@@ -78,6 +86,6 @@ pub(super) fn term(input: &ProjectInput<'_>, sheet: &Result<Sheet<'_>, String>, 
             );
             Term::known("compute_buffer", layout.bytes, Basis::Exact, text)
         }
-        Err(reason) => bounds::term(input, settings, &reason),
+        Err(reason) => similar(sheet, settings, &reason).unwrap_or_else(|| bounds::term(input, settings, &reason)),
     }
 }

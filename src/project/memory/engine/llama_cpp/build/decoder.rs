@@ -20,6 +20,9 @@ struct Inputs {
 
 pub(super) fn build(b: &mut Builder<'_>, family: &Family) -> Result<(), String> {
     let family = &of_keys(b, *family);
+    if b.sheet.arch == "stablelm" && !b.has(0, "ffn_norm.weight") {
+        return Err("the graph of a StableLM without a second norm is not known".to_owned());
+    }
     let mut x = b.embedding()?;
     if family.scaled_embedding {
         b.g.now(Purpose::Residual);

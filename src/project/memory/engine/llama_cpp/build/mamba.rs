@@ -1,11 +1,12 @@
 //! State space layers, alone and beside attention.
 //!
-//! Source: `models/{mamba,mamba-base,falcon-h1}.cpp`.
+//! Source: `models/{mamba,mamba-base,falcon-h1,nemotron-h}.cpp`.
 
 use super::Builder;
 use super::attention::Extras;
 use super::feed_forward::Act;
 use super::norm::Norm;
+use crate::checkpoint::KvKind;
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
 /// `llm_graph_input_rs`: which states are read and written.
@@ -80,6 +81,39 @@ pub(super) fn falcon_h1(b: &mut Builder<'_>) -> Result<(), String> {
     }
     let normed = b.output_norm(x, Norm::Rms)?;
     b.head(normed, false)
+}
+
+/// A layer is one thing only: a state, attention or a feed-forward.
+pub(super) fn nemotron_h(b: &mut Builder<'_>) -> Result<(), String> {
+    let mut x = b.embedding()?;
+    let states = b.state_inputs();
+    let inputs = b.attention_inputs(false);
+    let output_ids = b.output_ids();
+    for layer in 0..b.sheet.layers {
+        let kind = b.kind(layer)?;
+        b.g.now(Purpose::Residual);
+        let normed = b.norm(layer, "attn_norm", x, Norm::Rms);
+        let out = match kind.kind {
+            KvKind::Recurrent => b.mamba2_layer(layer, normed, states)?,
+            KvKind::None if b.has(layer, "ffn_gate_inp.weight") => {
+                return Err("the experts of Nemotron-H are not laid out".to_owned());
+            }
+            KvKind::None => b.feed_forward(layer, "", normed, Act::Unit)?,
+            _ => {
+                let heads = b.sheet.need_at("attention.head_count", layer)?;
+                let (q, k, v) = b.qkv(layer, normed, heads, &kind, false)?;
+                let extras = Extras { output: Some("attn_output"), ..Extras::default() };
+                b.attend(layer, &inputs, &kind, q, Some((k, v)), extras)?
+            }
+        };
+        b.g.now(Purpose::Residual);
+        x = b.g.in_place(&[out, x]);
+    }
+    // The norm of every token is kept; output rows are picked from it.
+    let normed = b.output_norm(x, Norm::Rms)?;
+    b.g.keep(normed);
+    let picked = b.pick(normed, output_ids);
+    b.head(picked, false)
 }
 
 impl Builder<'_> {
@@ -171,7 +205,7 @@ impl Builder<'_> {
         let dt = self.linear(layer, "ssm_dt", dt)?;
         let flat = x;
         let x = self.g.reshape(x, [1, inner, tokens, seqs]);
-        let y = self.scan(layer, states, [state, 1, inner], x, dt, b, c)?;
+        let y = self.scan(layer, states, [state, 1, inner], [x, dt, b, c])?;
         let ne = [inner, tokens, seqs, 1];
         let y = self.g.view(y, ne, [4, 4 * inner, 4 * inner * tokens, 4 * inner * tokens * seqs]);
         let d = self.weight(layer, "ssm_d")?;
@@ -185,7 +219,7 @@ impl Builder<'_> {
     }
 
     /// `ggml_ssm_scan`: outputs and new states in one tensor; the new states are copied back.
-    fn scan(&mut self, layer: u64, states: StateInputs, dims: [u64; 3], x: Id, dt: Id, b: Id, c: Id) -> Result<Id, String> {
+    fn scan(&mut self, layer: u64, states: StateInputs, dims: [u64; 3], [x, dt, b, c]: [Id; 4]) -> Result<Id, String> {
         let one = dims.iter().fold(1u64, |n, &d| n.saturating_mul(d));
         let all = self.state_cache(one);
         let a = self.weight(layer, "ssm_a")?;
@@ -239,7 +273,7 @@ impl Builder<'_> {
         let dt = self.g.cont(dt);
         let bias = self.weight(layer, "ssm_dt.bias")?;
         let dt = self.g.in_place(&[dt, bias]);
-        let y = self.scan(layer, states, [state, head, heads], x, dt, b, c)?;
+        let y = self.scan(layer, states, [state, head, heads], [x, dt, b, c])?;
         let nb = self.g.nb(x);
         let y = self.g.view(y, [head, heads, tokens, seqs], [4, nb[1], heads * nb[1], tokens * heads * nb[1]]);
         let d = self.weight(layer, "ssm_d")?;

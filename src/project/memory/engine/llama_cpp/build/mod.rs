@@ -70,6 +70,7 @@ const GRAPHS: &[(&str, Build)] = &[
     ("mamba2", mamba::mamba),
     ("falcon-h1", mamba::falcon_h1),
     ("qwen3next", delta_net::qwen3next),
+    ("nemotron_h", mamba::nemotron_h),
 ];
 
 /// The graph of a model.
@@ -85,6 +86,21 @@ pub(super) fn graph(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
     } else {
         return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch)));
     }
+    finished(builder)
+}
+
+/// A plain decoder's graph of the same tensors, for a family whose own is not known.
+///
+/// # Errors
+/// What is missing.
+pub(super) fn similar(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
+    let norm = if sheet.shape("output_norm.bias").is_some() { norm::Norm::Layer } else { norm::Norm::Rms };
+    let mut builder = Builder { g: Graph::default(), sheet, setup };
+    decoder::build(&mut builder, &family::Family { norm, ..family::PLAIN })?;
+    finished(builder)
+}
+
+fn finished(builder: Builder<'_>) -> Result<Graph, String> {
     match builder.g.broken() {
         Some(reason) => Err(reason.to_owned()),
         None => Ok(builder.g),

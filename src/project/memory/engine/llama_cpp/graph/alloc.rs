@@ -4,7 +4,7 @@
 //! source that nothing else uses; what has no user left is given back; the best fitting hole is taken, else the end grows.
 //! `fixtures/memory` holds what that allocator reserved.
 
-use super::{Graph, Id, Place, Purpose};
+use super::{Graph, Id, Memory, Purpose};
 
 /// `TENSOR_ALIGNMENT` of ggml's CPU buffers.
 const ALIGNMENT: u64 = 32;
@@ -124,7 +124,7 @@ impl Allocator<'_> {
             self.allocate(leaf);
         }
         for &node in &graph.nodes {
-            if let Place::View(of) = graph.get(node).place {
+            if let Memory::View(of) = graph.get(node).memory {
                 self.state(of).views += 1;
             }
             for &source in &graph.get(node).sources {
@@ -152,8 +152,8 @@ impl Allocator<'_> {
         if state.children > 0 || state.views > 0 {
             return;
         }
-        match self.graph.get(id).place {
-            Place::View(of) => {
+        match self.graph.get(id).memory {
+            Memory::View(of) => {
                 self.state(of).views -= 1;
                 let root = *self.state(of);
                 if root.views == 0 && root.children == 0 && root.allocated {
@@ -172,12 +172,12 @@ impl Allocator<'_> {
     fn allocate(&mut self, id: Id) {
         let graph = self.graph;
         let tensor = graph.get(id);
-        if self.state(id).allocated || matches!(tensor.place, Place::View(_) | Place::External) {
+        if self.state(id).allocated || matches!(tensor.memory, Memory::View(_) | Memory::External) {
             return;
         }
         self.state(id).allocated = true;
         let bytes = padded(tensor.bytes());
-        if tensor.place == Place::InPlace {
+        if tensor.memory == Memory::InPlace {
             for &source in &tensor.sources {
                 let parent = graph.get(source);
                 let state = *self.state(source);

@@ -77,7 +77,7 @@ impl Purpose {
 
 /// Where a tensor's memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Memory {
     /// The allocator.
     Own,
     /// The same, and it may take over the memory of a source that has no other user.
@@ -93,7 +93,7 @@ struct Tensor {
     ne: [u64; 4],
     nb: [u64; 4],
     ty: Type,
-    place: Place,
+    memory: Memory,
     sources: Vec<Id>,
     purpose: Purpose,
     leaf: bool,
@@ -182,17 +182,17 @@ impl Graph {
         nb
     }
 
-    fn add_tensor(&mut self, ty: Type, ne: [u64; 4], place: Place, sources: &[Id]) -> Id {
+    fn add_tensor(&mut self, ty: Type, ne: [u64; 4], memory: Memory, sources: &[Id]) -> Id {
         let nb = Self::contiguous(ty, ne);
-        self.add_strided(ty, ne, nb, place, sources)
+        self.add_strided(ty, ne, nb, memory, sources)
     }
 
-    fn add_strided(&mut self, ty: Type, ne: [u64; 4], nb: [u64; 4], place: Place, sources: &[Id]) -> Id {
+    fn add_strided(&mut self, ty: Type, ne: [u64; 4], nb: [u64; 4], memory: Memory, sources: &[Id]) -> Id {
         // A view of a view is a view of what that one views.
-        let place = match place {
-            Place::View(of) => match self.get(of).place {
-                Place::View(root) => Place::View(root),
-                _ => Place::View(of),
+        let memory = match memory {
+            Memory::View(of) => match self.get(of).memory {
+                Memory::View(root) => Memory::View(root),
+                _ => Memory::View(of),
             },
             other => other,
         };
@@ -201,7 +201,7 @@ impl Graph {
             ne,
             nb,
             ty,
-            place,
+            memory,
             sources: sources.to_vec(),
             purpose,
             leaf: false,
@@ -214,7 +214,7 @@ impl Graph {
 
     /// What the caller fills before each run.
     pub(super) fn input(&mut self, ty: Type, ne: [u64; 4]) -> Id {
-        let id = self.add_tensor(ty, ne, Place::Own, &[]);
+        let id = self.add_tensor(ty, ne, Memory::Own, &[]);
         let tensor = &mut self.tensors[id.0 as usize];
         (tensor.leaf, tensor.input, tensor.purpose) = (true, true, Purpose::Inputs);
         id
@@ -222,7 +222,7 @@ impl Graph {
 
     /// A weight, or a part of the KV cache: lies in a buffer of its own.
     pub(super) fn external(&mut self, ty: Type, ne: [u64; 4]) -> Id {
-        let id = self.add_tensor(ty, ne, Place::External, &[]);
+        let id = self.add_tensor(ty, ne, Memory::External, &[]);
         self.tensors[id.0 as usize].leaf = true;
         id
     }
