@@ -130,6 +130,17 @@ impl Fold {
         self.stats.scales.zero += health.zero;
     }
 
+    /// Takes away the bounds of those units, from `first` on, whose bits are set: what has no value left must not win over all
+    /// else being negative.
+    #[inline(always)]
+    fn no_bounds(&mut self, first: usize, mut units: u64) {
+        while units != 0 {
+            let i = first + units.trailing_zeros() as usize;
+            (self.high[i], self.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
+            units &= units - 1;
+        }
+    }
+
     /// The zeros of a unit, value by value.
     #[inline(always)]
     fn zeros(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
@@ -288,12 +299,7 @@ pub(in crate::scan) fn products<const LONG: bool>(
         fold.high[first + at..][..LANES].copy_from_slice(&high);
         fold.low[first + at..][..LANES].copy_from_slice(&low);
     }
-    // A cleared unit, which has no value, must not win over all else being negative.
-    while cleared != 0 {
-        let i = first + cleared.trailing_zeros() as usize;
-        (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
-        cleared &= cleared - 1;
-    }
+    fold.no_bounds(first, cleared);
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
     fold.stats.zeros += u64::from(zeros.iter().sum::<u32>());
     fold.stats.negative_zeros += u64::from(negative.iter().sum::<u32>());
@@ -308,14 +314,9 @@ pub(super) fn eight<T>(values: &[T; BATCH], at: usize) -> &[T; LANES] {
 
 /// The integer from 0 to `most`, at most 31, that times `scale` could be `offset`: the rounded quotient. Adding 2^23 rounds to an
 /// integer.
-///
-/// The quotient need only be right to 0.4 of an integer, so that a reciprocal of a few bits will do, which takes less time than a
-/// division: the difference of the bits from a constant is right to 1/8, and each of Newton's steps squares its error.
 #[inline(always)]
 pub(super) fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
-    let guess = f32::from_bits(0x7ef3_11c7u32.wrapping_sub(scale.to_bits()));
-    let guess = guess * (2.0 - scale * guess);
-    let quotient = offset * (guess * (2.0 - scale * guess));
+    let quotient = offset / scale;
     let bounded = if quotient > 0.0 { quotient } else { 0.0 };
     let bounded = if bounded < most { bounded } else { most };
     (bounded + 8_388_608.0) - 8_388_608.0
@@ -329,30 +330,20 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
     for i in count..count.next_multiple_of(LANES) {
         batch.clear(i);
     }
-    // The sums stay in registers if what is not ordinary goes first.
-    let mut odd = [0; LANES];
-    for at in (0..count).step_by(LANES) {
-        let (d, m) = (eight(&batch.d, at), eight(&batch.m, at));
-        let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
-        for lane in 0..LANES {
-            let (d, m) = (d[lane], m[lane]);
-            // A value is 0 only where d x q is exactly -m.
-            odd[lane] |= u32::from(!d.is_finite() | !m.is_finite() | (d * code_of(-m, d, most) + m == 0.0));
-            let (a, b) = (d * most + m, m);
-            high[lane] = if a > b { a } else { b };
-            low[lane] = if a > b { b } else { a };
-        }
-        fold.high[first + at..][..LANES].copy_from_slice(&high);
-        fold.low[first + at..][..LANES].copy_from_slice(&low);
-    }
-    if odd != [0; LANES] {
+    let padded = count.next_multiple_of(LANES);
+    // A value is 0 only where d x q is exactly -m.
+    let zero = |d: f32, m: f32| d * code_of(-m, d, most) + m == 0.0;
+    let odd = |d: f32, m: f32| !d.is_finite() | !m.is_finite() | zero(d, m);
+    let any = batch.d[..padded].iter().zip(&batch.m[..padded]).fold(false, |any, (&d, &m)| any | odd(d, m));
+    let mut cleared = 0u64;
+    if any {
         for i in 0..count {
             let (d, m) = (batch.d[i], batch.m[i]);
             if !d.is_finite() || !m.is_finite() {
                 fold.whole(level, layout, bytes, i);
                 batch.clear(i);
-                (fold.high[first + i], fold.low[first + i]) = (f32::NEG_INFINITY, f32::INFINITY);
-            } else if d * code_of(-m, d, most) + m == 0.0 {
+                cleared |= 1 << i;
+            } else if zero(d, m) {
                 fold.zeros(level, layout, bytes, i);
             }
         }
@@ -362,7 +353,11 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
     for at in (0..count).step_by(LANES) {
         let (scale, offset) = (eight(&batch.d, at), eight(&batch.m, at));
         let (sum, sum_sq) = (eight(&batch.sum, at), eight(&batch.sum_sq, at));
+        let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
+            let (a, b) = (scale[lane] * most + offset[lane], offset[lane]);
+            high[lane] = if a > b { a } else { b };
+            low[lane] = if a > b { b } else { a };
             zero_scales[lane] += u32::from(scale[lane] == 0.0);
             let (d, m) = (f64::from(scale[lane]), f64::from(offset[lane]));
             let (sum, sum_sq) = (f64::from(sum[lane]), f64::from(sum_sq[lane]));
@@ -370,7 +365,10 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
             let squares = d * d * sum_sq + 2.0 * (d * m * sum) + elements * (m * m);
             sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
         }
+        fold.high[first + at..][..LANES].copy_from_slice(&high);
+        fold.low[first + at..][..LANES].copy_from_slice(&low);
     }
+    fold.no_bounds(first, cleared);
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
     fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
 }
