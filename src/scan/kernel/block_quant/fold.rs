@@ -69,6 +69,8 @@ pub(in crate::scan) struct Fold {
     /// Extremes so far; f32 as the values are.
     min: f32,
     max: f32,
+    /// The values of the unit looked at: here, so that they need not be zeroed for every look.
+    values: [f32; LONGEST],
     /// Counts; the sums of what was decoded.
     pub(super) stats: LeafStats,
 }
@@ -84,6 +86,7 @@ impl Fold {
             units: 0,
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
+            values: [0.0; LONGEST],
             stats: LeafStats::default(),
         }
     }
@@ -157,11 +160,13 @@ impl Fold {
     /// The extremes of a unit of finite values.
     #[inline(always)]
     fn look(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
-        let mut values = [0.0; LONGEST];
         let (mut min, mut max) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
-        for values in layout.decode(level, bytes, i, &mut values).as_chunks::<16>().0 {
-            for ((min, max), &v) in min.iter_mut().zip(&mut max).zip(values) {
+        for values in layout.decode(level, bytes, i, &mut self.values).as_chunks::<16>().0 {
+            // Two loops: out of one the compiler makes shuffles instead of minima and maxima.
+            for (min, &v) in min.iter_mut().zip(values) {
                 *min = if v < *min { v } else { *min };
+            }
+            for (max, &v) in max.iter_mut().zip(values) {
                 *max = if v > *max { v } else { *max };
             }
         }
@@ -209,6 +214,8 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
         for (h, l) in bounds {
             for lane in 0..16 {
                 high[lane] = if h[lane] > high[lane] { h[lane] } else { high[lane] };
+            }
+            for lane in 0..16 {
                 low[lane] = if -l[lane] > low[lane] { -l[lane] } else { low[lane] };
             }
         }
@@ -232,15 +239,15 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
     // Then all that are better than what these gave.
     for at in (0..padded).step_by(16) {
         let (min, max) = (fold.min, fold.max);
-        let mut any = false;
-        for i in at..at + 16 {
-            any |= (fold.high[i] > max) | (fold.low[i] < min);
+        let mut better = 0u32;
+        for lane in 0..16 {
+            better |= u32::from((fold.high[at + lane] > max) | (fold.low[at + lane] < min)) << lane;
         }
-        if any {
-            for i in at..at + 16 {
-                if fold.high[i] > fold.max || fold.low[i] < fold.min {
-                    fold.look(level, layout, bytes, i);
-                }
+        while better != 0 {
+            let i = at + better.trailing_zeros() as usize;
+            better &= better - 1;
+            if fold.high[i] > fold.max || fold.low[i] < fold.min {
+                fold.look(level, layout, bytes, i);
             }
         }
     }
@@ -284,14 +291,25 @@ pub(in crate::scan) fn products<const LONG: bool>(
         let (scale, sum, sum_sq) = (eight(&batch.d, at), eight(&batch.sum, at), eight(&batch.sum_sq, at));
         let (none, below) = (eight(&batch.zeros, at), eight(&batch.negative, at));
         let (most, least) = (eight(&batch.high, at), eight(&batch.low, at));
+        // One small loop for each figure: the compiler unrolls it and makes vectors of it. It leaves one large loop as it stands.
+        let d = scale.map(f64::from);
+        for lane in 0..LANES {
+            sums[lane] += d[lane] * f64::from(sum[lane]);
+        }
+        for lane in 0..LANES {
+            sums_sq[lane] += d[lane] * d[lane] * f64::from(sum_sq[lane]);
+        }
+        for lane in 0..LANES {
+            zeros[lane] += none[lane];
+        }
+        for lane in 0..LANES {
+            zero_scales[lane] += u32::from(scale[lane] == 0.0);
+        }
+        for lane in 0..LANES {
+            negative[lane] += if scale[lane].is_sign_negative() { none[lane] - below[lane] } else { below[lane] };
+        }
         let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
-            let d = f64::from(scale[lane]);
-            sums[lane] += d * f64::from(sum[lane]);
-            sums_sq[lane] += d * d * f64::from(sum_sq[lane]);
-            zeros[lane] += none[lane];
-            zero_scales[lane] += u32::from(scale[lane] == 0.0);
-            negative[lane] += if scale[lane].is_sign_negative() { none[lane] - below[lane] } else { below[lane] };
             let (a, b) = (scale[lane] * most[lane] as f32, scale[lane] * least[lane] as f32);
             high[lane] = if a > b { a } else { b };
             low[lane] = if a > b { b } else { a };
@@ -358,11 +376,17 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
             let (a, b) = (scale[lane] * most + offset[lane], offset[lane]);
             high[lane] = if a > b { a } else { b };
             low[lane] = if a > b { b } else { a };
+        }
+        for lane in 0..LANES {
             zero_scales[lane] += u32::from(scale[lane] == 0.0);
-            let (d, m) = (f64::from(scale[lane]), f64::from(offset[lane]));
-            let (sum, sum_sq) = (f64::from(sum[lane]), f64::from(sum_sq[lane]));
-            sums[lane] += d * sum + elements * m;
-            let squares = d * d * sum_sq + 2.0 * (d * m * sum) + elements * (m * m);
+        }
+        let (d, m, sum) = (scale.map(f64::from), offset.map(f64::from), sum.map(f64::from));
+        for lane in 0..LANES {
+            sums[lane] += d[lane] * sum[lane] + elements * m[lane];
+        }
+        for lane in 0..LANES {
+            let (d, m) = (d[lane], m[lane]);
+            let squares = d * d * f64::from(sum_sq[lane]) + 2.0 * (d * m * sum[lane]) + elements * (m * m);
             sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
         }
         fold.high[first + at..][..LANES].copy_from_slice(&high);
