@@ -50,6 +50,34 @@ fn a_folder_selects_one_weight_set_and_names_the_other() {
     assert_eq!(selected, [("model", true, Some(340_004)), ("model.int8", false, Some(106_828))]);
 }
 
+/// Projected to the mixture that it has, a GGUF takes the bytes that it has.
+#[test]
+fn the_own_mixture_has_the_own_size() {
+    let text = std::fs::read_to_string(root().join("fixtures/truth/checkpoints.json")).unwrap();
+    let truth: Value = serde_json::from_str(&text).unwrap();
+    let (mut compared, mut skipped) = (0, 0);
+    for row in truth["checkpoints"].as_array().unwrap() {
+        // The mixture is the last word of the name that the checkpoint was published under.
+        let id = row["id"].as_str().unwrap();
+        let Some(target) = ["q4_1", "q4_k_m"].into_iter().find(|target| id.ends_with(&format!("-{target}"))) else { continue };
+        let Some(path) = place(id, row["file"].as_str().unwrap()) else {
+            skipped += 1;
+            continue;
+        };
+        compared += 1;
+        let projected = weigh(&["project", path.to_str().unwrap(), "--to", target], 0);
+        let figures = &projected["quantized"][0];
+        assert_eq!((figures["scheme"].as_str(), figures["basis"].as_str()), (Some(target), Some("exact")), "{id}");
+        for key in ["tensor_bytes", "file_bytes"] {
+            assert_eq!(figures[key].as_u64(), row[key].as_u64(), "{id}: {key}");
+        }
+    }
+    if skipped > 0 {
+        println!("SKIPPED the own mixture of {skipped} checkpoints that were not fetched");
+    }
+    assert_eq!(compared + skipped, 3);
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
