@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
-use weighbridge::error::Result;
+use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::format::SecondOpinion;
 
 use super::End;
@@ -14,19 +14,32 @@ pub(crate) fn open(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
     checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: false })
 }
 
-/// As [`open`], and asks the reference reader about every file.
-pub(crate) fn open_and_ask(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
-    checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: true })
-}
-
-/// As [`open`], or [`open_and_ask`]; a config.json, or a folder that has one and no weights, stands for the tensors it declares.
+/// As [`open`], and asks the reference reader about every file if told to; a config.json, or a folder that has one and no weights,
+/// stands for the tensors it declares.
 pub(crate) fn open_or_declared(path: &Path, only_this_file: bool, ask: bool) -> Result<Checkpoint> {
-    if path.file_name().is_some_and(|name| name == "config.json") && path.is_file() {
+    if is_config(path) {
         return checkpoint::declared(path);
     }
     let opened = checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: ask })?;
-    let nothing = opened.files.is_empty() && opened.unread.is_empty();
-    if nothing && path.join("config.json").is_file() { checkpoint::declared(path) } else { Ok(opened) }
+    if only_declares(path, &opened) { checkpoint::declared(path) } else { Ok(opened) }
+}
+
+/// As [`open`], for what reads values: a config.json, or a folder that has one and no weights, is an error that says so.
+pub(crate) fn open_values(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
+    let opened = if is_config(path) { None } else { Some(open(path, only_this_file)?) };
+    opened.filter(|opened| !only_declares(path, opened)).ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "there are no values to read, only a config.json")
+            .with_path(path)
+            .help("give the weights; `weigh show`, `project` and `memory` take a config.json alone")
+    })
+}
+
+fn is_config(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "config.json") && path.is_file()
+}
+
+fn only_declares(path: &Path, opened: &Checkpoint) -> bool {
+    opened.files.is_empty() && opened.unread.is_empty() && path.join("config.json").is_file()
 }
 
 /// Whether anything asked for could not be read: unreadable files, missing shards, files cut short.

@@ -89,10 +89,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
     let mut projection = project(&input, &request);
     if checkpoint.declared {
-        for row in projection.quantized.iter_mut().filter(|row| row.basis == Basis::Exact) {
-            row.basis = Basis::Estimate;
-            row.notes.push("exact if the weights are those that config.json declares".to_owned());
-        }
+        estimate(&mut projection);
     }
     if !projection.quantized.is_empty() && projection.quantized.iter().all(|row| row.basis == Basis::Refused) {
         end = end.max(End::Incomplete);
@@ -109,6 +106,14 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         complain_of(&checkpoint);
     }
     Ok(end)
+}
+
+/// Makes estimates of the rows of weights that are only declared.
+pub(crate) fn estimate(projection: &mut Projection) {
+    for row in projection.quantized.iter_mut().filter(|row| row.basis == Basis::Exact) {
+        row.basis = Basis::Estimate;
+        row.notes.push("exact if the weights are those that config.json declares".to_owned());
+    }
 }
 
 /// The targets asked for; a choice of common ones where nothing at all was asked.

@@ -17,8 +17,8 @@ use weighbridge::scan::{Io, ScanOptions, Selection};
 
 use super::End;
 use super::memory::with_engines;
-use super::opened::{complain_of, end_of, open_and_ask, opinions};
-use super::project::{Body as ProjectBody, hf_folder, targets, zeros};
+use super::opened::{complain_of, end_of, open_or_declared, opinions};
+use super::project::{Body as ProjectBody, estimate, hf_folder, targets, zeros};
 use super::scan::{body, ended, select, watch};
 use crate::args::{Common, ReportArgs};
 use crate::output::Output;
@@ -34,15 +34,18 @@ struct Body {
 /// Runs it.
 pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result<End> {
     let Some(path) = &args.path else { return Ok(End::Done) };
-    let checkpoint = open_and_ask(path, args.only_this_file)?;
+    let checkpoint = open_or_declared(path, args.only_this_file, true)?;
     let selection = select(&checkpoint, None)?;
-    let scans = !args.no_scan && !selection.files.is_empty();
+    let scans = !args.no_scan && !selection.files.is_empty() && !checkpoint.declared;
 
     let mut show = ShowBody::of(&checkpoint, &ShowOptions::default(), &opinions(&checkpoint));
     let mut request = request(&checkpoint);
     let folder = hf_folder(&checkpoint, &request.targets, None);
     let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
     let mut projected = ProjectBody { projection: project(&input, &request), copies: copies(&checkpoint) };
+    if checkpoint.declared {
+        estimate(&mut projected.projection);
+    }
     let memory = memory(&input, &with_engines(MemoryRequest::default(), &checkpoint));
 
     let shown = path.to_string_lossy().into_owned();
@@ -93,9 +96,13 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
 fn request(checkpoint: &Checkpoint) -> Request {
     let split = if checkpoint.format() == Some(Format::Gguf) { "gguf-split:5GB" } else { "huggingface:5GB" };
     let shards = if checkpoint.tensor_bytes() > 5_000_000_000 { vec![split] } else { Vec::new() };
+    let mut prune = vec![PruneSpec::Share(0.5), PruneSpec::Pattern { keep: 2, of: 4 }];
+    if !checkpoint.declared {
+        prune.insert(0, PruneSpec::Measured);
+    }
     Request {
         targets: targets(checkpoint, None, true),
-        prune: vec![PruneSpec::Measured, PruneSpec::Share(0.5), PruneSpec::Pattern { keep: 2, of: 4 }],
+        prune,
         shards: shards.into_iter().filter_map(|s| ShardSpec::parse(s).ok()).collect(),
         ..Request::default()
     }

@@ -14,7 +14,7 @@ use weighbridge::scan::{self, Io, Part, ScanOptions, ScanOutcome, Selection, Sim
 use weighbridge::stats::ScanPart;
 
 use super::End;
-use super::opened::{complain_of, end_of, open};
+use super::opened::{complain_of, end_of, open_values};
 use crate::args::{CastMode, Common, IoMode, ScanArgs, SimdMode, StatsMode};
 use crate::interrupt;
 use crate::output::{Output, complain};
@@ -46,7 +46,7 @@ pub(crate) struct PartBody {
 
 /// Runs it.
 pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<End> {
-    let checkpoint = open(&args.path, args.only_this_file)?;
+    let checkpoint = open_values(&args.path, args.only_this_file)?;
     let selection = select(&checkpoint, args.filter.as_deref())?;
     let options = ScanOptions {
         io: match args.io {
