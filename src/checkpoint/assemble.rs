@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::names::{Naming, classify, is_buffer};
 use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
+use crate::dtype::Dtype;
 use crate::format::{Container, Format, TensorInfo};
 use crate::source::{FileSource, read_exact_at};
 
@@ -33,6 +34,10 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
         let Some(format) = set.files.first().map(|&f| checkpoint.files[f].container.format) else { continue };
         if is_huge_and_plain(checkpoint, set, format) {
             plain_tensors(checkpoint, set, &mut tensors);
+            if format == Format::Gguf {
+                let infos = set.files.iter().flat_map(|&f| &checkpoint.files[f].container.tensors);
+                quantization = quantization.or_else(|| quantization::ggml::quantization(infos.map(|t| t.dtype)));
+            }
             continue;
         }
         let places = places(checkpoint, set);
@@ -85,7 +90,8 @@ fn is_huge_and_plain(checkpoint: &Checkpoint, set: &WeightSet, format: Format) -
             Format::Safetensors => {
                 !quantization::is_configured(checkpoint.config.as_ref()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
             }
-            Format::Gguf => !any(&|_, t| t.dtype.is_block_quant()),
+            // The scales of NVFP4 are told by their names.
+            Format::Gguf => !any(&|_, t| t.dtype == Dtype::NVFP4),
         }
 }
 
@@ -96,19 +102,26 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
         let container = &checkpoint.files[file].container;
         out.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);
-            let mut naming = classify(&name, container.format);
-            if let Some(layers) = checkpoint.model.layers {
-                naming = naming.with_main_layers(layers);
-            }
+            let naming = naming(checkpoint, &name, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
+            let part = if buffer { Part::Buffer } else { Part::Weight };
             SelectedTensor {
                 file: u32::try_from(file).unwrap_or(u32::MAX),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
-                naming,
-                part: if buffer { Part::Buffer } else { Part::Weight },
+                naming: Naming { role: part.role(naming.role), ..naming },
+                part,
                 logical_params: if buffer { 0 } else { info.elements },
             }
         }));
+    }
+}
+
+fn naming(checkpoint: &Checkpoint, name: &str, format: Format) -> Naming {
+    let naming = classify(name, format);
+    // Some families store their prediction layers as further blocks.
+    match (checkpoint.model.layers, checkpoint.model.mtp_layers) {
+        (Some(layers), Some(_)) => naming.with_main_layers(layers),
+        _ => naming,
     }
 }
 
@@ -118,11 +131,7 @@ fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {
         let container = &checkpoint.files[file].container;
         places.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);
-            let mut naming = classify(&name, container.format);
-            // Some families store their prediction layers as further blocks.
-            if let (Some(layers), Some(_)) = (checkpoint.model.layers, checkpoint.model.mtp_layers) {
-                naming = naming.with_main_layers(layers);
-            }
+            let naming = naming(checkpoint, &name, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
             Place { file, index, name, naming, buffer }
         }));

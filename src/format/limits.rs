@@ -41,6 +41,13 @@ pub const MAX_DEFECTS: usize = 1000;
 /// Unknown dtype spellings kept of one file.
 pub const MAX_UNKNOWN_DTYPES: usize = 1000;
 
+/// Bytes of an unknown dtype's spelling that are kept; every known one has at most 12.
+pub const MAX_DTYPE_SPELLING: usize = 128;
+
+/// Longest tensor name with which a quantization is projected: a scheme makes several names of each tensor's. ggml allows 63 bytes,
+/// published names have at most some 150.
+pub const MAX_PROJECTED_NAME: u64 = 4096;
+
 /// Bytes of config.json and its like that are read: the largest published ones (with per-module quantization tables) have some
 /// 2 MB.
 pub const MAX_CONFIG: u64 = 16 << 20;

@@ -1,5 +1,7 @@
 //! What stands in a table: values, not text, so that each output writes them its own way.
 
+use super::page::Walked;
+
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
@@ -64,16 +66,18 @@ pub struct Column {
 
 /// A table with its total last.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct Table<'a> {
     /// Columns.
     pub columns: Vec<Column>,
     /// Rows.
     pub rows: Vec<Vec<Cell>>,
+    /// Further rows, made when they are written: for tables that may be as long as a checkpoint has tensors.
+    pub walked: Option<Walked<'a, Vec<Cell>>>,
     /// The total, set apart.
     pub total: Option<Vec<Cell>>,
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// A table with a left column and right ones. A `?` before a title lets the column go on a narrow page, `??` goes first.
     pub fn new(titles: &[&str]) -> Self {
         let columns = titles
@@ -87,12 +91,33 @@ impl Table {
                 Column { title: plain.to_owned(), align: if left { Align::Left } else { Align::Right }, expendable }
             })
             .collect();
-        Self { columns, rows: Vec::new(), total: None }
+        Self { columns, rows: Vec::new(), walked: None, total: None }
     }
 
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
+    }
+
+    /// The same with further rows that are made when they are written.
+    #[must_use]
+    pub fn walking(self, rows: Walked<'a, Vec<Cell>>) -> Self {
+        Self { walked: Some(rows), ..self }
+    }
+
+    /// Looks at every row but the total.
+    pub(super) fn each(&self, mut look: impl FnMut(&[Cell])) {
+        self.rows.iter().for_each(|row| look(row));
+        if let Some(walked) = &self.walked {
+            walked.each(|row| look(&row));
+        }
+    }
+
+    /// Which columns are bars: pictures that not every output can show.
+    pub(super) fn pictures(&self) -> Vec<bool> {
+        let mut pictures = vec![false; self.columns.len()];
+        self.each(|row| pictures.iter_mut().zip(row).for_each(|(picture, cell)| *picture |= matches!(cell, Cell::Bar(_))));
+        pictures
     }
 }
 
@@ -118,7 +143,7 @@ pub struct Line {
 
 /// A part of a report: a heading, words, a table, words.
 #[derive(Debug, Clone, Default)]
-pub struct Section {
+pub struct Section<'a> {
     /// The heading; empty for none.
     pub title: String,
     /// What the heading says further, in the same line.
@@ -126,12 +151,12 @@ pub struct Section {
     /// Words before the table.
     pub lines: Vec<Line>,
     /// The table.
-    pub table: Option<Table>,
+    pub table: Option<Table<'a>>,
     /// Words after the table.
     pub after: Vec<Line>,
 }
 
-impl Section {
+impl Section<'_> {
     /// A section with a heading.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }

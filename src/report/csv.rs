@@ -1,32 +1,30 @@
 //! Tables as CSV (RFC 4180): one table after another, each under a line with its title, exact figures.
 
 use super::cell::{Cell, Section, Table};
+use super::page::Page;
 
 /// Sets every table; words are left out.
-pub(super) fn render(sections: &[Section]) -> String {
-    let mut out = String::new();
+pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
     for section in sections {
         let Some(table) = &section.table else { continue };
         if !out.is_empty() {
             out.push_str("\r\n");
         }
-        line(&mut out, [field(&format!("# {}", section.title))].into_iter());
-        set_table(&mut out, table);
+        line(out, [field(&format!("# {}", section.title))].into_iter());
+        set_table(out, table);
     }
-    out
 }
 
-fn set_table(out: &mut String, table: &Table) {
-    let pictures: Vec<bool> =
-        (0..table.columns.len()).map(|i| table.rows.iter().any(|row| matches!(row.get(i), Some(Cell::Bar(_))))).collect();
+fn set_table(out: &mut Page<'_>, table: &Table<'_>) {
+    let pictures = table.pictures();
     let kept = |i: &usize| !pictures[*i];
     line(out, (0..table.columns.len()).filter(kept).map(|i| field(&table.columns[i].title)));
-    for row in table.rows.iter().chain(&table.total) {
-        line(out, (0..row.len()).filter(kept).map(|i| cell(&row[i])));
-    }
+    let mut set = |row: &[Cell]| line(out, (0..row.len()).filter(kept).map(|i| cell(&row[i])));
+    table.each(&mut set);
+    table.total.iter().for_each(|total| set(total));
 }
 
-fn line(out: &mut String, fields: impl Iterator<Item = String>) {
+fn line(out: &mut Page<'_>, fields: impl Iterator<Item = String>) {
     let fields: Vec<String> = fields.collect();
     out.push_str(&fields.join(","));
     out.push_str("\r\n");
@@ -61,6 +59,6 @@ mod tests {
         table.row(vec![Cell::Foreign("=cmd()".into()), Cell::Bytes(1_234_567), Cell::Bar(1.0)]);
         table.row(vec![Cell::Foreign("a,\"b\"\n".into()), Cell::None, Cell::Bar(0.0)]);
         let section = Section { table: Some(table), ..Section::new("T") };
-        assert_eq!(render(&[section]), "\"# T\"\r\nname,bytes\r\n\"'=cmd()\",1234567\r\n\"a,\"\"b\"\"\\n\",\r\n");
+        assert_eq!(Page::text(|page| render(&[section], page)), "\"# T\"\r\nname,bytes\r\n\"'=cmd()\",1234567\r\n\"a,\"\"b\"\"\\n\",\r\n");
     }
 }

@@ -57,9 +57,8 @@ pub struct Document<B: Serialize> {
 /// Writes a document as JSON, two spaces deep, with a newline at the end.
 ///
 /// # Errors
-/// When a value cannot be serialised, which none of this crate's can.
-pub fn to_json<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(document)?;
-    text.push('\n');
-    Ok(text)
+/// When it cannot be written; every value of this crate can be serialised.
+pub fn write_json<T: Serialize>(document: &T, mut to: &mut dyn std::io::Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut to, document)?;
+    to.write_all(b"\n")
 }

@@ -1,13 +1,13 @@
 //! Sections as Markdown: headings, words, pipe tables.
 
 use super::cell::{Align, Cell, Line, Section, Table, Tone};
+use super::page::Page;
 use super::text::value;
 use crate::text::escape;
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
 /// Sets the sections one after another.
-pub(super) fn render(sections: &[Section]) -> String {
-    let mut out = String::new();
+pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
     for section in sections {
         if !out.is_empty() {
             out.push('\n');
@@ -16,22 +16,21 @@ pub(super) fn render(sections: &[Section]) -> String {
             let aside = if section.aside.is_empty() { String::new() } else { format!(" ({})", inert(&section.aside)) };
             out.push_str(&format!("## {}{aside}\n\n", inert(&section.title)));
         }
-        section.lines.iter().for_each(|line| words(&mut out, line));
+        section.lines.iter().for_each(|line| words(out, line));
         if let Some(table) = &section.table {
             if !section.lines.is_empty() {
                 out.push('\n');
             }
-            set_table(&mut out, table);
+            set_table(out, table);
         }
         if !section.after.is_empty() {
             out.push('\n');
         }
-        section.after.iter().for_each(|line| words(&mut out, line));
+        section.after.iter().for_each(|line| words(out, line));
     }
-    out
 }
 
-fn words(out: &mut String, line: &Line) {
+fn words(out: &mut Page<'_>, line: &Line) {
     let mark = match line.tone {
         Tone::Plain => "",
         Tone::Note => "Note: ",
@@ -40,17 +39,17 @@ fn words(out: &mut String, line: &Line) {
     out.push_str(&format!("- {mark}{}\n", inert(&line.text)));
 }
 
-fn set_table(out: &mut String, table: &Table) {
-    let kept: Vec<usize> =
-        (0..table.columns.len()).filter(|&i| !table.rows.iter().any(|row| matches!(row.get(i), Some(Cell::Bar(_))))).collect();
+fn set_table(out: &mut Page<'_>, table: &Table<'_>) {
+    let pictures = table.pictures();
+    let kept: Vec<usize> = (0..table.columns.len()).filter(|&i| !pictures[i]).collect();
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     out.push_str(&line(kept.iter().map(|&i| table.columns[i].title.clone()).collect()));
     out.push_str(&line(
         kept.iter().map(|&i| if table.columns[i].align == Align::Right { "--:".into() } else { "---".into() }).collect(),
     ));
-    for row in table.rows.iter().chain(&table.total) {
-        out.push_str(&line(kept.iter().map(|&i| cell(&row[i])).collect()));
-    }
+    let mut set = |row: &[Cell]| out.push_str(&line(kept.iter().map(|&i| cell(&row[i])).collect()));
+    table.each(&mut set);
+    table.total.iter().for_each(|total| set(total));
 }
 
 fn cell(cell: &Cell) -> String {
@@ -94,6 +93,6 @@ mod tests {
         let mut table = Table::new(&["name", "bytes"]);
         table.row(vec![Cell::Foreign("<b>|`x`\n".into()), Cell::Bytes(2048)]);
         let section = Section { table: Some(table), ..Section::new("T") };
-        assert_eq!(render(&[section]), "## T\n\n| name | bytes |\n| --- | --: |\n| &lt;b&gt;\\|\\`x\\`\\n | 2.00 KiB |\n");
+        assert_eq!(Page::text(|page| render(&[section], page)), "## T\n\n| name | bytes |\n| --- | --: |\n| &lt;b&gt;\\|\\`x\\`\\n | 2.00 KiB |\n");
     }
 }

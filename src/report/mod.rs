@@ -6,6 +6,7 @@ pub mod cell;
 mod csv;
 pub mod document;
 mod markdown;
+pub mod page;
 pub mod sarif;
 pub mod scan;
 pub mod sections;
@@ -13,6 +14,7 @@ pub mod show;
 pub mod text;
 
 use cell::Section;
+use page::Page;
 use text::TextStyle;
 
 /// One row of the registry of outputs that are made of sections. JSON is made of the bodies themselves.
@@ -20,12 +22,12 @@ pub struct Renderer {
     /// As `--format` spells it.
     pub name: &'static str,
     /// Sets sections.
-    pub render: fn(&[Section], &TextStyle) -> String,
+    pub render: fn(&[Section<'_>], &TextStyle, &mut Page<'_>),
 }
 
 /// Every output made of sections.
 pub const RENDERERS: &[Renderer] = &[
     Renderer { name: "text", render: text::render },
-    Renderer { name: "csv", render: |sections, _| csv::render(sections) },
-    Renderer { name: "markdown", render: |sections, _| markdown::render(sections) },
+    Renderer { name: "csv", render: |sections, _, page| csv::render(sections, page) },
+    Renderer { name: "markdown", render: |sections, _, page| markdown::render(sections, page) },
 ];

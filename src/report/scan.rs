@@ -9,10 +9,10 @@ use crate::checkpoint::{Checkpoint, Tensor};
 use crate::report::show::ErrorRow;
 use crate::scan::full::FullOutcome;
 use crate::scan::{CopyCheck, ScanOutcome};
-use crate::stats::{ScaleHealth, TensorStats};
+use crate::stats::{Pairwise, ScaleHealth, TensorStats};
 
 use full::{ClaimRow, DuplicateRow, FullRow, FullSums};
-use gather::Gather;
+use gather::{Gather, Group};
 
 /// STATS of the report. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -262,7 +262,8 @@ impl ScanBody {
             roles: Vec::new(),
             rows: Vec::new(),
             remarks: Vec::new(),
-            all: Vec::new(),
+            remarked: 0,
+            all: Pairwise::default(),
             full: full.map(FullSums::new),
         };
         let mut not_scanned = 0;
@@ -274,12 +275,11 @@ impl ScanBody {
             }
         }
         let sums = gather.full.take();
-        let totals = Totals { stats: StatsRow::of(&TensorStats::total(&gather.all)), full: sums.as_ref().map(FullSums::total) };
-        let mut sparsest: Vec<SparseRow> = gather.sparsest(&selected, outcome, order);
-        sparsest.truncate(SPARSEST);
+        let sparsest = gather::sparsest(&selected, outcome, order);
+        let totals = Totals { stats: StatsRow::of(&gather.all.finish()), full: sums.as_ref().map(FullSums::total) };
         gather.remarks.sort_by_key(|r| r.severity);
-        let over = gather.remarks.len().saturating_sub(MAX_REMARKS);
         gather.remarks.truncate(MAX_REMARKS);
+        let over = gather.remarked - gather.remarks.len() as u64;
         let mut notes = Vec::new();
         if over > 0 {
             notes.push(format!("{over} further remarks are not listed; --tensors has every tensor"));
@@ -296,17 +296,17 @@ impl ScanBody {
         }
         let mut roles: Vec<RoleStats> = gather
             .roles
-            .iter()
-            .map(|(role, stats)| RoleStats {
+            .into_iter()
+            .map(|(role, group)| RoleStats {
                 role: role.name(),
-                tensors: stats.len() as u64,
-                stats: StatsRow::of(&TensorStats::total(stats)),
-                full: sums.as_ref().and_then(|sums| sums.role(*role)),
+                tensors: group.tensors,
+                stats: StatsRow::of(&group.stats.finish()),
+                full: sums.as_ref().and_then(|sums| sums.role(role)),
             })
             .collect();
         roles.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.role.cmp(b.role)));
         let mut dtypes: Vec<DtypeStats> =
-            gather.dtypes.iter().map(|(dtype, stats)| dtype_row(dtype, stats, sums.as_ref())).collect();
+            gather.dtypes.into_iter().map(|(dtype, group)| dtype_row(&dtype, group, sums.as_ref())).collect();
         dtypes.sort_by(|a, b| b.stats.elements.cmp(&a.stats.elements).then_with(|| a.dtype.cmp(&b.dtype)));
         let measured = outcome.threads > 0;
         let bytes_read = outcome.bytes_read.saturating_add(full.map_or(0, |full| full.bytes_read));
@@ -341,11 +341,11 @@ impl ScanBody {
     }
 }
 
-fn dtype_row(dtype: &str, stats: &[TensorStats], sums: Option<&FullSums>) -> DtypeStats {
-    let total = TensorStats::total(stats);
+fn dtype_row(dtype: &str, group: Group, sums: Option<&FullSums>) -> DtypeStats {
+    let total = group.stats.finish();
     DtypeStats {
         dtype: dtype.to_owned(),
-        tensors: stats.len() as u64,
+        tensors: group.tensors,
         scales: ScalesRow::of(total.scales),
         stats: StatsRow::of(&total),
         full: sums.and_then(|sums| sums.dtype(dtype)),

@@ -1,11 +1,12 @@
 //! The body of `weigh show`: what a checkpoint holds, from headers alone.
 
+mod long;
 mod rows;
 
 pub use rows::*;
 
-use crate::checkpoint::{Checkpoint, Summary, Sums, Tensor};
-use crate::format::{ByteMap, Format, MetadataValue, RegionKind, SecondOpinion};
+use crate::checkpoint::{Checkpoint, Summary, Sums};
+use crate::format::{ByteMap, Format, SecondOpinion};
 use crate::units::{BitsPerWeight, Bytes, Params};
 
 /// What to put into the body besides the sums.
@@ -23,9 +24,9 @@ pub struct ShowOptions {
     pub layers: bool,
 }
 
-impl ShowBody {
+impl<'a> ShowBody<'a> {
     /// Gathers the body. `opinions` holds the reference reader's answer per file, where it was asked.
-    pub fn of(checkpoint: &Checkpoint, options: &ShowOptions, opinions: &[SecondOpinion]) -> Self {
+    pub fn of(checkpoint: &'a Checkpoint, options: &ShowOptions, opinions: &[SecondOpinion]) -> Self {
         let summary = Summary::of(checkpoint);
         let row = |(dtype, s): &(String, Sums)| DtypeRow {
             dtype: dtype.clone(),
@@ -54,9 +55,9 @@ impl ShowBody {
                 group_size: q.group_size,
                 evidence: q.evidence.clone(),
             }),
-            tensors: options.tensors.then(|| tensors(checkpoint, options.filter.as_deref())),
-            metadata: options.metadata.then(|| metadata(checkpoint)),
-            map: options.map.then(|| map(checkpoint)),
+            tensors: options.tensors.then(|| long::tensors(checkpoint, options.filter.clone())),
+            metadata: options.metadata.then(|| long::metadata(checkpoint)),
+            map: options.map.then(|| long::map(checkpoint)),
             defects: defects(checkpoint),
             errors: checkpoint.problems.iter().map(ErrorRow::of).collect(),
             unread: checkpoint
@@ -178,46 +179,12 @@ fn active(checkpoint: &Checkpoint, summary: &Summary) -> Option<ActiveParams> {
     })
 }
 
-fn tensor_name(tensor: &Tensor<'_>) -> (String, Option<String>) {
-    let bytes = tensor.container.name_bytes(tensor.info);
-    match std::str::from_utf8(bytes) {
-        Ok(name) => (name.to_owned(), None),
-        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), Some(bytes.iter().map(|b| format!("{b:02x}")).collect())),
-    }
-}
-
 /// Dimensions in the order in which the format states them.
 pub fn stated_shape(format: Format, shape: &[u64]) -> Vec<u64> {
     match format {
         Format::Safetensors => shape.to_vec(),
         Format::Gguf => shape.iter().rev().copied().collect(),
     }
-}
-
-fn tensors(checkpoint: &Checkpoint, filter: Option<&str>) -> Vec<TensorRow> {
-    let mut rows = Vec::new();
-    for tensor in checkpoint.tensors() {
-        let (name, name_hex) = tensor_name(&tensor);
-        if filter.is_some_and(|pattern| !matches_glob(pattern, &name)) {
-            continue;
-        }
-        let index = u32::try_from(tensor.index).unwrap_or(u32::MAX);
-        rows.push(TensorRow {
-            notes: tensor.container.defects.iter().filter(|d| d.tensor == Some(index)).map(|d| d.message.clone()).collect(),
-            name,
-            name_hex,
-            dtype: tensor.dtype_name().to_owned(),
-            shape: stated_shape(tensor.container.format, &tensor.info.shape),
-            stored_elements: tensor.info.elements,
-            logical_params: tensor.logical_params,
-            bytes: tensor.info.bytes,
-            file: checkpoint.files[tensor.file].name.clone(),
-            offset: tensor.info.offset,
-            role: tensor.naming.role.name(),
-            layer: tensor.naming.layer,
-        });
-    }
-    rows
 }
 
 /// Whether a name fits a pattern in which `*` stands for any text and `?` for one character. Linear in both.
@@ -258,49 +225,6 @@ fn defects(checkpoint: &Checkpoint) -> Vec<DefectRow> {
         container.defects.iter().map(row).collect()
     };
     checkpoint.files.iter().flat_map(rows).collect()
-}
-
-fn metadata(checkpoint: &Checkpoint) -> Vec<MetadataRow> {
-    use serde_json::json;
-    let value = |v: &MetadataValue| match v {
-        MetadataValue::Unsigned(n) => json!(n),
-        MetadataValue::Signed(n) => json!(n),
-        MetadataValue::Float(x) => json!(x),
-        MetadataValue::Bool(b) => json!(b),
-        MetadataValue::Text { text, bytes } if *bytes > text.len() as u64 => json!({ "text": text, "bytes": bytes, "cut": true }),
-        MetadataValue::Text { text, .. } => json!(text),
-        MetadataValue::Numbers(numbers) => json!(numbers),
-        MetadataValue::Array { element, len, bytes, offset } => {
-            json!({ "array_of": element, "length": len, "bytes": bytes, "offset": offset })
-        }
-    };
-    let rows = |file: &crate::checkpoint::CheckpointFile| -> Vec<MetadataRow> {
-        let row = |(k, v): &(String, MetadataValue)| MetadataRow { file: file.name.clone(), key: k.clone(), value: value(v) };
-        file.container.metadata.entries().iter().map(row).collect()
-    };
-    checkpoint.files.iter().flat_map(rows).collect()
-}
-
-fn map(checkpoint: &Checkpoint) -> Vec<MapRow> {
-    let mut rows = Vec::new();
-    for file in &checkpoint.files {
-        for region in ByteMap::of(&file.container).regions() {
-            let (label, tensor) = match region.kind {
-                RegionKind::Magic => ("magic", None),
-                RegionKind::Metadata => ("metadata", None),
-                RegionKind::Header => ("header", None),
-                RegionKind::Padding => ("padding", None),
-                RegionKind::Tensor(i) => {
-                    ("tensor", file.container.tensors.get(i as usize).map(|t| file.container.name(t).into_owned()))
-                }
-                RegionKind::Gap => ("gap", None),
-                RegionKind::Overlap => ("overlap", None),
-                RegionKind::Trailing => ("trailing", None),
-            };
-            rows.push(MapRow { file: file.name.clone(), label, tensor, start: region.range.start, end: region.range.end });
-        }
-    }
-    rows
 }
 
 fn notes(checkpoint: &Checkpoint, summary: &Summary) -> Vec<String> {

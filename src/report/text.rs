@@ -1,6 +1,7 @@
 //! Sections for a terminal: aligned tables that fit the width, bars for shares, colour only where asked for.
 
 use super::cell::{Align, Cell, Column, Line, Section, Table, Tone};
+use super::page::Page;
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
@@ -28,31 +29,29 @@ const BAR: usize = 16;
 const GAP: &str = "  ";
 
 /// Sets the sections one after another.
-pub fn render(sections: &[Section], style: &TextStyle) -> String {
-    let mut out = String::new();
+pub fn render(sections: &[Section<'_>], style: &TextStyle, out: &mut Page<'_>) {
     for section in sections {
         if !out.is_empty() {
             out.push('\n');
         }
-        heading(&mut out, section, style);
+        heading(out, section, style);
         for line in &section.lines {
-            words(&mut out, line, style);
+            words(out, line, style);
         }
         if let Some(table) = &section.table {
-            set_table(&mut out, table, style);
+            set_table(out, table, style);
         }
         for line in &section.after {
-            words(&mut out, line, style);
+            words(out, line, style);
         }
     }
-    out
 }
 
 fn paint(text: &str, code: &str, style: &TextStyle) -> String {
     if style.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-fn heading(out: &mut String, section: &Section, style: &TextStyle) {
+fn heading(out: &mut Page<'_>, section: &Section<'_>, style: &TextStyle) {
     if section.title.is_empty() {
         return;
     }
@@ -65,7 +64,7 @@ fn heading(out: &mut String, section: &Section, style: &TextStyle) {
 }
 
 /// A line of words, broken at the width, with a hanging indent.
-fn words(out: &mut String, line: &Line, style: &TextStyle) {
+fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
     let (mark, code) = match line.tone {
         Tone::Plain => ("", ""),
         Tone::Note => ("note: ", "36"),
@@ -92,19 +91,19 @@ fn words(out: &mut String, line: &Line, style: &TextStyle) {
     out.push('\n');
 }
 
-fn set_table(out: &mut String, table: &Table, style: &TextStyle) {
-    let (keep, widths) = fit(table, style);
-    let rule_before_total = table.total.is_some() && table.rows.len() > 1;
+fn set_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
+    let (keep, widths, rows) = fit(table, style);
+    let rule_before_total = table.total.is_some() && rows > 1;
     let titles: Vec<String> = table.columns.iter().map(|c| c.title.clone()).collect();
     if titles.iter().skip(1).any(|t| !t.is_empty()) {
         let line = set_row(&titles, &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "2", style));
         out.push('\n');
     }
-    for row in &table.rows {
+    table.each(|row| {
         out.push_str(&set_row(&shown_row(row, style), &table.columns, &keep, &widths));
         out.push('\n');
-    }
+    });
     if let (true, Some(total)) = (rule_before_total, &table.total) {
         let line = set_row(&shown_row(total, style), &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "1", style));
@@ -112,13 +111,20 @@ fn set_table(out: &mut String, table: &Table, style: &TextStyle) {
     }
 }
 
-/// Chooses the columns that fit and their widths; a first column that is still too wide is cut.
-fn fit(table: &Table, style: &TextStyle) -> (Vec<bool>, Vec<usize>) {
+/// Chooses the columns that fit and their widths, and counts the rows; a first column that is still too wide is cut.
+fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
     let mut widths: Vec<usize> = table.columns.iter().map(|c| c.title.chars().count()).collect();
-    for row in table.rows.iter().chain(&table.total) {
+    let mut rows = 0usize;
+    let mut widen = |row: &[Cell]| {
+        rows += 1;
         for (width, text) in widths.iter_mut().zip(shown_row(row, style)) {
             *width = (*width).max(text.chars().count());
         }
+    };
+    table.each(&mut widen);
+    if let Some(total) = &table.total {
+        widen(total);
+        rows -= 1;
     }
     let page = style.width.clamp(40, WIDEST);
     let mut keep = vec![true; widths.len()];
@@ -137,7 +143,7 @@ fn fit(table: &Table, style: &TextStyle) -> (Vec<bool>, Vec<usize>) {
     if over > 0 {
         widths[0] = widths[0].saturating_sub(over).max(12);
     }
-    (keep, widths)
+    (keep, widths, rows)
 }
 
 fn set_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]) -> String {
@@ -240,7 +246,8 @@ mod tests {
         table.total = Some(vec![Cell::text("total"), Cell::Bytes(2048), Cell::Share(1.0), Cell::None]);
         let section = Section { table: Some(table), ..Section::new("T") };
         for width in [40, 60, 80, 200] {
-            let text = render(std::slice::from_ref(&section), &TextStyle { width, ..TextStyle::default() });
+            let style = TextStyle { width, ..TextStyle::default() };
+            let text = Page::text(|page| render(std::slice::from_ref(&section), &style, page));
             assert!(text.lines().all(|line| line.chars().count() <= width), "{width}:\n{text}");
             assert!(text.contains("total") && text.contains("\\u{1b}") && !text.contains('\u{1b}'));
             assert_eq!(text.contains("50.0 %"), width >= 60, "{text}");

@@ -1,13 +1,14 @@
 //! Where documents go: stdout or a file, as JSON or as sections; and one line on stderr for what went wrong.
 #![allow(clippy::print_stderr)]
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::cell::Section;
-use weighbridge::report::document::{Document, to_json};
+use weighbridge::report::document::{Document, write_json};
+use weighbridge::report::page::Page;
 use weighbridge::report::text::TextStyle;
 use weighbridge::report::{RENDERERS, Renderer};
 use weighbridge::text::shown_path;
@@ -50,12 +51,11 @@ impl Output {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn write<B: Serialize>(&self, document: &Document<B>, sections: &[Section]) -> Result<()> {
-        let text = match self.renderer() {
-            None => return self.write_json(document),
-            Some(renderer) => (renderer.render)(sections, &self.style),
-        };
-        self.put(text.as_bytes())
+    pub(crate) fn write<B: Serialize>(&self, document: &Document<B>, sections: &[Section<'_>]) -> Result<()> {
+        match self.renderer() {
+            None => self.write_json(document),
+            Some(renderer) => self.put(&|to| self.set(renderer, sections, to)),
+        }
     }
 
     /// Writes one whole document as JSON, whatever the format asked for.
@@ -63,8 +63,7 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn write_json<B: Serialize>(&self, document: &Document<B>) -> Result<()> {
-        let text = to_json(document).map_err(|e| Error::new(ErrorKind::Io, format!("cannot write the report: {e}")))?;
-        self.put(text.as_bytes())
+        self.write_value(document)
     }
 
     /// Whether SARIF was asked for.
@@ -77,21 +76,25 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn write_value(&self, value: &impl Serialize) -> Result<()> {
-        let text = to_json(value).map_err(|e| Error::new(ErrorKind::Io, format!("cannot write the report: {e}")))?;
-        self.put(text.as_bytes())
+        self.put(&|to| write_json(value, to))
     }
 
     /// Writes sections at once, with a blank line after them when more is to come.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub(crate) fn stream(&self, sections: &[Section], more: bool) -> Result<()> {
+    pub(crate) fn stream(&self, sections: &[Section<'_>], more: bool) -> Result<()> {
         let Some(renderer) = self.renderer() else { return Ok(()) };
-        let mut text = (renderer.render)(sections, &self.style);
-        if more {
-            text.push('\n');
-        }
-        self.put(text.as_bytes())
+        self.put(&|to| {
+            self.set(renderer, sections, to)?;
+            if more { to.write_all(b"\n") } else { Ok(()) }
+        })
+    }
+
+    fn set(&self, renderer: &Renderer, sections: &[Section<'_>], to: &mut dyn Write) -> io::Result<()> {
+        let mut page = Page::new(to);
+        (renderer.render)(sections, &self.style, &mut page);
+        page.finish()
     }
 
     fn renderer(&self) -> Option<&'static Renderer> {
@@ -104,26 +107,37 @@ impl Output {
         RENDERERS.iter().find(|r| r.name == name)
     }
 
-    fn put(&self, bytes: &[u8]) -> Result<()> {
+    fn put(&self, report: Report<'_>) -> Result<()> {
         match &self.file {
-            Some(path) => write_whole(path, bytes),
+            Some(path) => write_whole(path, report),
             None => {
-                let mut out = std::io::stdout().lock();
-                match out.write_all(bytes).and_then(|()| out.flush()) {
+                // A report may be longer than memory is large: it is written as it is made.
+                match in_pieces(std::io::stdout().lock(), report) {
                     // `weigh ... | head` is no failure.
                     Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
                     Err(e) => Err(Error::new(ErrorKind::Io, format!("cannot write to stdout: {e}"))),
-                    Ok(()) => Ok(()),
+                    Ok(_) => Ok(()),
                 }
             }
         }
     }
 }
 
+/// Writes a report.
+type Report<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
+fn in_pieces<W: Write>(to: W, report: Report<'_>) -> io::Result<W> {
+    let mut to = BufWriter::with_capacity(64 * 1024, to);
+    report(&mut to)?;
+    let mut to = to.into_inner().map_err(io::IntoInnerError::into_error)?;
+    to.flush()?;
+    Ok(to)
+}
+
 /// Writes a report so that there is the whole of it or what was there before: beside the file, to the disk, then renamed.
 ///
 /// What is no regular file (a device, the pipe of a shell) cannot be replaced and must not be: it is written to.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_whole(path: &Path, report: Report<'_>) -> Result<()> {
     let fail = |e: &std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot write the report to {}: {e}", shown_path(path)))
             .help("what was there before is unchanged")
@@ -134,22 +148,21 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         }
         Ok(there) if !there.is_file() => {
             let open = std::fs::OpenOptions::new().write(true).open(path);
-            open.and_then(|mut file| file.write_all(bytes)).map_err(|e| fail(&e))
+            open.and_then(|file| in_pieces(file, report)).map(drop).map_err(|e| fail(&e))
         }
         // A link stays a link: what it leads to is replaced.
-        Ok(_) => path.canonicalize().and_then(|real| replace(&real, bytes)).map_err(|e| fail(&e)),
-        Err(_) => replace(path, bytes).map_err(|e| fail(&e)),
+        Ok(_) => path.canonicalize().and_then(|real| replace(&real, report)).map_err(|e| fail(&e)),
+        Err(_) => replace(path, report).map_err(|e| fail(&e)),
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn replace(path: &Path, report: Report<'_>) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
     // Made anew: a link that somebody left under this name is not followed.
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-    let done = file.write_all(bytes).and_then(|()| file.sync_all());
-    drop(file);
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    let done = in_pieces(file, report).and_then(|file| file.sync_all());
     done.and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
     })

@@ -10,7 +10,7 @@ mod claim;
 mod compressed_tensors;
 mod configured;
 mod exl;
-mod ggml;
+pub(super) mod ggml;
 mod gptq;
 mod hints;
 mod hqq;

@@ -20,7 +20,9 @@ pub use scheme::Target;
 use serde::Serialize;
 
 use crate::dtype::Dtype;
+use crate::format::limits;
 use crate::project::input::ProjectInput;
+use crate::units::grouped;
 
 /// What a projection is asked for.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +82,17 @@ pub struct Projection {
 
 /// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
 pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
+    let longest = input.tensors.iter().map(|t| t.name_bytes).max().unwrap_or(0);
+    if longest > limits::MAX_PROJECTED_NAME && !(request.targets.is_empty() && request.explain.is_none()) {
+        let reason = format!(
+            "a tensor has a name of {} bytes: names of more than {} are not projected",
+            grouped(longest),
+            grouped(limits::MAX_PROJECTED_NAME)
+        );
+        let refused = |target: &Target| QuantizedRow::refused(&target.name, target.container, reason.clone());
+        let rest = Request { targets: Vec::new(), explain: None, ..request.clone() };
+        return Projection { quantized: request.targets.iter().map(refused).collect(), ..project(input, &rest) };
+    }
     let stored = scheme::Context::new(input, request.options);
     let floats = unpack::is_needed(input).then(|| unpack::unpack(input));
     let folder = match (&floats, input.folder) {

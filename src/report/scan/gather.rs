@@ -1,21 +1,32 @@
 //! What a scan found, gathered tensor by tensor: sums by dtype and role, rows, remarks.
 
+use std::cmp::Ordering;
+
 use super::full::FullSums;
-use super::{MAX_SLICES, Remark, SPARSE, ScalesRow, SparseRow, StatsRow, TensorStatsRow, Weight};
+use super::{MAX_REMARKS, MAX_SLICES, Remark, SPARSE, SPARSEST, ScalesRow, SparseRow, StatsRow, TensorStatsRow, Weight};
 use crate::checkpoint::{Checkpoint, Role, Tensor};
 use crate::report::show::stated_shape;
 use crate::scan::ScanOutcome;
-use crate::stats::TensorStats;
+use crate::stats::{Pairwise, TensorStats};
 use crate::stats::full::FullStats;
 
 pub(super) struct Gather<'a> {
     pub(super) checkpoint: &'a Checkpoint,
-    pub(super) dtypes: Vec<(String, Vec<TensorStats>)>,
-    pub(super) roles: Vec<(Role, Vec<TensorStats>)>,
+    pub(super) dtypes: Vec<(String, Group)>,
+    pub(super) roles: Vec<(Role, Group)>,
     pub(super) rows: Vec<TensorStatsRow>,
+    /// Remarks, no more of each weight than are shown.
     pub(super) remarks: Vec<Remark>,
-    pub(super) all: Vec<TensorStats>,
+    pub(super) remarked: u64,
+    pub(super) all: Pairwise,
     pub(super) full: Option<FullSums>,
+}
+
+/// Tensors taken together.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) tensors: u64,
+    pub(super) stats: Pairwise,
 }
 
 impl Gather<'_> {
@@ -63,6 +74,11 @@ impl Gather<'_> {
         let weight = tensor.part == crate::checkpoint::Part::Weight;
         let mut say = |code, severity, message: String| {
             codes.push(code);
+            self.remarked += 1;
+            // Of a weight that has enough of them, none is shown.
+            if self.remarks.iter().filter(|known| known.severity == severity).count() >= MAX_REMARKS {
+                return;
+            }
             let file = self.checkpoint.files[tensor.file].name.clone();
             self.remarks.push(Remark { severity, tensor: tensor.name().into_owned(), file, message });
         };
@@ -112,31 +128,42 @@ impl Gather<'_> {
         }
         codes
     }
-
-    pub(super) fn sparsest(&self, selected: &[Tensor<'_>], outcome: &ScanOutcome, order: &[Vec<usize>]) -> Vec<SparseRow> {
-        let mut rows = Vec::new();
-        for (file, order) in outcome.files.iter().zip(order) {
-            for (tensor, &index) in file.tensors.iter().zip(order) {
-                let Some(stats) = tensor.stats else { continue };
-                let Some(sparsity) = stats.sparsity().filter(|&s| s >= SPARSE) else { continue };
-                let view = &selected[index];
-                rows.push(SparseRow {
-                    name: view.name().into_owned(),
-                    dtype: view.dtype_name().to_owned(),
-                    elements: stats.elements,
-                    zeros: stats.zeros,
-                    sparsity,
-                });
-            }
-        }
-        rows.sort_by(|a, b| b.zeros.cmp(&a.zeros).then_with(|| a.name.cmp(&b.name)));
-        rows
-    }
 }
 
-fn push<K: PartialEq>(groups: &mut Vec<(K, Vec<TensorStats>)>, key: K, stats: TensorStats) {
-    match groups.iter_mut().find(|(k, _)| *k == key) {
-        Some((_, group)) => group.push(stats),
-        None => groups.push((key, vec![stats])),
+/// Of the tensors that are sparse, those with most zeros.
+pub(super) fn sparsest(selected: &[Tensor<'_>], outcome: &ScanOutcome, order: &[Vec<usize>]) -> Vec<SparseRow> {
+    let mut found: Vec<(usize, TensorStats, f64)> = Vec::new();
+    for (file, order) in outcome.files.iter().zip(order) {
+        for (tensor, &index) in file.tensors.iter().zip(order) {
+            let Some(stats) = tensor.stats else { continue };
+            let Some(sparsity) = stats.sparsity().filter(|&s| s >= SPARSE) else { continue };
+            let before = |known: &(usize, TensorStats, f64)| match known.1.zeros.cmp(&stats.zeros) {
+                Ordering::Equal => selected[known.0].name() <= selected[index].name(),
+                unequal => unequal == Ordering::Greater,
+            };
+            let place = found.partition_point(before);
+            if place < SPARSEST {
+                found.insert(place, (index, stats, sparsity));
+                found.truncate(SPARSEST);
+            }
+        }
     }
+    let row = |(index, stats, sparsity): (usize, TensorStats, f64)| SparseRow {
+        name: selected[index].name().into_owned(),
+        dtype: selected[index].dtype_name().to_owned(),
+        elements: stats.elements,
+        zeros: stats.zeros,
+        sparsity,
+    };
+    found.into_iter().map(row).collect()
+}
+
+fn push<K: PartialEq>(groups: &mut Vec<(K, Group)>, key: K, stats: TensorStats) {
+    let place = groups.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        groups.push((key, Group::default()));
+        groups.len() - 1
+    });
+    let group = &mut groups[place].1;
+    group.tensors += 1;
+    group.stats.push(stats);
 }

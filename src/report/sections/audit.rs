@@ -12,7 +12,7 @@ const LISTED: usize = 200;
 const NAMES: usize = 8;
 
 /// The sections of a body.
-pub fn audit(path: &str, body: &AuditBody) -> Vec<Section> {
+pub fn audit(path: &str, body: &AuditBody) -> Vec<Section<'static>> {
     let mut headline = Section::new(escape(path));
     let c = &body.counts;
     let plural = |n: u64, word: &str| if n == 1 { format!("1 {word}") } else { format!("{} {word}s", grouped(n)) };
@@ -55,7 +55,7 @@ fn line(finding: &Finding) -> String {
     line
 }
 
-fn coverage(body: &AuditBody) -> Section {
+fn coverage(body: &AuditBody) -> Section<'static> {
     let c = &body.coverage;
     let mut section = Section::new("Looked at");
     section.aside = format!(
@@ -81,7 +81,7 @@ fn coverage(body: &AuditBody) -> Section {
 }
 
 /// What a code means.
-pub fn explanation(code: &Code) -> Vec<Section> {
+pub fn explanation(code: &Code) -> Vec<Section<'static>> {
     let mut section = Section::new(code.code);
     section.aside = format!("{} ({})", code.title, code.severity.name());
     section.say(code.explanation);

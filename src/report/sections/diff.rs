@@ -11,7 +11,7 @@ use crate::units::percent;
 const LISTED: usize = 12;
 
 /// Two checkpoints side by side. `all` lists every row.
-pub fn diff(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &Diff, all: bool) -> Vec<Section> {
+pub fn diff(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &Diff, all: bool) -> Vec<Section<'static>> {
     let mut sections = vec![side_by_side(path_a, path_b, totals.0, totals.1)];
     sections.push(kinds(&diff.kinds, diff));
     sections.push(super::project::bridge("Where the bytes went", &diff.bytes.bridge, Some(diff.bytes.b)));
@@ -25,7 +25,7 @@ pub fn diff(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &Diff,
     sections
 }
 
-fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section {
+fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section<'static> {
     let mut table = Table::new(&["", "A", "B", "B of A"]);
     let share = |x: u64, y: u64| if x == 0 { Cell::None } else { Cell::Share(y as f64 / x as f64) };
     for (label, x, y) in [
@@ -54,7 +54,7 @@ fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section {
     section
 }
 
-fn kinds(rows: &[KindRow], diff: &Diff) -> Section {
+fn kinds(rows: &[KindRow], diff: &Diff) -> Section<'static> {
     let mut table = Table::new(&["what", "<in A", "<in B", "tensors", "bytes in A", "bytes in B", "B of A"]);
     for row in rows {
         let tensors = if row.tensors_a == row.tensors_b || row.tensors_b == 0 { row.tensors_a } else { row.tensors_b };
@@ -82,7 +82,7 @@ fn kinds(rows: &[KindRow], diff: &Diff) -> Section {
 }
 
 /// Tensors of one side, biggest first.
-fn only(title: &str, mut rows: Vec<&DiffRow>, all: bool) -> Option<Section> {
+fn only(title: &str, mut rows: Vec<&DiffRow>, all: bool) -> Option<Section<'static>> {
     let bytes = |row: &DiffRow| row.bytes_a.max(row.bytes_b);
     rows.sort_by_key(|row| std::cmp::Reverse(bytes(row)));
     let mut table = Table::new(&["tensor", "<type", "bytes"]);
@@ -99,7 +99,7 @@ fn only(title: &str, mut rows: Vec<&DiffRow>, all: bool) -> Option<Section> {
 }
 
 /// Tensors that both sides have.
-fn both(title: &str, rows: &[&DiffRow], all: bool) -> Option<Section> {
+fn both(title: &str, rows: &[&DiffRow], all: bool) -> Option<Section<'static>> {
     let mut table = Table::new(&["tensor", "<in A", "<in B", "bytes in A", "bytes in B"]);
     let (listed, rest) = fold(rows, if all { rows.len() } else { LISTED });
     for row in listed {
@@ -113,7 +113,7 @@ fn both(title: &str, rows: &[&DiffRow], all: bool) -> Option<Section> {
     section(title, table, rows.len(), rest.len())
 }
 
-fn section(title: &str, table: Table, rows: usize, folded: usize) -> Option<Section> {
+fn section(title: &str, table: Table<'static>, rows: usize, folded: usize) -> Option<Section<'static>> {
     let mut section = Section { table: Some(table), ..Section::new(title) };
     if folded > 0 {
         section.note("--tensors lists them all");

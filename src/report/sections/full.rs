@@ -14,7 +14,7 @@ const SPARSE: f64 = 0.2;
 const NAMED: usize = 4;
 
 /// The sections of a full scan; none for a base scan.
-pub(super) fn full(body: &ScanBody) -> Vec<Section> {
+pub(super) fn full(body: &ScanBody) -> Vec<Section<'static>> {
     let (Some(total), Some(_)) = (&body.totals.full, &body.full) else { return Vec::new() };
     let mut sections = vec![remarkable(body, total), dtypes(body, total)];
     sections.extend(structure(body, total));
@@ -22,7 +22,7 @@ pub(super) fn full(body: &ScanBody) -> Vec<Section> {
     sections
 }
 
-fn remarkable(body: &ScanBody, total: &FullRow) -> Section {
+fn remarkable(body: &ScanBody, total: &FullRow) -> Section<'static> {
     let mut section = Section::new("What the weights allow");
     patterns(&mut section, body, total);
     zero_lines(&mut section, total);
@@ -57,7 +57,7 @@ fn remarkable(body: &ScanBody, total: &FullRow) -> Section {
     section
 }
 
-fn patterns(section: &mut Section, body: &ScanBody, total: &FullRow) {
+fn patterns(section: &mut Section<'_>, body: &ScanBody, total: &FullRow) {
     let Some(full) = &body.full else { return };
     for claim in &full.patterns {
         section.say(format!(
@@ -87,7 +87,7 @@ fn passing(row: &PatternRow) -> Option<f64> {
     (row.groups > 0).then(|| row.groups_ok as f64 / row.groups as f64)
 }
 
-fn zero_lines(section: &mut Section, total: &FullRow) {
+fn zero_lines(section: &mut Section<'_>, total: &FullRow) {
     let mut found = Vec::new();
     let mut lines = |lines: Option<LinesRow>, what: &str| {
         if let Some(lines) = lines.filter(|lines| lines.zero > 0) {
@@ -121,7 +121,7 @@ fn cast_line(cast: &CastRow) -> String {
     )
 }
 
-fn duplicates(section: &mut Section, groups: &[DuplicateRow]) {
+fn duplicates(section: &mut Section<'_>, groups: &[DuplicateRow]) {
     let again = |group: &DuplicateRow| group.bytes.saturating_mul((group.tensors.len() as u64).saturating_sub(1));
     let (listed, rest) = fold(groups, NAMED);
     for group in listed {
@@ -140,7 +140,7 @@ fn duplicates(section: &mut Section, groups: &[DuplicateRow]) {
     }
 }
 
-fn dtypes(body: &ScanBody, total: &FullRow) -> Section {
+fn dtypes(body: &ScanBody, total: &FullRow) -> Section<'static> {
     let mut table = Table::new(&["dtype", "subnormal", "exponent bits", "Huffman", "lossless", "of stored", "?is BF16", "?is F16"]);
     let cells = |name: Cell, row: &FullRow| {
         let share = |n: u64, of: u64| if of > 0 { Cell::Share(n as f64 / of as f64) } else { Cell::None };
@@ -182,7 +182,7 @@ fn structure_cells(name: Cell, row: &FullRow) -> Vec<Cell> {
 }
 
 /// Only where there are zeros to speak of: without any, every figure is 0.
-fn structure(body: &ScanBody, total: &FullRow) -> Option<Section> {
+fn structure(body: &ScanBody, total: &FullRow) -> Option<Section<'static>> {
     total.block_sparsity.filter(|_| body.totals.stats.zeros > 0)?;
     let mut table = Table::new(&STRUCTURE);
     for role in &body.roles {
@@ -196,7 +196,7 @@ fn structure(body: &ScanBody, total: &FullRow) -> Option<Section> {
     Some(section)
 }
 
-fn tensors(body: &ScanBody) -> Option<Section> {
+fn tensors(body: &ScanBody) -> Option<Section<'static>> {
     let rows = body.tensors.as_ref()?;
     let titles = [
         "tensor",

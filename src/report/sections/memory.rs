@@ -8,7 +8,7 @@ use crate::units::{Bytes, grouped};
 use super::Detail;
 
 /// The sections of a memory report.
-pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Section> {
+pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Section<'static>> {
     let mut sections = vec![engines(report, detail)];
     if explain {
         sections.extend(report.engines.iter().map(formulas));
@@ -18,7 +18,7 @@ pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Secti
     sections
 }
 
-fn engines(report: &MemoryReport, detail: Detail) -> Section {
+fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     let mut section = Section::new("Memory to run");
     let i = &report.inputs;
     let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
@@ -91,7 +91,7 @@ fn range(low: Option<u64>, high: Option<u64>) -> Cell {
     }
 }
 
-fn formulas(engine: &EngineRow) -> Section {
+fn formulas(engine: &EngineRow) -> Section<'static> {
     let mut section = Section::new(format!("{} ({})", engine.engine, engine.version));
     say_formulas(&mut section, engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms));
     if let Some(resident) = &engine.resident {
@@ -100,7 +100,7 @@ fn formulas(engine: &EngineRow) -> Section {
     section
 }
 
-fn say_formulas<'t>(section: &mut Section, terms: impl Iterator<Item = &'t Term>) {
+fn say_formulas<'t>(section: &mut Section<'_>, terms: impl Iterator<Item = &'t Term>) {
     for term in terms {
         let size = match (term.low, term.high) {
             (Some(low), Some(high)) if low == high => format!("{} B", grouped(low)),
@@ -112,7 +112,7 @@ fn say_formulas<'t>(section: &mut Section, terms: impl Iterator<Item = &'t Term>
 }
 
 /// One table per recipe and kind of device: its terms, and their sum.
-fn training(report: &MemoryReport, explain: bool) -> Vec<Section> {
+fn training(report: &MemoryReport, explain: bool) -> Vec<Section<'static>> {
     let mut sections = Vec::new();
     for row in &report.training {
         for device in &row.devices {
@@ -140,7 +140,7 @@ fn training(report: &MemoryReport, explain: bool) -> Vec<Section> {
     sections
 }
 
-fn fit(report: &MemoryReport) -> Option<Section> {
+fn fit(report: &MemoryReport) -> Option<Section<'static>> {
     if report.fit.is_empty() {
         return None;
     }

@@ -17,7 +17,7 @@ use crate::units::{Bytes, grouped, grouped_signed, percent};
 const BRIDGES: usize = 3;
 
 /// The sizes under every scheme, and for few schemes the bridge of each. `detail` chooses how much is said around them.
-pub fn project(projection: &Projection, detail: Detail) -> Vec<Section> {
+pub fn project(projection: &Projection, detail: Detail) -> Vec<Section<'static>> {
     let mut sections = Vec::new();
     if !projection.quantized.is_empty() {
         sections.push(quantized(projection, detail));
@@ -37,11 +37,11 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section> {
 }
 
 /// The bridge of one row, for the whole report: the row that a reader most likely asks about.
-pub fn likely_bridge(projection: &Projection) -> Option<Section> {
+pub fn likely_bridge(projection: &Projection) -> Option<Section<'static>> {
     projection.quantized.iter().find(|r| r.scheme == "ct-w8a8" && !r.bridge.is_empty()).map(scheme_bridge)
 }
 
-fn quantized(projection: &Projection, detail: Detail) -> Section {
+fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
     let rows = &projection.quantized;
     let (any_fell, any_fits) =
         (detail == Detail::Full && rows.iter().any(|r| r.fell_back.is_some()), rows.iter().any(|r| r.fits.is_some()));
@@ -111,7 +111,7 @@ fn quantized(projection: &Projection, detail: Detail) -> Section {
     section
 }
 
-fn scheme_bridge(row: &QuantizedRow) -> Section {
+fn scheme_bridge(row: &QuantizedRow) -> Section<'static> {
     let ratio = row.ratio.map_or_else(String::new, |r| format!(", {} of the weights now", percent(r)));
     let size = row.file_bytes.map_or_else(String::new, |n| Bytes(n).binary());
     let mut section = bridge(format!("Why {} is {size}{ratio}", row.scheme), &row.bridge, row.file_bytes);
@@ -120,7 +120,7 @@ fn scheme_bridge(row: &QuantizedRow) -> Section {
 }
 
 /// The other copies in the repo, each with its bridge.
-pub fn copies(rows: &[CopyRow]) -> Vec<Section> {
+pub fn copies(rows: &[CopyRow]) -> Vec<Section<'static>> {
     rows.iter()
         .map(|row| {
             let ratio = row
@@ -135,7 +135,7 @@ pub fn copies(rows: &[CopyRow]) -> Vec<Section> {
 }
 
 /// What stands behind "kept in wider types", where it has more than one cause.
-fn wider_types(scheme: &str, terms: &[BridgeTerm]) -> Option<Section> {
+fn wider_types(scheme: &str, terms: &[BridgeTerm]) -> Option<Section<'static>> {
     let mut table = Table::new(&["", "bytes"]);
     for term in terms {
         table.row(vec![Cell::Text(term.label.clone()), Cell::Change(term.bytes)]);
@@ -145,7 +145,7 @@ fn wider_types(scheme: &str, terms: &[BridgeTerm]) -> Option<Section> {
 }
 
 /// In one sentence: what the narrowest type alone would take, and what comes on top.
-fn beyond_narrowest(section: &mut Section, terms: &[BridgeTerm]) {
+fn beyond_narrowest(section: &mut Section<'_>, terms: &[BridgeTerm]) {
     let Some((first, rest)) = terms.split_first().filter(|(_, rest)| !rest.is_empty()) else { return };
     let bytes = |n: i128| u64::try_from(n).map_or_else(|_| grouped_signed(n), grouped);
     let total: i128 = terms.iter().map(|t| t.bytes).sum();
@@ -155,7 +155,7 @@ fn beyond_narrowest(section: &mut Section, terms: &[BridgeTerm]) {
     section.after.push(Line { tone: Tone::Plain, text });
 }
 
-pub(super) fn bridge(title: impl Into<String>, terms: &[BridgeTerm], end: Option<u64>) -> Section {
+pub(super) fn bridge(title: impl Into<String>, terms: &[BridgeTerm], end: Option<u64>) -> Section<'static> {
     let mut table = Table::new(&["", "bytes"]);
     for (i, term) in terms.iter().enumerate() {
         let bytes = if i == 0 {
@@ -170,7 +170,7 @@ pub(super) fn bridge(title: impl Into<String>, terms: &[BridgeTerm], end: Option
 }
 
 /// All prunings side by side: a row per form.
-fn sharded(row: &ShardedRow) -> Section {
+fn sharded(row: &ShardedRow) -> Section<'static> {
     const LISTED: usize = 8;
     let limit = row.limit.map_or_else(String::new, |l| format!(" of at most {}", Bytes(l).decimal()));
     let mut section = Section::new(format!("Sharded by {}", row.rule));
@@ -212,7 +212,7 @@ fn sharded(row: &ShardedRow) -> Section {
 }
 
 /// Why a tensor has its type under each scheme.
-fn explained(rows: &[Explained]) -> Option<Section> {
+fn explained(rows: &[Explained]) -> Option<Section<'static>> {
     let first = rows.first()?;
     let mut section = Section::new(format!("Why {} has its type", escape_limited(&first.tensor, 60)));
     for row in rows {
@@ -222,7 +222,7 @@ fn explained(rows: &[Explained]) -> Option<Section> {
 }
 
 /// The storage of a training set.
-pub fn data(row: &DataRow) -> Vec<Section> {
+pub fn data(row: &DataRow) -> Vec<Section<'static>> {
     let mut section = Section::new("Training data");
     section.aside =
         format!("{} rows x {} columns of {}, {} zeros", grouped(row.rows), grouped(row.columns), row.dtype, percent(row.sparsity));

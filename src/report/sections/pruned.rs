@@ -6,15 +6,15 @@ use crate::report::cell::{Cell, Section, Table};
 use crate::units::{grouped, percent};
 
 /// Rows of zeros in one table, each cut in its own section.
-pub(super) fn pruned(rows: &[PrunedRow], detail: Detail) -> Vec<Section> {
+pub(super) fn pruned(rows: &[PrunedRow], detail: Detail) -> Vec<Section<'static>> {
     let is_cut = |row: &&PrunedRow| row.structure.is_some() || row.logical_params.is_none();
     let zeros: Vec<&PrunedRow> = rows.iter().filter(|row| !is_cut(row)).collect();
-    let mut sections: Vec<Section> = forms(&zeros, detail).into_iter().collect();
+    let mut sections: Vec<Section<'_>> = forms(&zeros, detail).into_iter().collect();
     sections.extend(rows.iter().filter(is_cut).map(cut));
     sections
 }
 
-fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section> {
+fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
     const BRIEF: [&str; 5] = ["dense", "bitmask", "csr16", "csr32", "2:4"];
     if rows.is_empty() {
         return None;
@@ -65,7 +65,7 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section> {
     Some(section)
 }
 
-fn cut(row: &PrunedRow) -> Section {
+fn cut(row: &PrunedRow) -> Section<'static> {
     let mut section = Section::new(format!("Cut to {}", row.spec));
     if let Some(structure) = &row.structure {
         let dense = row.forms.first();
@@ -110,7 +110,7 @@ fn changes(before: &Dims, after: &Dims) -> Vec<String> {
     changed.collect()
 }
 
-fn sizes(row: &PrunedRow, structure: &Structure) -> Table {
+fn sizes(row: &PrunedRow, structure: &Structure) -> Table<'static> {
     let mut table = Table::new(&["stored as", "parameters", "weights", "file", "of now"]);
     let dense = row.forms.first();
     let share = |ratio: Option<f64>| ratio.map_or(Cell::None, Cell::Share);

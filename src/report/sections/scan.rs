@@ -7,7 +7,7 @@ use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, percent};
 
 /// The sections of a scan.
-pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section> {
+pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section<'static>> {
     let mut sections = vec![findings(body)];
     // What is remarkable leads; the figures of the base pass come before those of the full pass.
     let mut full = super::full::full(body).into_iter();
@@ -20,7 +20,7 @@ pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section> {
     sections
 }
 
-fn findings(body: &ScanBody) -> Section {
+fn findings(body: &ScanBody) -> Section<'static> {
     let mut section = Section::new("Scan");
     section.aside = match (body.seconds, body.threads) {
         (Some(time), Some(threads)) => {
@@ -100,7 +100,7 @@ fn stats_cells(first: Cell, s: &StatsRow) -> Vec<Cell> {
     ]
 }
 
-fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&StatsRow>) -> Table {
+fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&StatsRow>) -> Table<'static> {
     let mut titles = TITLES;
     titles[0] = first;
     let mut table = Table::new(&titles);
@@ -111,7 +111,7 @@ fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&
     table
 }
 
-fn dtypes(body: &ScanBody) -> Section {
+fn dtypes(body: &ScanBody) -> Section<'static> {
     let rows = body.dtypes.iter().map(|d| (Cell::Foreign(d.dtype.clone()), d.stats)).collect();
     let mut section = Section::new("Values by dtype");
     section.table = Some(stats_table("dtype", rows, Some(&body.totals.stats)));
@@ -129,14 +129,14 @@ fn dtypes(body: &ScanBody) -> Section {
     section
 }
 
-fn roles(body: &ScanBody) -> Section {
+fn roles(body: &ScanBody) -> Section<'static> {
     let rows = body.roles.iter().map(|r| (Cell::text(r.role), r.stats)).collect();
     let mut section = Section::new("Values by role");
     section.table = Some(stats_table("role", rows, Some(&body.totals.stats)));
     section
 }
 
-fn sparsest(body: &ScanBody) -> Option<Section> {
+fn sparsest(body: &ScanBody) -> Option<Section<'static>> {
     if body.sparsest.is_empty() {
         return None;
     }
@@ -154,7 +154,7 @@ fn sparsest(body: &ScanBody) -> Option<Section> {
     Some(Section { table: Some(table), ..Section::new("Sparsest tensors") })
 }
 
-fn tensors(body: &ScanBody) -> Option<Section> {
+fn tensors(body: &ScanBody) -> Option<Section<'static>> {
     let rows = body.tensors.as_ref()?;
     let mut titles = TITLES.to_vec();
     titles[0] = "tensor";

@@ -4,6 +4,7 @@ use super::{LISTED, fold, others};
 use crate::checkpoint::Checkpoint;
 use crate::format::DefectKind;
 use crate::report::cell::{Cell, Section, Table};
+use crate::report::page::Walked;
 use crate::report::show::{GroupRow, ShowBody};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, Elements, Params, grouped};
@@ -22,7 +23,7 @@ pub enum Grouping {
 }
 
 /// The sections of a body. `path` is what was asked for; `by` leaves one grouping.
-pub fn show(path: &str, body: &ShowBody, by: Option<Grouping>) -> Vec<Section> {
+pub fn show<'a>(path: &str, body: &ShowBody<'a>, by: Option<Grouping>) -> Vec<Section<'a>> {
     let wanted = |grouping| by.is_none_or(|by| by == grouping);
     let mut sections = vec![headline(path, body)];
     sections.extend(problems(body));
@@ -40,7 +41,7 @@ pub fn show(path: &str, body: &ShowBody, by: Option<Grouping>) -> Vec<Section> {
     sections
 }
 
-fn headline(path: &str, body: &ShowBody) -> Section {
+fn headline(path: &str, body: &ShowBody<'_>) -> Section<'static> {
     let t = &body.totals;
     let mut section = Section::new(escape(path));
     let files = if t.files == 1 { "1 file".to_owned() } else { format!("{} files", grouped(t.files)) };
@@ -78,7 +79,7 @@ fn headline(path: &str, body: &ShowBody) -> Section {
     section
 }
 
-fn model_line(body: &ShowBody) -> Option<String> {
+fn model_line(body: &ShowBody<'_>) -> Option<String> {
     let m = &body.model;
     let mut parts = vec![escape_limited(m.architecture.as_ref().or(m.family.as_ref())?, 60)];
     let mut add = |what: &str, n: Option<u64>| parts.extend(n.map(|n| format!("{what} {}", grouped(n))));
@@ -100,7 +101,7 @@ fn model_line(body: &ShowBody) -> Option<String> {
 }
 
 /// What could not be read of a checkpoint, where nothing else of its headers is shown.
-pub fn errors(checkpoint: &Checkpoint) -> Vec<Section> {
+pub fn errors(checkpoint: &Checkpoint) -> Vec<Section<'static>> {
     let mut section = Section::new("Problems");
     for problem in &checkpoint.problems {
         section.warn(problem.to_string());
@@ -115,7 +116,7 @@ pub fn errors(checkpoint: &Checkpoint) -> Vec<Section> {
 }
 
 /// What could not be read, and what is odd: right after the headline, as everything below depends on it.
-fn problems(body: &ShowBody) -> Option<Section> {
+fn problems(body: &ShowBody<'_>) -> Option<Section<'static>> {
     const SHOWN: usize = 8;
     if body.errors.is_empty() && body.defects.is_empty() {
         return None;
@@ -140,7 +141,7 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn dtypes(body: &ShowBody) -> Section {
+fn dtypes(body: &ShowBody<'_>) -> Section<'static> {
     let total = &body.totals;
     let mut table = Table::new(&["dtype", "tensors", "elements", "bytes", "?share", "??<"]);
     let (listed, rest) = fold(&body.dtypes, LISTED);
@@ -166,7 +167,7 @@ fn dtypes(body: &ShowBody) -> Section {
     Section { table: Some(table), ..Section::new("By dtype") }
 }
 
-fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody, listed: usize) -> Table {
+fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody<'_>, listed: usize) -> Table<'static> {
     let total = &body.totals;
     let mut table = Table::new(&[first, "tensors", "parameters", "bytes", "?share", "??<"]);
     let (shown, rest) = fold(rows, listed);
@@ -192,17 +193,17 @@ fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody, listed: 
     table
 }
 
-fn roles(body: &ShowBody) -> Section {
+fn roles(body: &ShowBody<'_>) -> Section<'static> {
     Section { table: Some(group_table("role", &body.roles, body, LISTED)), ..Section::new("By role") }
 }
 
-fn layers(body: &ShowBody) -> Option<Section> {
+fn layers(body: &ShowBody<'_>) -> Option<Section<'static>> {
     let rows = body.layers.as_ref()?;
     Some(Section { table: Some(group_table("layer", rows, body, usize::MAX - 1)), ..Section::new("By layer") })
 }
 
 /// Only where there is something to choose: several components, or copies.
-fn components(body: &ShowBody) -> Option<Section> {
+fn components(body: &ShowBody<'_>) -> Option<Section<'static>> {
     let sets: usize = body.components.iter().map(|c| c.weight_sets.len()).sum();
     if sets < 2 {
         return None;
@@ -222,7 +223,7 @@ fn components(body: &ShowBody) -> Option<Section> {
     Some(Section { table: Some(table), ..Section::new("Components") })
 }
 
-fn files(body: &ShowBody) -> Option<Section> {
+fn files(body: &ShowBody<'_>) -> Option<Section<'static>> {
     let mut rows: Vec<_> = body.files.iter().collect();
     rows.sort_by(|a, b| b.file_bytes.cmp(&a.file_bytes).then_with(|| a.path.cmp(&b.path)));
     let mut table = Table::new(&["file", "tensors", "weights", "?header", "??padding", "?other", "file"]);
@@ -258,7 +259,7 @@ fn files(body: &ShowBody) -> Option<Section> {
     (!rows.is_empty() && (rows.len() > 1 || !section.after.is_empty())).then_some(section)
 }
 
-fn unread(body: &ShowBody) -> Option<Section> {
+fn unread(body: &ShowBody<'_>) -> Option<Section<'static>> {
     if body.unread.is_empty() {
         return None;
     }
@@ -279,23 +280,30 @@ fn shape_text(shape: &[u64]) -> String {
     format!("[{}]", dims.join(", "))
 }
 
-fn tensors(body: &ShowBody) -> Option<Section> {
-    let rows = body.tensors.as_ref()?;
+fn tensors<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
+    let rows = body.tensors.clone()?;
     let mut table = Table::new(&["tensor", "<dtype", "<shape", "bytes", "?<role", "??offset", "??<file"]);
-    for t in rows {
-        table.row(vec![
-            Cell::Foreign(t.name.clone()),
-            Cell::Foreign(t.dtype.clone()),
-            Cell::Text(shape_text(&t.shape)),
-            Cell::Bytes(t.bytes),
-            Cell::text(t.role),
-            Cell::Count(t.offset),
-            Cell::Foreign(t.file.clone()),
-        ]);
-    }
-    let (elements, bytes) = rows.iter().fold((0, 0), |(e, b), t| (e + t.stored_elements, b + t.bytes));
+    let (mut count, mut elements, mut bytes) = (0u64, 0u64, 0u64);
+    rows.each(|t| {
+        count += 1;
+        elements = elements.saturating_add(t.stored_elements);
+        bytes = bytes.saturating_add(t.bytes);
+    });
+    table.walked = Some(Walked::new(move |row| {
+        rows.each(|t| {
+            row(vec![
+                Cell::Foreign(t.name),
+                Cell::Foreign(t.dtype),
+                Cell::Text(shape_text(&t.shape)),
+                Cell::Bytes(t.bytes),
+                Cell::text(t.role),
+                Cell::Count(t.offset),
+                Cell::Foreign(t.file),
+            ]);
+        });
+    }));
     table.total = Some(vec![
-        Cell::Text(format!("{} tensors", grouped(rows.len() as u64))),
+        Cell::Text(format!("{} tensors", grouped(count))),
         Cell::text(""),
         Cell::Text(format!("{} elements", Elements(elements).short())),
         Cell::Bytes(bytes),
@@ -306,35 +314,38 @@ fn tensors(body: &ShowBody) -> Option<Section> {
     Some(Section { table: Some(table), ..Section::new("Tensors") })
 }
 
-fn metadata(body: &ShowBody) -> Option<Section> {
-    let rows = body.metadata.as_ref()?;
-    let mut table = Table::new(&["key", "<value", "?<file"]);
-    for row in rows {
-        let value = match &row.value {
-            serde_json::Value::String(text) => Cell::Foreign(escape_limited(text, 60)),
-            serde_json::Value::Object(o) if o.contains_key("array_of") => {
-                let n = o.get("length").and_then(serde_json::Value::as_u64).unwrap_or(0);
-                Cell::Text(format!("[{} x {}]", grouped(n), o["array_of"].as_str().unwrap_or("?")))
-            }
-            other => Cell::Foreign(escape_limited(&other.to_string(), 60)),
-        };
-        table.row(vec![Cell::Foreign(row.key.clone()), value, Cell::Foreign(row.file.clone())]);
-    }
-    Some(Section { table: Some(table), ..Section::new("Metadata") })
+fn metadata<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
+    let rows = body.metadata.clone()?;
+    let cells = Walked::new(move |row| {
+        rows.each(|entry| {
+            let value = match &entry.value {
+                serde_json::Value::String(text) => Cell::Foreign(escape_limited(text, 60)),
+                serde_json::Value::Object(o) if o.contains_key("array_of") => {
+                    let n = o.get("length").and_then(serde_json::Value::as_u64).unwrap_or(0);
+                    Cell::Text(format!("[{} x {}]", grouped(n), o["array_of"].as_str().unwrap_or("?")))
+                }
+                other => Cell::Foreign(escape_limited(&other.to_string(), 60)),
+            };
+            row(vec![Cell::Foreign(entry.key), value, Cell::Foreign(entry.file)]);
+        });
+    });
+    Some(Section { table: Some(Table::new(&["key", "<value", "?<file"]).walking(cells)), ..Section::new("Metadata") })
 }
 
-fn map(body: &ShowBody) -> Option<Section> {
-    let rows = body.map.as_ref()?;
-    let mut table = Table::new(&["bytes", "<label", "<tensor", "from", "to", "?<file"]);
-    for row in rows {
-        table.row(vec![
-            Cell::Text(grouped(row.end - row.start)),
-            Cell::text(row.label),
-            row.tensor.clone().map_or(Cell::text(""), Cell::Foreign),
-            Cell::Count(row.start),
-            Cell::Count(row.end),
-            Cell::Foreign(row.file.clone()),
-        ]);
-    }
+fn map<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
+    let rows = body.map.clone()?;
+    let cells = Walked::new(move |row| {
+        rows.each(|region| {
+            row(vec![
+                Cell::Text(grouped(region.end - region.start)),
+                Cell::text(region.label),
+                region.tensor.map_or(Cell::text(""), Cell::Foreign),
+                Cell::Count(region.start),
+                Cell::Count(region.end),
+                Cell::Foreign(region.file),
+            ]);
+        });
+    });
+    let table = Table::new(&["bytes", "<label", "<tensor", "from", "to", "?<file"]).walking(cells);
     Some(Section { table: Some(table), ..Section::new("Byte map") })
 }

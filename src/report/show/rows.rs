@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::format::Regions;
+use crate::report::page::Walked;
 
 /// `totals`, over the selected weight sets.
 #[derive(Debug, Clone, Serialize)]
@@ -255,7 +256,7 @@ pub struct MetadataRow {
 /// The body of `weigh show`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
-pub struct ShowBody {
+pub struct ShowBody<'a> {
     pub format: &'static str,
     pub totals: Totals,
     pub dtypes: Vec<DtypeRow>,
@@ -267,11 +268,11 @@ pub struct ShowBody {
     pub model: ModelRow,
     pub quantization: Option<QuantizationRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tensors: Option<Vec<TensorRow>>,
+    pub tensors: Option<Walked<'a, TensorRow>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Vec<MetadataRow>>,
+    pub metadata: Option<Walked<'a, MetadataRow>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub map: Option<Vec<MapRow>>,
+    pub map: Option<Walked<'a, MapRow>>,
     pub defects: Vec<DefectRow>,
     pub errors: Vec<ErrorRow>,
     pub unread: Vec<UnreadRow>,

@@ -24,8 +24,8 @@ use crate::args::{Common, ReportArgs};
 use crate::output::Output;
 
 #[derive(Serialize)]
-struct Body {
-    show: ShowBody,
+struct Body<'a> {
+    show: ShowBody<'a>,
     scan: Option<ScanBody>,
     project: ProjectBody,
     memory: MemoryReport,
