@@ -10,6 +10,7 @@ mod fold;
 pub mod full;
 pub mod huffman;
 mod leaf;
+pub mod magnitude;
 mod moments;
 mod part;
 mod tensor;

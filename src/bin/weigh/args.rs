@@ -134,6 +134,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  weigh project ./repo --to int8,fp8,q8_0\n  weigh project model.gguf --to all\n  \
                         weigh project model.safetensors --prune 0.5,2:4 --shard huggingface:5GB\n  \
+                        weigh project model.safetensors --prune 0.5,0.7 --scan\n  \
                         weigh project ./repo --prune layers=8,ffn=25%,student=layers:12,hidden:768 --to int8\n  \
                         weigh project --data 1000000x10000 --sparsity 0.9 --dtype F32")]
 pub(crate) struct ProjectArgs {
@@ -174,6 +175,9 @@ pub(crate) struct ProjectArgs {
     /// student=layers:12,hidden:768); counts remain, shares go
     #[arg(long, value_name = "SPEC,...")]
     pub(crate) prune: Option<String>,
+    /// Read the weights: the thresholds that shares of zeros mean, and how unevenly they thin the matrices
+    #[arg(long, requires = "prune")]
+    pub(crate) scan: bool,
     /// Splits: huggingface, transformers, mlx, gguf-split, each with a size if wanted
     #[arg(long, value_name = "RULE:SIZE,...")]
     pub(crate) shard: Option<String>,

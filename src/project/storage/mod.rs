@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::dtype::Dtype;
 use crate::format::limits;
 use crate::project::input::ProjectInput;
+use crate::stats::magnitude::Cutoffs;
 use crate::units::grouped;
 
 /// What a projection is asked for.
@@ -37,6 +38,8 @@ pub struct Request {
     pub prune: Vec<prune::PruneSpec>,
     /// Exact zeros of each tensor, aligned with [`ProjectInput::tensors`]; `None` for a tensor that was not scanned.
     pub zeros: Option<Vec<Option<u64>>>,
+    /// Thresholds of magnitude pruning, aligned likewise, at the shares that [`Request::prune`] asks for.
+    pub cutoffs: Option<Cutoffs>,
     /// Shard plans.
     pub shards: Vec<shard::ShardSpec>,
     /// A tensor whose type is to be explained under every target.
@@ -110,11 +113,7 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
             .iter()
             .map(|target| unpack::row(&stored, floats.as_ref(), of_floats.as_ref(), target).against(request.budget))
             .collect(),
-        pruned: request
-            .prune
-            .iter()
-            .map(|spec| prune::row_under(input, spec, request.zeros.as_deref(), &request.targets, request.options))
-            .collect(),
+        pruned: request.prune.iter().map(|spec| prune::row_under(input, spec, request)).collect(),
         explained: match &request.explain {
             Some(name) => request.targets.iter().map(|target| scheme::explain(context, target, name)).collect(),
             None => Vec::new(),

@@ -9,19 +9,21 @@ mod axes;
 mod cut;
 mod dims;
 mod forms;
+mod magnitude;
 mod spec;
 mod structured;
 
 pub use cut::Cut;
 pub use dims::Dims;
 pub use forms::break_even;
+pub use magnitude::{GlobalRule, Magnitude, PerTensorRule, Spread};
 pub use spec::PruneSpec;
 pub use structured::{ShapeChange, Structure};
 
 use serde::Serialize;
 
 use self::forms::{BLOCK_FORMS, FORMS, Matrix, OTHER_PATTERN};
-use super::{Options, Target};
+use super::{Options, Request};
 use crate::checkpoint::{Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
 
@@ -49,12 +51,15 @@ pub struct PrunedRow {
     pub target_sparsity: Option<f64>,
     /// Share of exact zeros in the floating-point weights that were scanned; `None` without a scan.
     pub measured_sparsity: Option<f64>,
-    /// The magnitude below which weights are dropped; `None` where it is not known.
+    /// The magnitude up to which weights are dropped when all have one threshold; `None` where it is not known.
     pub threshold: Option<f64>,
     /// Logical parameters afterwards: zeros still count. `None` for a cut that is refused.
     pub logical_params: Option<u64>,
     /// The forms.
     pub forms: Vec<PrunedForm>,
+    /// What one threshold for all and a threshold for each tensor would do, where magnitudes were scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub magnitude: Option<Magnitude>,
     /// The smaller model, where parts are cut away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub structure: Option<Structure>,
@@ -63,17 +68,38 @@ pub struct PrunedRow {
 }
 
 /// One row of the report, with the smaller model of a cut under `targets`.
-pub(super) fn row_under(
-    input: &ProjectInput<'_>,
-    spec: &PruneSpec,
-    zeros: Option<&[Option<u64>]>,
-    targets: &[Target],
-    options: Options,
-) -> PrunedRow {
-    match spec {
-        PruneSpec::Structured(cut) => structured::row(input, *cut, targets, options),
-        _ => row(input, spec, zeros),
+pub(super) fn row_under(input: &ProjectInput<'_>, spec: &PruneSpec, request: &Request) -> PrunedRow {
+    if let PruneSpec::Structured(cut) = spec {
+        return structured::row(input, *cut, &request.targets, request.options);
     }
+    let mut row = row(input, spec, request.zeros.as_deref());
+    let share = match spec {
+        PruneSpec::Share(share) => *share,
+        PruneSpec::Pattern { .. } | PruneSpec::Block { .. } => {
+            row.notes.push("patterns and blocks have no threshold: what goes is decided within each group".to_owned());
+            return row;
+        }
+        _ => return row,
+    };
+    row.magnitude = request.cutoffs.as_ref().and_then(|cutoffs| magnitude::of(input, cutoffs, share));
+    row.threshold = row.magnitude.as_ref().map(|magnitude| magnitude.global.threshold);
+    if row.threshold.is_none() {
+        row.notes.push(
+            match &request.cutoffs {
+                Some(_) => {
+                    "the threshold is not known: no weight that would be pruned is finite, or too many shares were asked for"
+                }
+                None => "the threshold is not known: it needs the magnitudes, which --scan reads",
+            }
+            .to_owned(),
+        );
+    }
+    row
+}
+
+/// Which tensors a share of zeros is taken from, aligned with the input: floating-point matrices of linear layers and experts.
+pub fn prunable(input: &ProjectInput<'_>) -> Vec<bool> {
+    input.tensors.iter().map(|t| t.part == Part::Weight && t.dtype.is_float() && is_prunable(t) && matrix(t).is_some()).collect()
 }
 
 /// One row of the report. `zeros` is aligned with the tensors.
@@ -149,9 +175,6 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
     if undivided > 0 {
         notes.push(format!("{undivided} matrices do not divide into the pattern and stay dense"));
     }
-    if !matches!(spec, PruneSpec::Measured) {
-        notes.push("the threshold is not known: it needs the magnitudes, of which the scan keeps no histogram".to_owned());
-    }
     if matrices.is_empty() {
         notes.push("no floating-point matrix to prune".to_owned());
     }
@@ -163,6 +186,7 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
         target_sparsity: spec.target(),
         measured_sparsity: (seen > 0 && missing == 0).then(|| zero as f64 / seen as f64),
         threshold: None,
+        magnitude: None,
         logical_params: Some(input.logical_params()),
         forms,
         structure: None,

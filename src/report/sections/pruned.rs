@@ -1,8 +1,9 @@
 //! Pruned forms and smaller models as sections.
 
 use super::Detail;
-use crate::project::storage::prune::{Dims, PrunedRow, Structure};
+use crate::project::storage::prune::{Dims, Magnitude, PrunedRow, Structure};
 use crate::report::cell::{Cell, Section, Table};
+use crate::report::text::value;
 use crate::units::{grouped, percent};
 
 /// Rows of zeros in one table, each cut in its own section.
@@ -54,6 +55,9 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
     if let Some(share) = rows.iter().find_map(|r| r.measured_sparsity) {
         section.aside = format!("{} of the floating-point weights are zero now", percent(share));
     }
+    for magnitude in rows.iter().filter_map(|row| row.target_sparsity.zip(row.magnitude.as_ref())) {
+        rules(&mut section, magnitude);
+    }
     let mut said: Vec<&String> = Vec::new();
     let notes = rows.iter().flat_map(|r| &r.notes);
     for note in notes.take(if detail == Detail::Full { usize::MAX } else { 1 }) {
@@ -63,6 +67,35 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
         }
     }
     Some(section)
+}
+
+/// What the rules of magnitude pruning do at a share.
+fn rules(section: &mut Section, (share, magnitude): (f64, &Magnitude)) {
+    let (share, one, each) = (percent(share), &magnitude.global, &magnitude.per_tensor);
+    let spread = one.tensor_sparsity;
+    section.say(format!(
+        "{share} by one threshold for all {} matrices: magnitudes up to {} go; by matrix {} (`{}`) to {} (`{}`), median {}",
+        grouped(magnitude.tensors),
+        value(one.threshold),
+        percent(spread.min),
+        one.least_pruned,
+        percent(spread.max),
+        one.most_pruned,
+        percent(spread.median)
+    ));
+    section.say(format!(
+        "{share} by a threshold for each matrix: {} to {}, median {}",
+        value(each.threshold.min),
+        value(each.threshold.max),
+        value(each.threshold.median)
+    ));
+    if one.emptied > 0 {
+        section.note(format!("one threshold for all takes more than 99 % of {} matrices", grouped(one.emptied)));
+    }
+    let excess = one.sparsity.max(each.sparsity);
+    if percent(excess) != share {
+        section.note(format!("weights of one magnitude go together: up to {} instead of {share}", percent(excess)));
+    }
 }
 
 fn cut(row: &PrunedRow) -> Section<'static> {

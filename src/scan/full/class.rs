@@ -143,6 +143,19 @@ impl Class {
         }
     }
 
+    /// The magnitudes of F32 and F64 elements as bits of an F32; nothing for other types.
+    #[inline(always)]
+    pub(super) fn f32_keys(&self, bytes: &[u8], mut take: impl FnMut(u32)) {
+        match self.storage {
+            Storage::Words => bytes.as_chunks::<4>().0.iter().for_each(|word| take(u32::from_le_bytes(*word) & 0x7fff_ffff)),
+            Storage::Longs => {
+                let narrow = |word: &[u8; 8]| (f64::from_le_bytes(*word) as f32).to_bits() & 0x7fff_ffff;
+                bytes.as_chunks::<8>().0.iter().for_each(|word| take(narrow(word)));
+            }
+            _ => {}
+        }
+    }
+
     /// As [`Class::key32`].
     #[inline(always)]
     pub(super) fn key64(&self, bits: u64) -> u64 {

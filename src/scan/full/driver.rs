@@ -20,9 +20,9 @@ use crate::scan::{Part, ScanFile, ScanOptions};
 use crate::stats::full::{FullStats, Quantiles};
 
 /// Tensors of up to so many bytes go whole to one thread: some bands.
-const SMALL: u64 = 2 * BAND_BYTES;
+pub(super) const SMALL: u64 = 2 * BAND_BYTES;
 /// Bands after which counters of 32 bits are emptied: far fewer elements than they can count.
-const BANDS_A_DRAIN: u32 = 1024;
+pub(super) const BANDS_A_DRAIN: u32 = 1024;
 
 /// Bytes that the full pass reads of some files: those with 32 bits and more an element are read twice and more, for exact quantiles.
 /// An estimate for a progress bar.
@@ -62,14 +62,7 @@ pub fn scan_full(
             match Input::open(file, options.io) {
                 Err(error) => found.error = Some(error),
                 Ok(input) => {
-                    let run = Run {
-                        input: &input,
-                        cast,
-                        observer,
-                        stop: AtomicBool::new(false),
-                        error: Mutex::new(None),
-                        bytes: AtomicU64::new(0),
-                    };
+                    let run = Run::new(&input, cast, observer);
                     let cuts = tensors.into_iter().filter_map(|t| {
                         let tensor = &file.tensors[t];
                         if tensor.elements == 0 {
@@ -82,9 +75,9 @@ pub fn scan_full(
                     for (t, stats) in run.tensors(&crew, &cuts) {
                         found.tensors[t] = Some(stats);
                     }
-                    outcome.interrupted |= observer.cancelled() && run.stop.load(Ordering::Relaxed);
+                    outcome.interrupted |= observer.cancelled() && run.is_stopped();
                     outcome.bytes_read += run.bytes.load(Ordering::Relaxed);
-                    found.error = lock(&run.error).take().or_else(|| input.verify().err());
+                    found.error = run.error();
                 }
             }
             if found.error.is_some() {
@@ -97,7 +90,7 @@ pub fn scan_full(
     Ok(outcome)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What a worker that panicked left is never a broken structure; rayon passes its panic on.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -146,13 +139,13 @@ impl<'a> Wanted<'a> {
 }
 
 /// The threads, and what each keeps.
-struct Crew {
+pub(super) struct Crew {
     pool: Option<rayon::ThreadPool>,
     workers: Vec<Mutex<Worker>>,
 }
 
 impl Crew {
-    fn new(threads: usize) -> Result<Self> {
+    pub(super) fn new(threads: usize) -> Result<Self> {
         let build = || {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
@@ -165,7 +158,7 @@ impl Crew {
     }
 
     /// Runs the same on every thread.
-    fn all<R: Send>(&self, work: impl Fn(&mut Worker) -> R + Sync) -> Vec<R> {
+    pub(super) fn all<R: Send>(&self, work: impl Fn(&mut Worker) -> R + Sync) -> Vec<R> {
         match &self.pool {
             None => self.workers.iter().map(|worker| work(&mut lock(worker))).collect(),
             Some(pool) => pool.broadcast(|context| work(&mut lock(&self.workers[context.index()]))),
@@ -174,7 +167,7 @@ impl Crew {
 }
 
 /// The work on one file.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     input: &'a Input,
     cast: Option<CastTarget>,
     observer: &'a dyn Observer,
@@ -183,7 +176,21 @@ struct Run<'a> {
     bytes: AtomicU64,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    pub(super) fn new(input: &'a Input, cast: Option<CastTarget>, observer: &'a dyn Observer) -> Self {
+        Self { input, cast, observer, stop: AtomicBool::new(false), error: Mutex::new(None), bytes: AtomicU64::new(0) }
+    }
+
+    /// Whether it was stopped, by an error or by the observer.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Why it failed; looks at the file once more.
+    pub(super) fn error(&self) -> Option<Error> {
+        lock(&self.error).take().or_else(|| self.input.verify().err())
+    }
+
     fn tensors(&self, crew: &Crew, cuts: &[(usize, Cut)]) -> Vec<(usize, FullStats)> {
         let (mut small, large): (Vec<&(usize, Cut)>, Vec<_>) = cuts.iter().partition(|(_, cut)| cut.tensor.bytes <= SMALL);
         small.sort_by_key(|(_, cut)| cut.tensor.offset);
@@ -236,21 +243,22 @@ impl Run<'_> {
         true
     }
 
-    fn first_look(&self, worker: &mut Worker, cut: &Cut, band: &Band, partial: &mut Partial) -> bool {
+    /// As [`Run::read`], into the buffers of a worker.
+    pub(super) fn show(&self, worker: &mut Worker, band: &Band, mut look: impl FnMut(&mut Worker, &[u8])) -> bool {
         let (mut buffer, mut gathered) = (std::mem::take(&mut worker.buffer), std::mem::take(&mut worker.gathered));
-        let read = self.read(band, &mut buffer, &mut gathered, &mut |bytes| worker.look(cut, band, bytes, self.cast, partial));
+        let read = self.read(band, &mut buffer, &mut gathered, &mut |bytes| look(worker, bytes));
         (worker.buffer, worker.gathered) = (buffer, gathered);
         read
     }
 
+    fn first_look(&self, worker: &mut Worker, cut: &Cut, band: &Band, partial: &mut Partial) -> bool {
+        self.show(worker, band, |worker, bytes| worker.look(cut, band, bytes, self.cast, partial))
+    }
+
     fn further_look(&self, worker: &mut Worker, cut: &Cut, search: &Search, index: u64, mut take: impl FnMut(u64)) -> bool {
         let Some(bits) = cut.class.key_bits() else { return true };
-        let (mut buffer, mut gathered) = (std::mem::take(&mut worker.buffer), std::mem::take(&mut worker.gathered));
         let filter = search.filter(bits);
-        let band = cut.band(index);
-        let read = self.read(&band, &mut buffer, &mut gathered, &mut |bytes| worker.keys(cut, bytes, &filter, search, &mut take));
-        (worker.buffer, worker.gathered) = (buffer, gathered);
-        read
+        self.show(worker, &cut.band(index), |worker, bytes| worker.keys(cut, bytes, &filter, search, &mut take))
     }
 
     /// A tensor on one thread.
@@ -298,7 +306,7 @@ impl Run<'_> {
             drain(worker);
             partial
         });
-        if self.stop.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             return None;
         }
         let partial = partials.into_iter().reduce(|mut all, one| {
@@ -340,7 +348,7 @@ impl Run<'_> {
                 })?;
                 search.narrow(&sum);
             }
-            if self.stop.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 return None;
             }
         }

@@ -10,6 +10,7 @@ mod bits;
 mod cast;
 mod class;
 mod counter;
+mod cutoffs;
 mod driver;
 mod duplicates;
 mod evaluate;
@@ -21,6 +22,7 @@ mod structure;
 mod tensor;
 
 pub use cast::CastTarget;
+pub use cutoffs::{CutoffOutcome, MAX_SHARES, bytes_to_read as cutoff_bytes_to_read, cutoffs};
 pub use driver::{bytes_to_read, scan_full};
 pub use duplicates::{DuplicateGroup, duplicates};
 pub use geometry::{Axis, Geometry};

@@ -137,6 +137,24 @@ impl Worker {
         }
     }
 
+    /// Counts the codes of a band of floats, or the upper 16 bits of their magnitudes as F32.
+    pub(super) fn tally(&mut self, cut: &Cut, band: &Band, bytes: &[u8], counter: &mut Counter) {
+        let class = &cut.class;
+        match class.storage {
+            Storage::Halves => counter.halves(bytes),
+            Storage::Bytes => counter.bytes(bytes),
+            Storage::Nibbles | Storage::Sixes => {
+                unpack(class, bytes, band.place.rows * band.place.columns, &mut self.codes);
+                counter.bytes(&self.codes);
+            }
+            Storage::Words => {
+                let key = |word: &[u8; 4]| (class.key32(u32::from_le_bytes(*word)) >> 15) as u16;
+                counter.all(bytes.as_chunks::<4>().0.iter().map(key));
+            }
+            Storage::Longs | Storage::Blocks => class.f32_keys(bytes, |key| counter.all(std::iter::once((key >> 15) as u16))),
+        }
+    }
+
     /// Counts the upper bits of keys; says whether any was NaN or infinite.
     fn count_keys(&mut self, class: &Class, keys: impl Iterator<Item = u64>) -> bool {
         let Some(bits) = class.key_bits() else { return false };

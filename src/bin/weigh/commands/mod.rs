@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod magnitudes;
 mod memory;
 mod merge;
 mod opened;

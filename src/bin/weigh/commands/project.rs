@@ -17,9 +17,9 @@ use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::{Io, ScanOptions, ScanOutcome, Selection};
 use weighbridge::text::escape;
 
-use super::End;
 use super::opened::{complain_of, end_of, open_or_declared};
 use super::scan::{ended, select, watch};
+use super::{End, magnitudes};
 use crate::args::{Common, ProjectArgs};
 use crate::machine;
 use crate::output::Output;
@@ -70,16 +70,19 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         },
         prune: PruneSpec::parse_list(args.prune.as_deref().unwrap_or_default())?,
         zeros: None,
+        cutoffs: None,
         shards: list(args.shard.as_deref(), ShardSpec::parse)?,
         explain: args.explain.clone(),
     };
     let mut end = end_of(&checkpoint);
-    if checkpoint.declared && request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {
-        return Err(Error::new(ErrorKind::Usage, "there are no weights to measure zeros in, only a config.json")
+    let measures = request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured));
+    if checkpoint.declared && (measures || args.scan) {
+        let message = "there are no weights to measure zeros or magnitudes in, only a config.json";
+        return Err(Error::new(ErrorKind::Usage, message)
             .with_path(path)
-            .help("give a share of zeros instead, as --prune 0.5"));
+            .help("give a share of zeros, as --prune 0.5, without --scan"));
     }
-    if request.prune.iter().any(|spec| matches!(spec, PruneSpec::Measured)) {
+    if measures {
         let selection = select(&checkpoint, None)?;
         let outcome = watch(&selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
         end = end.max(ended(&checkpoint, &outcome));
@@ -87,6 +90,10 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     }
     let folder = hf_folder(&checkpoint, &request.targets, args.pre.as_deref());
     let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
+    if args.scan {
+        let (cutoffs, ended) = magnitudes::read(&checkpoint, &input, &request.prune, !common.no_progress)?;
+        (request.cutoffs, end) = (cutoffs, end.max(ended));
+    }
     let mut projection = project(&input, &request);
     if checkpoint.declared {
         estimate(&mut projection);

@@ -71,6 +71,7 @@ pub(super) fn row(input: &ProjectInput<'_>, cut: Cut, targets: &[Target], option
         target_sparsity: None,
         measured_sparsity: None,
         threshold: None,
+        magnitude: None,
         logical_params: None,
         forms: Vec::new(),
         structure: None,
