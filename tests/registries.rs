@@ -49,9 +49,9 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/report",
         list: "RENDERERS",
-        helpers: &["audit", "cell", "document", "sarif", "scan", "sections", "show"],
+        helpers: &["audit", "cell", "document", "page", "sarif", "scan", "sections", "show"],
     },
-    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["opened"] },
+    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["magnitudes", "opened"] },
 ];
 
 #[test]
