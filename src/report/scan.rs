@@ -341,7 +341,7 @@ impl ScanBody {
     }
 }
 
-fn dtype_row(dtype: &str, stats: &[TensorStats], sums: Option<&FullSums>) -> DtypeStats {
+fn dtype_row(dtype: &str, stats: &[TensorStats], sums: Option<&FullSums<'_>>) -> DtypeStats {
     let total = TensorStats::total(stats);
     DtypeStats {
         dtype: dtype.to_owned(),

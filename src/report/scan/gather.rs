@@ -15,7 +15,7 @@ pub(super) struct Gather<'a> {
     pub(super) rows: Vec<TensorStatsRow>,
     pub(super) remarks: Vec<Remark>,
     pub(super) all: Vec<TensorStats>,
-    pub(super) full: Option<FullSums>,
+    pub(super) full: Option<FullSums<'a>>,
 }
 
 impl Gather<'_> {
