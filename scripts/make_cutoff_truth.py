@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Thresholds of magnitude pruning by numpy: of each tensor, and one for all, at some shares.
+"""Thresholds of magnitude pruning by numpy: of each tensor, and one for all, at some shares. Quantiles and exponents by dtype.
 
     scripts/make_cutoff_truth.py > fixtures/full_stats/cutoffs.json          every float tensor of the fixture
     scripts/make_cutoff_truth.py CHECKPOINT.safetensors target/release/weigh  compares `weigh project --prune ... --scan`
@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import scipy.stats
 
-from full_stats import FLOATS
+from full_stats import FLOATS, QUANTILES
 
 SHARES = [0.1, 0.5, 0.9, 1.0]
 FIXTURE = Path(__file__).parent.parent / "fixtures/full_stats/llama/model.safetensors"
@@ -27,7 +28,7 @@ def load(path):
     for name, info in json.loads(data[8:start]).items():
         if name != "__metadata__" and info["dtype"] in FLOATS:
             low, high = (start + at for at in info["data_offsets"])
-            yield name, info["shape"], np.frombuffer(data[low:high], FLOATS[info["dtype"]][0])
+            yield name, info["dtype"], info["shape"], np.frombuffer(data[low:high], FLOATS[info["dtype"]][0])
 
 
 def magnitudes(values):
@@ -54,8 +55,26 @@ def truth(tensors):
     return out
 
 
+def pooled():
+    """All tensors of a dtype together: quantiles of magnitudes, entropy of the exponents."""
+    by_dtype = {}
+    for _, dtype, _, values in load(FIXTURE):
+        by_dtype.setdefault(dtype, []).append(values)
+    out = {}
+    for dtype, values in by_dtype.items():
+        values, (_, bits, exponent, mantissa) = np.concatenate(values), FLOATS[dtype]
+        x = np.abs(values.astype(np.float64))
+        x = x[np.isfinite(x)]
+        counts = np.bincount((values.view(bits) >> mantissa & ((1 << exponent) - 1)).astype(np.int64))
+        out[dtype] = {
+            "quantiles": {name: float(np.quantile(x, q / 1000, method="inverted_cdf")) for name, q in QUANTILES.items()},
+            "exponent_entropy_bits": float(scipy.stats.entropy(counts, base=2)),
+        }
+    return out
+
+
 def compare(path, weigh):
-    linear = {n: v for n, shape, v in load(path) if len(shape) == 2 and n.endswith("weight") and not any(w in n.lower() for w in ("embedding", "pooler"))}
+    linear = {n: v for n, _, shape, v in load(path) if len(shape) == 2 and n.endswith("weight") and not any(w in n.lower() for w in ("embedding", "pooler"))}
     expected = truth(linear)
     command = [weigh, "project", path, "--prune", ",".join(map(str, SHARES)), "--scan", "--format", "json", "--no-progress"]
     rows = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["pruned"]
@@ -94,4 +113,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 2:
         compare(sys.argv[1], sys.argv[2])
     else:
-        print(json.dumps(truth({name: values for name, _, values in load(FIXTURE)})))
+        print(json.dumps(truth({name: values for name, _, _, values in load(FIXTURE)}) | {"pooled": pooled()}))

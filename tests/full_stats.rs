@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{noise, write_bytes};
 use serde_json::{Value, json};
-use weighbridge::checkpoint::{Checkpoint, OpenOptions, open};
+use weighbridge::checkpoint::{Checkpoint, OpenOptions, Role, open};
 use weighbridge::dtype::Dtype;
 use weighbridge::observe::Silent;
 use weighbridge::report::scan::full::FullRow;
@@ -58,7 +58,7 @@ fn figures_are_those_of_numpy_and_scipy() {
     {
         let (checkpoint, selection, geometry) = fixture(folder);
         for (round, cast) in CastTarget::ALL.into_iter().enumerate() {
-            let outcome = scan_full(&selection.files, &geometry, &ScanOptions::default(), Some(cast), &Silent).unwrap();
+            let outcome = scan_full(&selection.files, &geometry, &[], &ScanOptions::default(), Some(cast), &Silent).unwrap();
             for (tensor, stats) in checkpoint.tensors().zip(&outcome.files[0].tensors) {
                 let (name, stats) = (tensor.name(), stats.as_ref().unwrap());
                 let mut ours = serde_json::to_value(FullRow::of(stats, Some(cast))).unwrap();
@@ -81,9 +81,42 @@ fn figures_are_those_of_numpy_and_scipy() {
 }
 
 #[test]
+fn tensors_together_have_the_quantiles_of_numpy() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/full_stats/cutoffs.json");
+    let truth: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let (_, selection, geometry) = fixture("llama");
+    let outcome = scan_full(&selection.files, &geometry, &[], &ScanOptions::default(), None, &Silent).unwrap();
+    let pooled = outcome.pooled.unwrap();
+    let mut compared = 0;
+    for (dtype, truth) in truth["pooled"].as_object().unwrap() {
+        let found = pooled.figures(&|role, d| role == Role::Other && d.name() == Some(dtype));
+        let within = match dtype.as_str() {
+            "F64" => 0.5f64.powi(6),
+            "F32" => 0.5f64.powi(9),
+            _ => 0.0,
+        };
+        assert_eq!(found.relative_error, within, "{dtype}");
+        let names = ["p01", "p05", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p999"];
+        for (name, ours) in names.into_iter().zip(found.quantiles.unwrap().0) {
+            let wanted = truth["quantiles"][name].as_f64().unwrap();
+            assert!((ours - wanted).abs() <= within.max(1e-15) * wanted, "{dtype} {name}: {ours} against {wanted}");
+            compared += 1;
+        }
+        let entropy = truth["exponent_entropy_bits"].as_f64().unwrap();
+        assert!((found.exponent_entropy_bits.unwrap() - entropy).abs() < 1e-12, "{dtype}");
+    }
+    assert!(compared >= 80, "{compared} quantiles");
+    // Exponents of 8 and of 5 bits have no code together.
+    let mixed = pooled.figures(&|_, d| matches!(d, Dtype::BF16 | Dtype::F16));
+    assert!(mixed.exponent_entropy_bits.is_none() && mixed.relative_error == 0.0 && mixed.quantiles.is_some());
+    assert!(pooled.figures(&|_, d| matches!(d, Dtype::BF16 | Dtype::F32)).exponent_entropy_bits.is_some());
+    assert!(pooled.figures(&|_, _| false).quantiles.is_none());
+}
+
+#[test]
 fn chance_alone_is_no_pattern_and_a_pattern_is_claimed() {
     let (checkpoint, selection, geometry) = fixture("llama");
-    let outcome = scan_full(&selection.files, &geometry, &ScanOptions::default(), None, &Silent).unwrap();
+    let outcome = scan_full(&selection.files, &geometry, &[], &ScanOptions::default(), None, &Silent).unwrap();
     let groups = |name: &str| {
         let index = checkpoint.tensors().position(|t| t.name() == name).unwrap();
         outcome.files[0].tensors[index].clone().unwrap().structure.unwrap().groups.unwrap()
@@ -164,12 +197,13 @@ fn threads_parts_and_io_change_no_digit() {
     let dir = tempfile::tempdir().unwrap();
     let (file, geometry) = large(dir.path());
     let (files, geometry) = ([file], [geometry]);
-    let run = |options: ScanOptions| scan_full(&files, &geometry, &options, Some(CastTarget::F8E5m2), &Silent).unwrap();
-    let reference = figures(&run(ScanOptions { threads: Some(1), ..ScanOptions::default() }));
+    let run = |options: ScanOptions| scan_full(&files, &geometry, &[], &options, Some(CastTarget::F8E5m2), &Silent).unwrap();
+    let whole = run(ScanOptions { threads: Some(1), ..ScanOptions::default() });
+    let (reference, pooled) = (figures(&whole), whole.pooled.unwrap());
     assert!(reference.iter().all(Option::is_some));
     for (threads, io) in [(2, Io::Read), (5, Io::Mmap), (3, Io::Auto)] {
         let outcome = run(ScanOptions { threads: Some(threads), io, ..ScanOptions::default() });
-        assert!(figures(&outcome) == reference, "{threads} threads, {io:?}");
+        assert!(figures(&outcome) == reference && outcome.pooled.as_ref() == Some(&pooled), "{threads} threads, {io:?}");
     }
     for count in [1, 3, 20] {
         let parts: Vec<FullPart> = (1..=count)
@@ -179,7 +213,8 @@ fn threads_parts_and_io_change_no_digit() {
                 serde_json::from_str(&text).unwrap()
             })
             .collect();
-        assert!(figures(&merge_full(&parts).unwrap()) == reference, "{count} parts");
+        let merged = merge_full(&parts).unwrap();
+        assert!(figures(&merged) == reference && merged.pooled.as_ref() == Some(&pooled), "{count} parts");
         if count > 1 {
             let twice: Vec<FullPart> = parts.iter().chain(&parts).cloned().collect();
             assert!(merge_full(&twice).is_err());
@@ -205,7 +240,8 @@ fn large_tensors_have_the_figures_of_plain_code() {
     let (file, geometry) = large(dir.path());
     let data = std::fs::read(&file.path).unwrap();
     let outcome =
-        scan_full(std::slice::from_ref(&file), std::slice::from_ref(&geometry), &ScanOptions::default(), None, &Silent).unwrap();
+        scan_full(std::slice::from_ref(&file), std::slice::from_ref(&geometry), &[], &ScanOptions::default(), None, &Silent)
+            .unwrap();
     for ((tensor, geometry), stats) in file.tensors.iter().zip(geometry).zip(&outcome.files[0].tensors) {
         let (g, stats) = (geometry.unwrap(), stats.as_ref().unwrap());
         let bytes = &data[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];

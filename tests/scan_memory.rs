@@ -62,7 +62,7 @@ fn private_memory_of_the_full_pass_is_constant() {
         let files = [ScanFile { path: path.clone(), identity: None, tensors: vec![tensor] }];
         let peak = Peak::default();
         let options = ScanOptions { io: Io::Read, threads: Some(4), ..ScanOptions::default() };
-        let outcome = scan_full(&files, &[vec![Some(geometry)]], &options, Some(CastTarget::F16), &peak).unwrap();
+        let outcome = scan_full(&files, &[vec![Some(geometry)]], &[], &options, Some(CastTarget::F16), &peak).unwrap();
         let stats = outcome.files[0].tensors[0].clone().unwrap();
         assert_eq!((stats.zeros, stats.structure.unwrap().zero_rows), (elements, Some(rows)));
         let kib = peak.kib.into_inner();

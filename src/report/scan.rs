@@ -341,7 +341,7 @@ impl ScanBody {
     }
 }
 
-fn dtype_row(dtype: &str, group: Group, sums: Option<&FullSums>) -> DtypeStats {
+fn dtype_row(dtype: &str, group: Group, sums: Option<&FullSums<'_>>) -> DtypeStats {
     let total = group.stats.finish();
     DtypeStats {
         dtype: dtype.to_owned(),

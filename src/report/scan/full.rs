@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Role, Tensor};
+use crate::dtype::Dtype;
 use crate::scan::Selection;
-use crate::scan::full::{CastTarget, DuplicateGroup, FullOutcome};
-use crate::stats::full::{CastLoss, FullStats, Groups, Lines, Narrower, Structure};
+use crate::scan::full::{CastTarget, DuplicateGroup, FullOutcome, Pooled};
+use crate::stats::full::{CastLoss, FullStats, Groups, Lines, Narrower, Quantiles, Structure};
 
 /// Further fields of STATS. Null: not applicable, or, in rows of several tensors, a figure of one tensor only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,9 +25,14 @@ pub struct FullRow {
     pub zero_channels: Option<LinesRow>,
     pub n_m: Option<PatternRows>,
     pub block_sparsity: Option<BlockRows>,
+    /// In rows of several tensors of all floating-point values together.
     pub quantiles_abs: Option<QuantileRow>,
+    /// By how much a quantile may be off, relative to it; 0: exact.
+    pub quantiles_relative_error: Option<f64>,
     /// In rows of several tensors the mean over elements, every tensor with a code of its own.
     pub exponent_entropy_bits: Option<f64>,
+    /// With one code for all tensors of the row, where their exponents have as many bits; null in rows of one tensor.
+    pub exponent_entropy_pooled_bits: Option<f64>,
     pub exponent_huffman_bits: Option<f64>,
     /// Sign and mantissa as they are, exponents Huffman-coded; of the tensors whose type has an exponent.
     pub lossless_bytes: Option<u64>,
@@ -149,10 +155,9 @@ impl FullRow {
                 four_of_eight: pattern(four),
             }),
             block_sparsity: structure.map(blocks),
-            quantiles_abs: stats.quantiles.map(|q| {
-                let [p01, p05, p10, p25, p50, p75, p90, p95, p99, p999] = q.0;
-                QuantileRow { p01, p05, p10, p25, p50, p75, p90, p95, p99, p999 }
-            }),
+            quantiles_abs: stats.quantiles.map(quantile_row),
+            quantiles_relative_error: stats.quantiles.map(|_| 0.0),
+            exponent_entropy_pooled_bits: None,
             exponent_entropy_bits: exponents.filter(|e| e.elements > 0).map(|e| e.entropy_bits),
             exponent_huffman_bits: exponents.and_then(|e| mean(e.huffman_bits, e.elements)),
             lossless_bytes: exponents.map(|e| e.lossless_bytes()),
@@ -161,6 +166,11 @@ impl FullRow {
             cast: stats.cast.zip(cast).map(|(loss, to)| cast_row(&loss, to)),
         }
     }
+}
+
+fn quantile_row(quantiles: Quantiles) -> QuantileRow {
+    let [p01, p05, p10, p25, p50, p75, p90, p95, p99, p999] = quantiles.0;
+    QuantileRow { p01, p05, p10, p25, p50, p75, p90, p95, p99, p999 }
 }
 
 fn lines(lines: Lines) -> LinesRow {
@@ -245,10 +255,16 @@ pub fn duplicate_rows(checkpoint: &Checkpoint, selection: &Selection, groups: &[
     groups.iter().map(row).collect()
 }
 
+/// Codes of integers, as packed weights have them, are no magnitudes beside those of floats.
+fn is_float(dtype: Dtype) -> bool {
+    dtype.is_float() || dtype.is_block_quant()
+}
+
 /// Sums of the full figures, by dtype, by role, of all.
 #[derive(Debug, Default)]
-pub(super) struct FullSums {
+pub(super) struct FullSums<'a> {
     cast: Option<CastTarget>,
+    pooled: Option<&'a Pooled>,
     dtypes: BTreeMap<String, FullStats>,
     roles: BTreeMap<Role, FullStats>,
     all: FullStats,
@@ -257,9 +273,9 @@ pub(super) struct FullSums {
     pub(super) with_axis: u64,
 }
 
-impl FullSums {
-    pub(super) fn new(full: &FullOutcome) -> Self {
-        Self { cast: full.cast, ..Self::default() }
+impl<'a> FullSums<'a> {
+    pub(super) fn new(full: &'a FullOutcome) -> Self {
+        Self { cast: full.cast, pooled: full.pooled.as_ref(), ..Self::default() }
     }
 
     pub(super) fn add(&mut self, dtype: &str, role: Role, stats: &FullStats) {
@@ -277,16 +293,27 @@ impl FullSums {
         FullRow::of(stats, self.cast)
     }
 
+    /// A row of several tensors, with the magnitudes of those that `takes` takes.
+    fn pooled_row(&self, stats: &FullStats, takes: &dyn Fn(Role, Dtype) -> bool) -> FullRow {
+        let Some(pooled) = self.pooled.map(|pooled| pooled.figures(takes)) else { return self.row(stats) };
+        FullRow {
+            quantiles_abs: pooled.quantiles.map(quantile_row),
+            quantiles_relative_error: pooled.quantiles.map(|_| pooled.relative_error),
+            exponent_entropy_pooled_bits: pooled.exponent_entropy_bits,
+            ..self.row(stats)
+        }
+    }
+
     pub(super) fn dtype(&self, dtype: &str) -> Option<FullRow> {
-        self.dtypes.get(dtype).map(|stats| self.row(stats))
+        self.dtypes.get(dtype).map(|stats| self.pooled_row(stats, &|_, d| d.name() == Some(dtype)))
     }
 
     pub(super) fn role(&self, role: Role) -> Option<FullRow> {
-        self.roles.get(&role).map(|stats| self.row(stats))
+        self.roles.get(&role).map(|stats| self.pooled_row(stats, &|r, d| r == role && is_float(d)))
     }
 
     pub(super) fn total(&self) -> FullRow {
-        self.row(&self.all)
+        self.pooled_row(&self.all, &|_, d| is_float(d))
     }
 
     pub(super) fn claims(&self) -> Vec<ClaimRow> {

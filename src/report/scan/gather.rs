@@ -19,7 +19,7 @@ pub(super) struct Gather<'a> {
     pub(super) remarks: Vec<Remark>,
     pub(super) remarked: u64,
     pub(super) all: Pairwise,
-    pub(super) full: Option<FullSums>,
+    pub(super) full: Option<FullSums<'a>>,
 }
 
 /// Tensors taken together.

@@ -141,12 +141,25 @@ fn duplicates(section: &mut Section<'_>, groups: &[DuplicateRow]) {
 }
 
 fn dtypes(body: &ScanBody, total: &FullRow) -> Section<'static> {
-    let mut table = Table::new(&["dtype", "subnormal", "exponent bits", "Huffman", "lossless", "of stored", "?is BF16", "?is F16"]);
+    let mut table = Table::new(&[
+        "dtype",
+        "?median",
+        "?p99",
+        "subnormal",
+        "exponent bits",
+        "Huffman",
+        "lossless",
+        "of stored",
+        "?is BF16",
+        "?is F16",
+    ]);
     let cells = |name: Cell, row: &FullRow| {
         let share = |n: u64, of: u64| if of > 0 { Cell::Share(n as f64 / of as f64) } else { Cell::None };
         let narrower = row.f32_lossless;
         vec![
             name,
+            Cell::value(row.quantiles_abs.map(|q| q.p50)),
+            Cell::value(row.quantiles_abs.map(|q| q.p99)),
             Cell::count(row.subnormals),
             Cell::value(row.exponent_entropy_bits),
             Cell::value(row.exponent_huffman_bits),

@@ -30,9 +30,9 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
         .collect();
     titles.extend(names.iter().map(String::as_str));
     if detail == Detail::Full {
-        titles.push("??pays above");
+        titles.push("?pays if zeros >");
     }
-    titles.push("?<loadable by");
+    titles.push("??<loadable by");
     let mut table = Table::new(&titles);
     // Patterns and blocks are forms of the rows that ask for them.
     let mut listed: Vec<(&str, &str, Option<f64>)> = Vec::new();

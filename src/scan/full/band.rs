@@ -3,6 +3,7 @@
 use super::class::{Class, Storage};
 use super::geometry::Geometry;
 use super::structure::Place;
+use crate::checkpoint::Role;
 use crate::scan::ScanTensor;
 
 /// Bytes of a band, about: it stays in a second-level cache for a second look.
@@ -20,6 +21,8 @@ pub(super) struct Cut {
     pub(super) class: Class,
     pub(super) tensor: ScanTensor,
     pub(super) geometry: Option<Geometry>,
+    /// What the tensor is for; `Other` where nobody said.
+    pub(super) role: Role,
     rows: u64,
     columns: u64,
     /// Bands of rows in a plane, and pieces of a row.
@@ -73,6 +76,7 @@ impl Cut {
             class,
             tensor: *tensor,
             geometry,
+            role: Role::Other,
             rows: band_rows,
             columns: piece,
             row_bands: rows.div_ceil(band_rows),

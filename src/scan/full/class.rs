@@ -143,6 +143,18 @@ impl Class {
         }
     }
 
+    /// The middle of the magnitudes whose keys have these upper 16 bits; 0 for the bin of zero.
+    pub(super) fn bin_magnitude(&self, bin: u16) -> f64 {
+        let Some(open) = self.key_bits().map(|bits| bits - 16) else { return f64::NAN };
+        let low = self.magnitude(u64::from(bin) << open);
+        let high = self.magnitude((u64::from(bin) + 1) << open);
+        match bin {
+            0 => 0.0,
+            _ if high.is_finite() => low + (high - low) / 2.0,
+            _ => low,
+        }
+    }
+
     /// The magnitudes of F32 and F64 elements as bits of an F32; nothing for other types.
     #[inline(always)]
     pub(super) fn f32_keys(&self, bytes: &[u8], mut take: impl FnMut(u32)) {

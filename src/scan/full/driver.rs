@@ -12,8 +12,10 @@ use super::counter::CODES;
 use super::evaluate::{binned, coded};
 use super::geometry::Geometry;
 use super::outcome::{FullFile, FullOutcome};
+use super::pooled::Pooled;
 use super::refine::Search;
 use super::tensor::{Partial, Worker};
+use crate::checkpoint::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observer;
 use crate::scan::{Part, ScanFile, ScanOptions};
@@ -36,7 +38,8 @@ pub fn bytes_to_read(files: &[ScanFile], part: Option<Part>) -> u64 {
     files.iter().enumerate().map(of).fold(0, u64::saturating_add)
 }
 
-/// The full pass over some files. `geometry` has, per file and tensor, the matrix that the tensor is. Of the options, `simd` plays no
+/// The full pass over some files. `geometry` has, per file and tensor, the matrix that the tensor is, `roles` what it is for (where that is
+/// missing, other things). Of the options, `simd` plays no
 /// part: the digits are the same anyway.
 ///
 /// # Errors
@@ -44,6 +47,7 @@ pub fn bytes_to_read(files: &[ScanFile], part: Option<Part>) -> u64 {
 pub fn scan_full(
     files: &[ScanFile],
     geometry: &[Vec<Option<Geometry>>],
+    roles: &[Vec<Role>],
     options: &ScanOptions,
     cast: Option<CastTarget>,
     observer: &dyn Observer,
@@ -52,7 +56,7 @@ pub fn scan_full(
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 1024);
     let crew = Crew::new(threads)?;
     let wanted = Wanted::new(files, options.part);
-    let mut outcome = FullOutcome { cast, ..FullOutcome::default() };
+    let mut outcome = FullOutcome { cast, pooled: Some(Pooled::default()), ..FullOutcome::default() };
     for (index, file) in files.iter().enumerate() {
         let tensors = wanted.tensors(index);
         let mut found = FullFile { tensors: vec![None; file.tensors.len()], error: None };
@@ -69,7 +73,10 @@ pub fn scan_full(
                             found.tensors[t] = Some(FullStats::default());
                         }
                         let there = tensor.offset.checked_add(tensor.bytes).is_some_and(|end| end <= input.len());
-                        Some((t, Cut::new(tensor, geometry.get(t).copied().flatten()).filter(|_| there)?))
+                        let role = roles.get(index).and_then(|roles| roles.get(t)).copied().unwrap_or(Role::Other);
+                        let mut cut = Cut::new(tensor, geometry.get(t).copied().flatten()).filter(|_| there)?;
+                        cut.role = role;
+                        Some((t, cut))
                     });
                     let cuts: Vec<(usize, Cut)> = cuts.collect();
                     for (t, stats) in run.tensors(&crew, &cuts) {
@@ -78,6 +85,9 @@ pub fn scan_full(
                     outcome.interrupted |= observer.cancelled() && run.is_stopped();
                     outcome.bytes_read += run.bytes.load(Ordering::Relaxed);
                     found.error = run.error();
+                    if let (Some(all), None) = (&mut outcome.pooled, &found.error) {
+                        all.merge(run.pooled.into_inner().unwrap_or_else(PoisonError::into_inner));
+                    }
                 }
             }
             if found.error.is_some() {
@@ -174,11 +184,20 @@ pub(super) struct Run<'a> {
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
     bytes: AtomicU64,
+    pooled: Mutex<Pooled>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(input: &'a Input, cast: Option<CastTarget>, observer: &'a dyn Observer) -> Self {
-        Self { input, cast, observer, stop: AtomicBool::new(false), error: Mutex::new(None), bytes: AtomicU64::new(0) }
+        Self {
+            input,
+            cast,
+            observer,
+            stop: AtomicBool::new(false),
+            error: Mutex::new(None),
+            bytes: AtomicU64::new(0),
+            pooled: Mutex::default(),
+        }
     }
 
     /// Whether it was stopped, by an error or by the observer.
@@ -357,6 +376,7 @@ impl<'a> Run<'a> {
 
     fn finish(&self, cut: &Cut, mut partial: Partial, counts: &[(u16, u64)], quantiles: Option<Quantiles>) -> FullStats {
         let class = &cut.class;
+        lock(&self.pooled).add(cut.role, class, counts);
         let mut stats = if class.is_coded() {
             coded(class, counts, cut.tensor.bytes, self.cast)
         } else {

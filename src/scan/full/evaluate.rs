@@ -45,8 +45,8 @@ fn is_float(class: &Class) -> bool {
     class.dtype.is_float()
 }
 
-/// Exact: every magnitude is there with its count.
-fn quantiles(mut magnitudes: Vec<(f64, u64)>) -> Option<Quantiles> {
+/// Of magnitudes and their counts, in any order.
+pub(super) fn quantiles(mut magnitudes: Vec<(f64, u64)>) -> Option<Quantiles> {
     magnitudes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let ranks = ranks(magnitudes.iter().map(|(_, count)| count).sum())?;
     let mut found = [0.0; 10];

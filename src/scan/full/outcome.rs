@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cast::CastTarget;
+use super::pooled::{Pooled, PooledPart};
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{ScanOutcome, Skip, TensorOutcome};
 use crate::stats::full::FullStats;
@@ -29,6 +30,8 @@ pub struct FullOutcome {
     pub interrupted: bool,
     /// The type that casts were tried to.
     pub cast: Option<CastTarget>,
+    /// All tensors together, by role and dtype; `None` where some of them were withdrawn.
+    pub pooled: Option<Pooled>,
 }
 
 /// What a part of a full pass found: whole tensors.
@@ -40,6 +43,8 @@ pub struct FullPart {
     pub bytes_read: u64,
     /// Figures, by file and tensor; null for tensors of other parts.
     pub files: Vec<Vec<Option<FullStats>>>,
+    /// Its tensors together; null where some of them were withdrawn.
+    pub pooled: Option<Vec<PooledPart>>,
 }
 
 impl FullOutcome {
@@ -49,6 +54,7 @@ impl FullOutcome {
             cast: self.cast.map(|cast| cast.name().to_owned()),
             bytes_read: self.bytes_read,
             files: self.files.iter().map(|file| file.tensors.clone()).collect(),
+            pooled: self.pooled.as_ref().map(Pooled::to_part),
         }
     }
 
@@ -60,6 +66,9 @@ impl FullOutcome {
                 base.error.get_or_insert_with(|| error.clone());
             }
             if base.error.is_some() {
+                if full.tensors.iter().any(Option::is_some) {
+                    self.pooled = None;
+                }
                 full.tensors.iter_mut().for_each(|tensor| *tensor = None);
                 for tensor in base.tensors.iter_mut().filter(|t| t.stats.is_some_and(|s| s.elements > 0) || !t.nodes.is_empty()) {
                     *tensor = TensorOutcome { skipped: Some(Skip::FileFailed), ..TensorOutcome::default() };
@@ -84,6 +93,15 @@ pub fn merge_full(parts: &[FullPart]) -> Result<FullOutcome> {
         files: first.files.iter().map(|tensors| FullFile { tensors: tensors.clone(), error: None }).collect(),
         ..FullOutcome::default()
     };
+    let mut pooled = Some(Pooled::default());
+    for part in parts {
+        let more = part.pooled.as_deref().map(Pooled::of_part).transpose()?;
+        pooled = pooled.zip(more).map(|(mut all, more)| {
+            all.merge(more);
+            all
+        });
+    }
+    merged.pooled = pooled;
     for part in rest {
         if part.cast != first.cast {
             return refuse("the parts were scanned with different --cast");

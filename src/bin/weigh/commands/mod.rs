@@ -2,7 +2,6 @@
 
 mod audit;
 mod diff;
-mod magnitudes;
 mod memory;
 mod merge;
 mod opened;

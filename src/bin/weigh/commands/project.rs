@@ -1,5 +1,7 @@
 //! `weigh project`: what it would weigh.
 
+mod magnitudes;
+
 use serde::Serialize;
 use weighbridge::checkpoint::{Checkpoint, HfFolder};
 use weighbridge::dtype::Dtype;
@@ -17,9 +19,9 @@ use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::{Io, ScanOptions, ScanOutcome, Selection};
 use weighbridge::text::escape;
 
+use super::End;
 use super::opened::{complain_of, end_of, open_or_declared};
 use super::scan::{ended, select, watch};
-use super::{End, magnitudes};
 use crate::args::{Common, ProjectArgs};
 use crate::machine;
 use crate::output::Output;

@@ -1,7 +1,7 @@
 //! `weigh scan`: reads every weight.
 
 use serde::Serialize;
-use weighbridge::checkpoint::Checkpoint;
+use weighbridge::checkpoint::{Checkpoint, Role};
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::observe::{Observer, Silent};
 use weighbridge::report::document::{Document, Head};
@@ -131,9 +131,11 @@ fn watch_full(
         .iter()
         .map(|order| order.iter().map(|&index| Geometry::of(checkpoint, &tensors[index])).collect())
         .collect();
+    let roles: Vec<Vec<Role>> =
+        selection.order.iter().map(|order| order.iter().map(|&index| tensors[index].naming.role).collect()).collect();
     let bar = Bar::new(selection.bytes.saturating_add(full::bytes_to_read(&selection.files, options.part)), progress);
     let base = scan::scan(&selection.files, options, &bar);
-    let full = full::scan_full(&selection.files, &geometry, options, cast, &bar);
+    let full = full::scan_full(&selection.files, &geometry, &roles, options, cast, &bar);
     bar.finish();
     let (mut base, mut full) = (base?, full?);
     full.reconcile(&mut base);

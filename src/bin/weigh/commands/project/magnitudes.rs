@@ -8,8 +8,8 @@ use weighbridge::scan::ScanOptions;
 use weighbridge::scan::full::{MAX_SHARES, cutoff_bytes_to_read, cutoffs};
 use weighbridge::stats::magnitude::Cutoffs;
 
-use super::End;
-use super::scan::select;
+use crate::commands::End;
+use crate::commands::scan::select;
 use crate::interrupt;
 use crate::output::complain;
 use crate::progress::Bar;
