@@ -59,6 +59,9 @@ mod tests {
         table.row(vec![Cell::Foreign("=cmd()".into()), Cell::Bytes(1_234_567), Cell::Bar(1.0)]);
         table.row(vec![Cell::Foreign("a,\"b\"\n".into()), Cell::None, Cell::Bar(0.0)]);
         let section = Section { table: Some(table), ..Section::new("T") };
-        assert_eq!(Page::text(|page| render(&[section], page)), "\"# T\"\r\nname,bytes\r\n\"'=cmd()\",1234567\r\n\"a,\"\"b\"\"\\n\",\r\n");
+        assert_eq!(
+            Page::text(|page| render(&[section], page)),
+            "\"# T\"\r\nname,bytes\r\n\"'=cmd()\",1234567\r\n\"a,\"\"b\"\"\\n\",\r\n"
+        );
     }
 }

@@ -93,6 +93,9 @@ mod tests {
         let mut table = Table::new(&["name", "bytes"]);
         table.row(vec![Cell::Foreign("<b>|`x`\n".into()), Cell::Bytes(2048)]);
         let section = Section { table: Some(table), ..Section::new("T") };
-        assert_eq!(Page::text(|page| render(&[section], page)), "## T\n\n| name | bytes |\n| --- | --: |\n| &lt;b&gt;\\|\\`x\\`\\n | 2.00 KiB |\n");
+        assert_eq!(
+            Page::text(|page| render(&[section], page)),
+            "## T\n\n| name | bytes |\n| --- | --: |\n| &lt;b&gt;\\|\\`x\\`\\n | 2.00 KiB |\n"
+        );
     }
 }

@@ -7,8 +7,8 @@ use super::{MAX_REMARKS, MAX_SLICES, Remark, SPARSE, SPARSEST, ScalesRow, Sparse
 use crate::checkpoint::{Checkpoint, Role, Tensor};
 use crate::report::show::stated_shape;
 use crate::scan::ScanOutcome;
-use crate::stats::{Pairwise, TensorStats};
 use crate::stats::full::FullStats;
+use crate::stats::{Pairwise, TensorStats};
 
 pub(super) struct Gather<'a> {
     pub(super) checkpoint: &'a Checkpoint,
