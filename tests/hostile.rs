@@ -192,3 +192,68 @@ fn no_case_reaches_the_terminal_unescaped() {
         }
     }
 }
+
+/// Runs a command on one file under the limit on private memory, with its report thrown away; gives its exit code.
+fn within_the_limit(arguments: &[&str], path: &Path) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    command.args(arguments).arg(path).arg("--no-progress").stdin(Stdio::null()).stdout(Stdio::null());
+    limit_memory(&mut command);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code().is_some_and(|code| code < 3), "{arguments:?} of {}: {}; {said}", path.display(), output.status);
+    output.status.code()
+}
+
+fn safetensors_of(path: &Path, tensors: usize, entry: impl Fn(usize) -> String) {
+    let header = format!("{{{}}}", (0..tensors).map(entry).collect::<Vec<_>>().join(","));
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.resize(file.len() + tensors, 0);
+    std::fs::write(path, file).unwrap();
+}
+
+/// Blocks of Q4_K without their data, which no header needs.
+fn gguf_of_blocks(path: &Path, tensors: u64) {
+    let string = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend([tensors, 1].map(u64::to_le_bytes).concat());
+    file.extend(string("general.architecture"));
+    file.extend(8u32.to_le_bytes());
+    file.extend(string("llama"));
+    for i in 0..tensors {
+        file.extend(string(&format!("blk.{}.w{i}", i % 60)));
+        file.extend(1u32.to_le_bytes());
+        file.extend(256u64.to_le_bytes());
+        file.extend(12u32.to_le_bytes());
+        file.extend((160 * i).to_le_bytes());
+    }
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn lists_as_long_as_a_file_wants_them_take_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let every_list = ["show", "--tensors", "--metadata", "--map"];
+    let plain = |i: usize, name: &str, dtype: &str| {
+        format!(r#""{name}{i}":{{"dtype":"{dtype}","shape":[1],"data_offsets":[{i},{}]}}"#, i + 1)
+    };
+    safetensors_of(&path, 200_000, |i| plain(i, "t", &format!("Z{i}")));
+    for form in ["json", "text", "csv", "markdown"] {
+        assert_eq!(within_the_limit(&[&every_list[..], &["--format", form]].concat(), &path), Some(0));
+    }
+    safetensors_of(&path, 300_000, |i| plain(i, "model.layers.7.mlp.experts.", "U8"));
+    for form in ["json", "text"] {
+        assert_eq!(within_the_limit(&[&every_list[..], &["--format", form]].concat(), &path), Some(0));
+    }
+    let long = "k".repeat(1_000_000);
+    safetensors_of(&path, 50, |i| plain(i, &long, "U8"));
+    for arguments in [&every_list[..], &["project", "--to", "all"], &["audit"], &["memory"]] {
+        within_the_limit(arguments, &path);
+    }
+    // Cut short: an error, within the same bound.
+    let path = folder.path().join("x.gguf");
+    gguf_of_blocks(&path, 1_000_000);
+    assert_eq!(within_the_limit(&["audit"], &path), Some(1));
+}

@@ -118,7 +118,7 @@ pub struct TensorStatsRow {
     #[serde(flatten)]
     pub stats: Option<StatsRow>,
     #[serde(flatten)]
-    pub full: Option<FullRow>,
+    pub full: Option<Box<FullRow>>,
 }
 
 /// The sum of all tensors.
@@ -260,7 +260,7 @@ impl ScanBody {
             checkpoint,
             dtypes: Vec::new(),
             roles: Vec::new(),
-            rows: Vec::new(),
+            rows: Vec::with_capacity(if with_tensors { selected.len() } else { 0 }),
             remarks: Vec::new(),
             remarked: 0,
             all: Pairwise::default(),

@@ -11,6 +11,15 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// From now on a write beyond the limit on the size of files (`ulimit -f`) fails like one to a full disk, where the system would end
+/// the process at once and leave half a file behind. For a command: it changes what the whole process does at SIGXFSZ.
+pub fn fail_beyond_file_size_limit() {
+    // SAFETY: SIG_IGN installs no handler; nothing of ours is reached from a signal. Failure leaves what was there.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 /// Ranges that can be guarded at once. Scans keep a few windows each.
 const SLOTS: usize = 256;
 

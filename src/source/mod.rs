@@ -11,6 +11,8 @@ mod memory;
 
 use std::path::Path;
 
+#[cfg(unix)]
+pub use fault::fail_beyond_file_size_limit;
 pub use file::FileSource;
 pub use mapped::{MappedFile, Window, is_network_file};
 pub use memory::MemorySource;

@@ -20,12 +20,12 @@ fn show(model: &Path, report: &Path) -> Command {
     weigh(&["show".to_owned(), model.to_str().unwrap().to_owned(), "-o".to_owned(), report.to_str().unwrap().to_owned()])
 }
 
-/// No file may grow beyond `bytes`: the writes up to there succeed, as on a disk that fills up.
+/// No file may grow beyond `bytes`: the writes up to there succeed, as on a disk that fills up, and the next one raises SIGXFSZ.
 fn limit(command: &mut Command, bytes: u64) {
     // SAFETY: between fork and exec only setrlimit and signal, which are async-signal-safe, are called.
     unsafe {
         command.pre_exec(move || {
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
             let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
             if libc::setrlimit(libc::RLIMIT_FSIZE, &limit) == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         });

@@ -15,6 +15,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    // A report that meets the limit on file sizes is taken back like any other that cannot be written.
+    #[cfg(unix)]
+    weighbridge::source::fail_beyond_file_size_limit();
     let end = commands::run(&args);
     match end {
         Ok(end) => ExitCode::from(end.code()),

@@ -60,7 +60,7 @@ impl Gather<'_> {
                 scales: outcome.stats.and_then(|s| ScalesRow::of(s.scales)),
                 remarks,
                 stats: outcome.stats.as_ref().map(StatsRow::of),
-                full: self.full.as_ref().zip(full).map(|(sums, stats)| sums.row(stats)),
+                full: self.full.as_ref().zip(full).map(|(sums, stats)| Box::new(sums.row(stats))),
             });
         }
     }

@@ -62,12 +62,15 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
         let pruned_follows = show.totals.tensors > 0 && checkpoint.format() != Some(Format::Gguf);
         output.stream(&page, scans || pruned_follows)?;
     }
+    // The scan of many tensors needs the room.
+    drop(input);
     let mut end = end_of(&checkpoint);
     let mut scan = None;
     let mut after = Vec::new();
     if scans {
         let (body, of_scan) = run_scan(&checkpoint, &selection, &mut request, common)?;
         end = end.max(of_scan);
+        let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
         projected.projection.pruned = project(&input, &Request { targets: Vec::new(), shards: Vec::new(), ..request }).pruned;
         // Equal bytes prove what the headers could not.
         if let Some(tied) = body.tied.as_ref().filter(|t| t.verdict == "equal") {

@@ -7,6 +7,7 @@ use super::{Context, Rule, Scheme};
 use crate::checkpoint::Part;
 use crate::dtype::Dtype;
 use crate::format::Format;
+use crate::project::input::ProjectInput;
 use crate::project::storage::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
 use crate::project::storage::shard::transformers_files;
 use crate::units::Elements;
@@ -24,23 +25,20 @@ struct Cast(Dtype);
 
 /// Refuses sources that a safetensors scheme cannot start from.
 pub(super) fn require_float_safetensors<'a>(context: &Context<'_, 'a>) -> Result<(), Refusal<'a>> {
-    let input = context.input;
+    context.refusal().map_or(Ok(()), |reason| Err(Refusal::new(reason)))
+}
+
+/// What stands against it, whatever the scheme.
+pub(super) fn refusal(input: &ProjectInput<'_>) -> Option<String> {
     if input.format == Some(Format::Gguf) {
-        return Err(Refusal::new(
-            "from GGUF to safetensors is not projected: no tool of the field writes it without changing names",
-        ));
+        return Some("from GGUF to safetensors is not projected: no tool of the field writes it without changing names".to_owned());
     }
     if input.is_packed() {
         let method = input.quantization.map_or("a quantizer", |q| q.method.as_str());
-        return Err(Refusal::new(format!(
-            "the source is already quantized ({}): project from its float original",
-            crate::text::escape(method)
-        )));
+        return Some(format!("the source is already quantized ({}): project from its float original", crate::text::escape(method)));
     }
-    if let Some(t) = input.tensors.iter().find(|t| t.dtype.name().is_none()) {
-        return Err(Refusal::new(format!("`{}` is of an unknown dtype", crate::text::escape(&t.name))));
-    }
-    Ok(())
+    let unknown = input.tensors.iter().find(|t| t.dtype.name().is_none())?;
+    Some(format!("`{}` is of an unknown dtype", crate::text::escape(&unknown.name)))
 }
 
 impl Rule for Cast {

@@ -26,6 +26,7 @@ mod walk;
 pub use resolve::{Resolved, Target};
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -50,6 +51,8 @@ pub struct Context<'i, 'a> {
     by_name: OnceCell<Vec<u32>>,
     natural: OnceCell<Vec<u32>>,
     conversions: Conversions,
+    blocks: OnceCell<BTreeMap<&'i str, experts::Block>>,
+    refusal: OnceCell<Option<String>>,
 }
 
 impl<'i, 'a> Context<'i, 'a> {
@@ -62,6 +65,8 @@ impl<'i, 'a> Context<'i, 'a> {
             by_name: OnceCell::new(),
             natural: OnceCell::new(),
             conversions: Conversions::default(),
+            blocks: OnceCell::new(),
+            refusal: OnceCell::new(),
         }
     }
 
@@ -92,6 +97,16 @@ impl<'i, 'a> Context<'i, 'a> {
     /// Order and categories of a GGUF's tensors, the same for all targets.
     pub(crate) fn prepared(&self) -> &Prepared {
         self.prepared.get_or_init(|| Prepared::of(&self.input.tensors))
+    }
+
+    /// Blocks of routed experts that the file holds one by one.
+    fn blocks(&self) -> &BTreeMap<&'i str, experts::Block> {
+        self.blocks.get_or_init(|| experts::blocks(self.input))
+    }
+
+    /// Why no safetensors scheme takes the checkpoint.
+    fn refusal(&self) -> Option<&str> {
+        self.refusal.get_or_init(|| cast::refusal(self.input)).as_deref()
     }
 
     /// What the Hugging Face converter makes of the checkpoint, for all targets.

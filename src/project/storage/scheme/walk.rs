@@ -7,7 +7,7 @@ use super::experts::{self, Block, PROJECTIONS, as_transformers_holds_it};
 use super::files;
 use super::heads::TiedHead;
 use super::linears::{Doubts, Linear, classify};
-use super::module::{Experts, Module, Packed, Packing, Piece, experts_seen};
+use super::module::{Experts, Layout, Module, Packed, Packing, Piece, experts_seen};
 use super::{Context, Rule};
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
@@ -40,7 +40,7 @@ struct Walk<'p, 'i, 'a, P> {
     head: bool,
     embedding: bool,
     /// Routed experts that the tool takes out of their blocks.
-    blocks: BTreeMap<&'i str, Block>,
+    blocks: Option<&'p BTreeMap<&'i str, Block>>,
     tied: Option<TiedHead>,
     tensors: Vec<OutTensor<'a>>,
     /// Lines of `__metadata__`.
@@ -56,7 +56,7 @@ struct Walk<'p, 'i, 'a, P> {
 }
 
 impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
-    fn new(packing: &'p P, context: &Context<'i, 'a>) -> Self {
+    fn new(packing: &'p P, context: &'p Context<'i, 'a>) -> Self {
         let input = context.input;
         Self {
             packing,
@@ -65,7 +65,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             layers: input.model.layers.unwrap_or_else(|| layers_of(input)),
             head: packing.takes_head() || context.options.quantize_head,
             embedding: packing.takes_embedding() || context.options.quantize_embedding,
-            blocks: if packing.experts() == Experts::Kept { BTreeMap::new() } else { experts::blocks(input) },
+            blocks: (packing.experts() != Experts::Kept).then(|| context.blocks()).filter(|blocks| !blocks.is_empty()),
             tied: TiedHead::of(input),
             tensors: Vec::with_capacity(input.tensors.len() * 2),
             about: Vec::new(),
@@ -80,7 +80,8 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     fn tensor(&mut self, i: usize) -> Result<(), Refusal<'a>> {
         let t = &self.input.tensors[i];
-        if !self.blocks.is_empty() && experts::place(&t.name).is_some_and(|(block, ..)| self.blocks.contains_key(block)) {
+        let among = |blocks: &BTreeMap<&str, Block>| experts::place(&t.name).is_some_and(|(block, ..)| blocks.contains_key(block));
+        if self.blocks.is_some_and(among) {
             return Ok(());
         }
         let linear = classify(self.input, t);
@@ -156,6 +157,9 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             out.name = name.clone().into();
         }
         self.tensors.push(out);
+        if self.packing.layout() != Layout::TorchAo {
+            return Ok(());
+        }
         // torchao speaks of the parameters that transformers holds: the experts of a block are two.
         match experts::place(&name) {
             Some((block, 0, projection @ (0 | 2))) => {
@@ -192,11 +196,9 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
     }
 
     fn experts(&mut self) -> Result<(), Refusal<'a>> {
-        let blocks = std::mem::take(&mut self.blocks);
-        if !blocks.is_empty() && !experts_seen(self.family) {
-            self.doubts.unseen_experts = true;
-        }
-        for (name, block) in &blocks {
+        let Some(blocks) = self.blocks else { return Ok(()) };
+        self.doubts.unseen_experts |= !experts_seen(self.family);
+        for (name, block) in blocks {
             let name = self.packing.rename(self.family, name).into_owned();
             let count = block.experts.len() as u64;
             match self.packing.experts() {
@@ -339,7 +341,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         if self.skipped > 0 && !self.packing.leaves_all() {
             notes.push(format!("{} matrices are left as they are: their shape does not divide", self.skipped));
         }
-        let about = (self.packing.layout() == super::module::Layout::TorchAo).then_some(self.about.as_slice());
+        let about = (self.packing.layout() == Layout::TorchAo).then_some(self.about.as_slice());
         let mut file = files::size(context, self.packing.layout(), &mut self.tensors, about, &mut notes);
         let mut tensor_range = None;
         let (less, more) = self.packing.spread();
