@@ -2,7 +2,7 @@
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Recipe, Recompute, TrainRequest, Verdict};
 use weighbridge::project::{MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
@@ -68,6 +68,12 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
             Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
         },
         cpu_experts: args.cpu_experts.unwrap_or(0),
+        parallel: Parallel {
+            tp: args.tp.unwrap_or(1),
+            pp: args.pp.unwrap_or(1),
+            ep: args.ep.unwrap_or(1),
+            dp: args.dp.unwrap_or(1),
+        },
         train: training(args)?,
         fit: args
             .fit

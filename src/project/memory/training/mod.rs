@@ -11,6 +11,7 @@ pub use recipe::Recipe;
 
 use serde::Serialize;
 
+use super::parallel::Parallel;
 use super::{Place, Term};
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
@@ -66,7 +67,7 @@ pub struct TrainingRow {
 }
 
 /// Projects a training run: one row, two for distillation. `fused` is whether attention scores are never stored.
-pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) -> Vec<TrainingRow> {
+pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, _parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     let asked = &TrainRequest { dp: asked.dp.max(1), seq: asked.seq.max(1), micro_batch: asked.micro_batch.max(1), ..*asked };
     let row = |recipe, place: Place, mut notes: Vec<String>| {
         let left_out: Vec<&str> = place.terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
