@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{self, Checkpoint};
-use weighbridge::project::memory::{Budget, EngineRow, MemoryReport, MemoryRequest, Parallel, Place, Term, Verdict};
+use weighbridge::project::memory::{
+    Budget, EngineRow, MemoryReport, MemoryRequest, Parallel, Place, Recipe, Term, TrainRequest, Verdict,
+};
 use weighbridge::project::{Basis, ProjectInput, memory};
 
 /// The checkpoint that a config.json declares.
@@ -241,4 +243,62 @@ fn a_budget_of_several_devices_is_answered_by_the_worst() {
     assert!(row.biggest_lever.unwrap().starts_with("weights as ct-fp8-dynamic save"));
     // 5 devices: no tensor parallel size, so a pipeline of 16 layers each.
     assert!(fit("5x40GiB").notes.iter().any(|n| n.contains("pipeline")));
+}
+
+fn train(checkpoint: &Checkpoint, parallel: Parallel, zero: u8) -> Vec<Place> {
+    let asked = TrainRequest { zero, dp: parallel.dp, seq: 4096, ..TrainRequest::new(Recipe::parse("adam-mixed-18").unwrap()) };
+    let request = MemoryRequest { train: Some(asked), parallel, ..MemoryRequest::default() };
+    memory(&ProjectInput::from_checkpoint(checkpoint), &request).training.remove(0).devices
+}
+
+#[test]
+fn training_is_cut_as_megatron_cuts_it() {
+    let model = llama_70b();
+    let (layer, matrices, ends) = (855_654_400u64, 855_654_400 - 2 * 8192, 8192u64);
+    assert_eq!(80 * layer + 2 * 128_256 * ends + 8192, 70_553_706_496);
+    // 128,256 tokens are padded to 129,024 rows over 8 ranks; norms are whole.
+    let devices = train(&model, Parallel { tp: 8, pp: 2, dp: 4, ep: 1 }, 1);
+    assert_eq!(devices.len(), 2);
+    let first = 40 * (matrices / 8 + 2 * 8192) + 129_024 / 8 * ends;
+    assert_eq!(low(&devices[0], "weights"), 2 * first);
+    assert_eq!(low(&devices[1], "weights"), 2 * (first + 8192));
+    // Megatron's distributed optimizer: 6 + 12 / dp bytes a parameter.
+    let states: u64 =
+        ["weights", "gradients", "master_weights", "optimizer_states"].iter().map(|name| low(&devices[0], name)).sum();
+    assert_eq!(states, 6 * first + 3 * first);
+    // arXiv 2205.05198: two micro-batches are in flight on the first of two stages; with sequence parallelism all is cut by 8.
+    let per_layer = 16 * 8192 + 4 * 8192 + 4 * 1024 + 8 * 28_672 + 4 * 64 + 8u64;
+    let activations = term(&devices[0], "activations");
+    assert_eq!(activations.low, Some(4096 * 80 * (per_layer / 8)));
+    assert_eq!(activations.high, Some(4096 * 80 * (16 * 8192 + 8 + (per_layer - 16 * 8192 - 8).div_ceil(8))));
+    assert_eq!(term(&devices[1], "activations").low, Some(4096 * 40 * (per_layer / 8)));
+    // The head's logits are cut with the vocabulary.
+    assert_eq!(low(&devices[1], "logits"), 4096 * 16_032 * 6);
+    assert!(devices[0].terms.iter().all(|t| t.name != "logits"));
+}
+
+#[test]
+fn experts_in_training_are_sharded_over_what_is_left_of_the_replicas() {
+    let model = mixtral();
+    let experts = 32 * 8 * 3 * 4096 * 14_336u64;
+    let dense = 46_702_792_704 - experts;
+    let devices = train(&model, Parallel { ep: 4, dp: 8, ..tp(1) }, 1);
+    let padding = (32_000u64.next_multiple_of(128) - 32_000) * 2 * 4096;
+    assert_eq!(low(&devices[0], "weights"), 2 * (dense + padding + experts / 4));
+    // Optimizer states: of what is dense over 8 replicas, of the experts over 8 / 4.
+    assert_eq!(low(&devices[0], "optimizer_states"), (dense + padding) + 8 * experts / 4 / 2);
+    let refused = train(&model, Parallel { ep: 3, dp: 8, ..tp(1) }, 1);
+    assert!(refused[0].terms[0].formula.contains("ep 3 does not divide dp 8"), "{}", refused[0].terms[0].formula);
+}
+
+#[test]
+fn llama_cpp_splits_by_layers() {
+    let model = llama(4096, 32, 32, 8, 14_336);
+    let row = engine(&model, "llama.cpp", 4096, Parallel { pp: 2, ..tp(1) });
+    // 33 places, the head being the last, over two devices: 17 layers, and 15 with the head; the embedding stays on the host.
+    let caches: Vec<u64> = row.devices.iter().map(|d| low(d, "kv_cache")).collect();
+    assert_eq!(caches, [17 * 4096 * 4096, 15 * 4096 * 4096]);
+    assert_eq!(low(&row.devices[0], "weights"), 17 * 2 * 218_112_000);
+    assert_eq!(low(&row.host, "embedding_weights"), 2 * 128_256 * 4096);
+    assert_eq!(term(&row.devices[0], "compute_buffer").basis, Basis::Refused);
 }

@@ -12,7 +12,7 @@ mod memory;
 use std::path::Path;
 
 pub use file::FileSource;
-pub use mapped::{MappedFile, Window, is_network_file};
+pub use mapped::{MappedFile, Window, is_network_file, resident};
 pub use memory::MemorySource;
 
 use crate::error::{Error, ErrorKind, Result};

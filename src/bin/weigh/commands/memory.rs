@@ -12,15 +12,16 @@ use weighbridge::units::parse_tokens;
 use super::End;
 use super::opened::{complain_of, end_of, open_or_declared};
 use crate::args::{LoadModeArg, MemoryArgs, OnOff, RecomputeMode};
-use crate::machine;
 use crate::output::Output;
+use crate::{load, machine};
 
 /// Runs it.
 pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = request(args)?;
     let checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
     let request = with_engines(request, &checkpoint);
-    let report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    report.load = load::measure(&checkpoint);
     let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
     let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);

@@ -10,7 +10,7 @@ mod sizes;
 mod slice;
 mod stages;
 
-use slice::Rank;
+pub(super) use slice::{Rank, measure};
 pub use slice::{Share, Slice};
 use stages::stage_of;
 
@@ -108,20 +108,25 @@ pub struct Convention {
 /// # Errors
 /// Which size is not valid, and which would be.
 pub(super) fn slices(input: &ProjectInput<'_>, settings: &Settings, convention: &Convention) -> Result<Vec<Slice>, String> {
-    let parallel = &settings.parallel;
+    let ranks = ranks(input, &settings.parallel, convention)?;
+    Ok(ranks.into_iter().enumerate().map(|(index, rank)| slice::of(input, settings, convention, rank, index)).collect())
+}
+
+/// The places of the devices, in the order replica, stage, tensor rank.
+///
+/// # Errors
+/// As [`slices`].
+pub(super) fn ranks(input: &ProjectInput<'_>, parallel: &Parallel, convention: &Convention) -> Result<Vec<Rank>, String> {
     parallel.devices()?;
     sizes::check(input, parallel, convention)?;
     let stages = stages::bounds(input.model, parallel.pp, convention.dealing)?;
-    let mut slices = Vec::new();
+    let mut ranks = Vec::new();
     for replica in 0..parallel.dp {
         for (stage, layers) in stages.iter().enumerate() {
-            for tensor in 0..parallel.tp {
-                let rank = Rank { replica, stage: stage as u64, tensor, layers: *layers };
-                slices.push(slice::of(input, settings, convention, rank, slices.len()));
-            }
+            ranks.extend((0..parallel.tp).map(|tensor| Rank { replica, stage: stage as u64, tensor, layers: *layers }));
         }
     }
-    Ok(slices)
+    Ok(ranks)
 }
 
 /// One line about the whole.

@@ -88,7 +88,7 @@ pub(in super::super) fn measure(
     let model = input.model;
     let ends = stages::bounds(model, parallel.pp, convention.dealing).unwrap_or_else(|_| vec![(0, u64::MAX)]);
     let (tp, last) = (parallel.tp, rank.stage as usize + 1 == ends.len());
-    let tied = model.tied_embeddings == Some(true) && !input.tensors.iter().any(|t| t.role == Role::LmHead);
+    let tied = model.tied_embeddings == Some(true) && input.tensors.iter().all(|t| t.role != Role::LmHead || size(t) == 0);
     let heads = model.heads.unwrap_or(tp).max(1);
     let mut held = Held::default();
     let mut all_experts = 0u64;
