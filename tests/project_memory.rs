@@ -222,3 +222,153 @@ fn what_would_fit_instead_is_named() {
     }
     assert_eq!(format!("{:.3}", got.quantized[0].ratio.unwrap()), "0.566");
 }
+
+/// Low and high of a term on the one device.
+fn span(config: &ModelConfig, asked: &MemoryRequest, name: &str) -> (u64, u64) {
+    let report = memory(&input(config, Format::Safetensors), asked);
+    let term = report.engines[0].devices[0].terms.iter().find(|t| t.name == name).unwrap();
+    (term.low.unwrap_or_else(|| panic!("{}", term.formula)), term.high.unwrap())
+}
+
+#[test]
+fn the_published_table_of_caches() {
+    // Bytes a token and GiB at 8,192 and 131,072 tokens, 16-bit (formulas D), and the figures of demand 4.
+    let full = |layers, kv, dim| model(vec![layer(KvKind::Full, layers, kv, dim, None)]);
+    let rows = [
+        ("Llama-2-7B", full(32, 32, 128), 524_288u64, "4.000", "64.000"),
+        ("Llama-3.1-8B", full(32, 8, 128), 131_072, "1.000", "16.000"),
+        ("Llama-3.1-70B", full(80, 8, 128), 327_680, "2.500", "40.000"),
+        ("Llama-3.1-405B", full(126, 8, 128), 516_096, "3.938", "63.000"),
+        ("Qwen2.5-7B", full(28, 4, 128), 57_344, "0.438", "7.000"),
+        ("Qwen3-8B", full(36, 8, 128), 147_456, "1.125", "18.000"),
+        ("Qwen3-30B-A3B", full(48, 4, 128), 98_304, "0.750", "12.000"),
+        ("Phi-4", full(40, 10, 128), 204_800, "1.562", "25.000"),
+        ("DeepSeek-V3", model(vec![layer(KvKind::Mla, 61, 1, 576, None)]), 70_272, "0.536", "8.578"),
+        ("DeepSeek-V3 expanded", full(61, 128, 160), 4_997_120, "38.125", "610.000"),
+        ("gpt-oss-120b, all full", full(36, 8, 64), 73_728, "0.562", "9.000"),
+        ("gpt-oss-120b, the full layers", full(18, 8, 64), 36_864, "0.281", "4.500"),
+        ("Qwen3-Next-80B, the full layers", full(12, 2, 256), 24_576, "0.188", "3.000"),
+    ];
+    let gib = |bytes: u64| format!("{:.3}", bytes as f64 / (1u64 << 30) as f64);
+    for (name, config, token, at_8k, at_128k) in &rows {
+        for engine in ["vllm", "transformers"] {
+            for (ctx, stated) in [(8192, at_8k), (131_072, at_128k)] {
+                let (low, high) = span(config, &request(engine, ctx), "kv_cache");
+                assert_eq!((low, high, gib(low).as_str()), (token * ctx, low, *stated), "{name} {engine} {ctx}");
+            }
+        }
+    }
+    // Other contexts: DeepSeek-V3.1 at its longest, Qwen3-0.6B, Qwen3.6-27B's 16 layers with a cache.
+    for (config, ctx, stated) in [
+        (model(vec![layer(KvKind::Mla, 61, 1, 576, None)]), 163_840, "10.723"),
+        (full(28, 8, 128), 40_960, "4.375"),
+        (full(28, 8, 64), 40_960, "2.188"),
+        (full(16, 4, 256), 262_144, "16.000"),
+    ] {
+        assert_eq!(gib(span(&config, &request("vllm", ctx), "kv_cache").0), stated, "{ctx}");
+    }
+}
+
+#[test]
+fn windows_by_engine() {
+    let gib = |bytes: u64| format!("{:.3}", bytes as f64 / (1u64 << 30) as f64);
+    let gemma = |window: bool| match window {
+        true => model(vec![layer(KvKind::Sliding, 52, 16, 128, Some(1024)), layer(KvKind::Full, 10, 16, 128, None)]),
+        false => model(vec![layer(KvKind::Full, 62, 16, 128, None)]),
+    };
+    // Gemma-3-27B at 131,072: 10.406 GiB with windows, 62.0 without, 81.375 by hidden / heads = 168.
+    assert_eq!(gib(span(&gemma(true), &request("transformers", 131_072), "kv_cache").0), "10.406");
+    assert_eq!(gib(span(&gemma(false), &request("transformers", 131_072), "kv_cache").0), "62.000");
+    assert_eq!(gib(span(&model(vec![layer(KvKind::Full, 62, 16, 168, None)]), &request("vllm", 131_072), "kv_cache").0), "81.375");
+    // llama.cpp: window + physical batch; 10.609 GiB at 512, 11.219 at 2,048, both padded to 256 cells.
+    for (ubatch, stated) in [(512, "10.609"), (2048, "11.219")] {
+        let asked = MemoryRequest { ubatch: Some(ubatch), batch: Some(2048), ..request("llama.cpp", 131_072) };
+        let report = memory(&input(&gemma(true), Format::Gguf), &asked);
+        let term = report.engines[0].devices[0].terms.iter().find(|t| t.name == "kv_cache").unwrap();
+        assert_eq!(gib(term.low.unwrap()), stated, "{}", term.formula);
+    }
+    // gpt-oss-20b: 12 full layers and 12 windows of 128: 6.09 GiB for 32 sequences of 8,192; 12.00 with every layer full.
+    let oss = model(vec![layer(KvKind::Full, 12, 8, 64, None), layer(KvKind::Sliding, 12, 8, 64, Some(128))]);
+    let asked = MemoryRequest { seqs: Some(32), ..request("vllm", 8192) };
+    let (low, high) = span(&oss, &asked, "kv_cache");
+    assert_eq!(format!("{:.2}", low as f64 / (1u64 << 30) as f64), "6.09");
+    // W - 1 + scheduled tokens in one block more: (127 + 2,048) / 16 + 1 blocks.
+    assert_eq!(high, 32 * 12 * 2048 * (8192 + 137 * 16));
+    let all = model(vec![layer(KvKind::Full, 24, 8, 64, None)]);
+    assert_eq!(gib(span(&all, &asked, "kv_cache").0), "12.000");
+    assert_eq!(gib(span(&oss, &request("transformers", 131_072), "kv_cache").0), "3.003");
+    assert_eq!(gib(span(&all, &request("transformers", 131_072), "kv_cache").0), "6.000");
+    // Gemma-2-9B at 8,192: 2.114 GB, 2.819 with every layer full (42 layers, 8 heads of 256).
+    let gemma2 = model(vec![layer(KvKind::Full, 21, 8, 256, None), layer(KvKind::Sliding, 21, 8, 256, Some(4096))]);
+    assert_eq!(format!("{:.3}", span(&gemma2, &request("transformers", 8192), "kv_cache").0 as f64 / 1e9), "2.114");
+    // Groups of 10 layers pad 52 windows to 60: their blocks are counted at the most.
+    let (low, high) = span(&gemma(true), &request("vllm", 131_072), "kv_cache");
+    assert_eq!(low, 8192 * (10 * 131_072 + 52 * 1024));
+    assert_eq!(high, 8192 * (10 * 131_072 + 60 * (3071u64.div_ceil(16) + 1) * 16));
+}
+
+#[test]
+fn states_of_recurrent_layers() {
+    use weighbridge::checkpoint::model_config::StateSize;
+    let state = |layers, conv, recurrent| KvLayer {
+        state: Some(StateSize { conv, recurrent }),
+        ..layer(KvKind::Recurrent, layers, 0, 0, None)
+    };
+    let mega = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
+    // Qwen3-Next-80B: 36 layers; 1.77 MB of convolutions and 37.7 MB (bf16) or 75.5 MB (fp32) of states.
+    let next = model(vec![state(36, 3 * 8192, 32 * 128 * 128), layer(KvKind::Full, 12, 2, 256, None)]);
+    let (low, high) = span(&next, &request("vllm", 8192), "recurrent_state");
+    let conv = 36 * 3 * 8192 * 2;
+    assert_eq!((mega(conv).as_str(), mega(low - conv).as_str(), mega(high - conv).as_str()), ("1.77", "37.75", "75.50"));
+    // Mamba-2.8B: 12.45 MB in bf16, whatever the context.
+    let mamba = model(vec![state(64, 3 * 5120, 5120 * 16)]);
+    for ctx in [16, 65_536] {
+        assert_eq!(mega(span(&mamba, &request("vllm", ctx), "recurrent_state").0), "12.45");
+    }
+    // Jamba: 28 Mamba layers of 32: 8.7 MB and 16,384 B a token.
+    let jamba = model(vec![state(28, 3 * 8192, 8192 * 16), layer(KvKind::Full, 4, 8, 128, None)]);
+    assert_eq!(format!("{:.1}", span(&jamba, &request("transformers", 8192), "recurrent_state").0 as f64 / 1e6), "8.7");
+    assert_eq!(span(&jamba, &request("transformers", 8192), "kv_cache").0, 16_384 * 8192);
+}
+
+#[test]
+fn cache_types_by_engine() {
+    // Llama-3.1-8B at 8,192 tokens: f16 1 GiB, fp8 0.5, q8_0 0.53125, q5_1 0.375, q4_1 0.3125, q4_0 0.28125.
+    let config = model(vec![layer(KvKind::Full, 32, 8, 128, None)]);
+    for (engine, name, share) in [
+        ("vllm", "f16", 1.0),
+        ("vllm", "fp8", 0.5),
+        ("llama.cpp", "q8_0", 0.531_25),
+        ("llama.cpp", "q5_1", 0.375),
+        ("llama.cpp", "q4_1", 0.312_5),
+        ("llama.cpp", "q4_0", 0.281_25),
+    ] {
+        let t = KvType::parse(name).unwrap();
+        let (low, _) = span(&config, &MemoryRequest { kv_type: Some((t, t)), ..request(engine, 8192) }, "kv_cache");
+        assert_eq!(low as f64, share * (1u64 << 30) as f64, "{name}");
+    }
+}
+
+#[test]
+fn buffers_of_torch_engines_are_ranges() {
+    // The closed form: 2,048 tokens x 2 B x (2 x 4,096 + 3 x 14,336); logits of 1 to 256 rows.
+    let config = ModelConfig {
+        hidden_size: Some(4096),
+        heads: Some(32),
+        kv_heads: Some(8),
+        head_dim: Some(128),
+        ffn_size: Some(14_336),
+        vocab_size: Some(128_256),
+        ..model(vec![layer(KvKind::Full, 32, 8, 128, None)])
+    };
+    let step = 2048 * 2 * (2 * 4096 + 3 * 14_336);
+    assert_eq!(span(&config, &request("vllm", 8192), "compute_buffer"), (step, 2 * step));
+    assert_eq!(span(&config, &request("vllm", 8192), "logits"), (128_256 * 2, 256 * 128_256 * 10));
+    let eager = MemoryRequest { flash_attention: Some(false), ..request("transformers", 1024) };
+    let (_, high) = span(&config, &eager, "compute_buffer");
+    assert_eq!(high, step / 2 * 2 + 6 * 1024 * 1024 * 32);
+    // A width that is not known is refused, and the rest stands.
+    let unknown = ModelConfig { hidden_size: None, ..config };
+    let report = memory(&input(&unknown, Format::Safetensors), &request("vllm", 8192));
+    assert_eq!((report.engines[0].high, report.engines[0].devices[0].terms[2].basis), (None, Basis::Refused));
+}

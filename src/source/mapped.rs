@@ -120,6 +120,50 @@ impl Window {
     }
 }
 
+/// Bytes of a file in the page cache, by steps of 1 MiB from its start; `None` where the system does not say. A hint: it is out of date
+/// at once, and Linux tells it only to the owner of a file (`can_do_mincore`), so that others are told nothing here either.
+pub fn resident(source: &FileSource) -> Option<Vec<u64>> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = source.file()?;
+        // The owner of /proc/self is the effective user.
+        let user = std::fs::metadata("/proc/self").ok()?.uid();
+        if user != 0 && file.metadata().ok()?.uid() != user {
+            return None;
+        }
+        let (mut steps, mut start) = (Vec::new(), 0);
+        while start < source.len() {
+            let len = usize::try_from(WINDOW_STEP.min(source.len() - start)).ok()?;
+            // SAFETY: the map is read-only and none of its bytes is ever looked at.
+            let map = unsafe { memmap2::MmapOptions::new().offset(start).len(len).map(file) }.ok()?;
+            // 4 KiB is the smallest page there is: the vector is never too short.
+            let mut pages = vec![0u8; len.div_ceil(4096)];
+            // SAFETY: the range is that of the map, which lives until the end of the turn, and the vector has a byte for each of its pages.
+            if unsafe { libc::mincore(map.as_ptr().cast_mut().cast(), len, pages.as_mut_ptr()) } != 0 {
+                return None;
+            }
+            let page = page_size()?;
+            let in_window = pages.get(..len.div_ceil(page))?;
+            let per_step = ((1 << 20) / page).max(1);
+            steps.extend(in_window.chunks(per_step).map(|step| step.iter().filter(|&&p| p & 1 == 1).count() as u64 * page as u64));
+            start += WINDOW_STEP;
+        }
+        Some(steps)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = source;
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn page_size() -> Option<usize> {
+    // SAFETY: takes a number, gives a number.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok().filter(|&n| n >= 4096)
+}
+
 /// Whether a file lies on a network (or user-space) file system, where a map is unwise: the connection may go, attributes are
 /// cached, and a fault costs a round trip. `false` where that cannot be told.
 pub fn is_network_file(source: &FileSource) -> bool {

@@ -235,7 +235,7 @@ pub(crate) enum RecomputeMode {
 #[command(
     after_help = "Examples:\n  weigh memory model.gguf --ctx 32k --kv-type q8_0\n  weigh memory ./repo --engine vllm --seqs 16\n  \
                         weigh memory model.gguf --fit 8GiB,2x24GiB,this\n  \
-                        weigh memory ./repo --train adam-mixed-18 --zero 3 --dp 8 --seq 8k\n\n\
+                        weigh memory ./repo --tp 8 --seqs 32\n  weigh memory ./repo --train adam-mixed-18 --zero 3 --dp 8 --seq 8k\n\n\
                         --ctx is llama.cpp's total over all sequences (its -c), and per sequence for vLLM and transformers."
 )]
 pub(crate) struct MemoryArgs {
@@ -281,6 +281,18 @@ pub(crate) struct MemoryArgs {
     /// llama.cpp: routed experts of the first N layers stay in host memory
     #[arg(long, value_name = "N")]
     pub(crate) cpu_experts: Option<u64>,
+    /// Tensor parallel ranks, which share every layer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) tp: Option<u64>,
+    /// Pipeline stages, which hold a run of layers each
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) pp: Option<u64>,
+    /// Expert parallel ranks, which share the routed experts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) ep: Option<u64>,
+    /// Data parallel replicas
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub(crate) dp: Option<u64>,
     /// Training: adam, adam-mixed-16|18|20, adam-fp32, adam-bf16, adam-8bit, adafactor, sgd, sgd-momentum, lora-RANK, qlora-RANK, distill
     #[arg(long, value_name = "RECIPE")]
     pub(crate) train: Option<String>,
@@ -296,9 +308,6 @@ pub(crate) struct MemoryArgs {
     /// Training: what is computed again instead of being kept
     #[arg(long, value_enum, value_name = "WHAT", requires = "train")]
     pub(crate) recompute: Option<RecomputeMode>,
-    /// Training: data-parallel devices
-    #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u64).range(1..=65536))]
-    pub(crate) dp: Option<u64>,
     /// Does it fit: 24GiB, 2x24GiB, this (machine); exit 1 on no
     #[arg(long, value_name = "BUDGET,...")]
     pub(crate) fit: Option<String>,

@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod interrupt;
+mod load;
 mod machine;
 mod output;
 mod progress;

@@ -61,6 +61,11 @@ impl Reader<'_> {
                 "{mtp} multi-token prediction layers are not in the cache figure: engines that use them keep a cache for them too"
             ));
         }
+        // In their order where each layer is one row; parts of one layer (a state beside attention) come as runs over all layers.
+        if runs.iter().fold(0u64, |n, run| n.saturating_add(run.layers)) == layers {
+            let one = |run: &KvLayer| (0..run.layers).map(|_| KvLayer { layers: 1, ..*run }).collect::<Vec<_>>();
+            model.layer_kinds = runs.iter().flat_map(one).collect();
+        }
         Ok(KvLayers::Known(fold(runs)))
     }
 

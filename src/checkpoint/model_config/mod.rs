@@ -172,8 +172,8 @@ pub struct ModelConfig {
     pub stated_dtype: Option<String>,
     /// What is cached per layer.
     pub kv: KvLayers,
-    /// The same, layer by layer in their order, where it was read from GGUF keys; a layer that has both attention and a state
-    /// stands here twice. Empty where it is not known.
+    /// The same, layer by layer in their order; from GGUF keys, a layer that has both attention and a state stands here twice.
+    /// Empty where it is not known.
     pub layer_kinds: Vec<KvLayer>,
     /// Remarks about contradictions and defaults; escaped.
     pub notes: Vec<String>,

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::engine::{self, Engine};
+use super::parallel::{self, Parallel};
 use super::request::{KvType, Settings};
+use super::{EngineRow, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
-use crate::project::storage::scheme::{self, Context};
-use crate::project::storage::{Basis, Options, Target};
+use crate::project::storage::{Basis, Request, Target, project};
 use crate::units::{Bytes, parse_bytes};
 
 /// Memory to fit into.
@@ -69,8 +70,7 @@ pub struct FitRow {
     pub needs_high: Option<u64>,
     /// Largest context whose high figure fits, in steps of 256 tokens; `None` where none fits or it is not known.
     pub max_ctx: Option<u64>,
-    /// Largest number of sequences of this context whose high figure fits; `None` for llama.cpp, whose context is a total, and
-    /// where none fits or it is not known.
+    /// Largest number of sequences of this context each whose high figure fits; `None` where none fits or it is not known.
     pub max_seqs: Option<u64>,
     /// The largest scheme whose weights would make the high figure fit; `None` where it fits as it is, or none does.
     pub first_scheme_that_fits: Option<String>,
@@ -80,7 +80,7 @@ pub struct FitRow {
     pub notes: Vec<String>,
 }
 
-/// Set aside for what is not estimated yet, on every device: the upper end of formulas D's 0.5 to 1.5 GiB.
+/// Set aside on every device where something is not estimated: the upper end of formulas D's 0.5 to 1.5 GiB.
 const ALLOWANCE: u64 = 3 << 29;
 
 /// Contexts are searched up to here where the model's own maximum is not known.
@@ -89,68 +89,130 @@ const SEARCHED: u64 = 1 << 20;
 /// Sequences are searched up to here.
 const SEARCHED_SEQS: u64 = 1 << 16;
 
+/// What a run needs against a budget of devices.
+struct Needs {
+    /// Of the device that needs most, or of everything on a single one.
+    low: u64,
+    high: Option<u64>,
+    /// Of all devices.
+    sum_low: u64,
+    sum_high: Option<u64>,
+    /// Most bytes of that device's weights.
+    weights: u64,
+    /// Most bytes of all caches; `None` where they are not known.
+    cache: Option<u64>,
+    /// Whether something is set aside for what is not estimated.
+    allows: bool,
+}
+
+/// The highs of what has one, and the allowance instead of what has none (a stated range for the runtime lies within it); `None`
+/// where weights or caches are not known.
+fn high(place: &Place) -> Option<u64> {
+    let refused = |name: &str| place.terms.iter().any(|t| t.name == name && t.high.is_none());
+    if refused("weights") || refused("kv_cache") || refused("recurrent_state") {
+        return None;
+    }
+    let known = place.terms.iter().filter(|t| t.name != "runtime").filter_map(|t| t.high).fold(ALLOWANCE, u64::saturating_add);
+    Some(place.high.unwrap_or(known).max(place.low))
+}
+
+impl Needs {
+    fn of(row: &EngineRow) -> Self {
+        let one = row.devices.len() == 1;
+        let host = |n: u64| if one { n } else { 0 };
+        let worst = row.devices.iter().max_by_key(|d| (high(d), d.low));
+        let of = |places: &mut dyn Iterator<Item = &Place>, name: &str| {
+            places.flat_map(|p| &p.terms).filter(|t| t.name == name).try_fold(0u64, |n, t| Some(n.saturating_add(t.high?)))
+        };
+        // The allowance covers what an engine's process takes besides.
+        let host_high = if one && row.devices.iter().all(|d| d.high.is_some()) { row.host.high } else { Some(0) };
+        let plus = |a: Option<u64>| a.zip(host_high).map(|(a, b)| a.saturating_add(b));
+        Self {
+            low: worst.map_or(0, |d| d.low).saturating_add(host(row.host.low)),
+            high: plus(worst.and_then(high)),
+            sum_low: row.devices.iter().fold(host(row.host.low), |n, d| n.saturating_add(d.low)),
+            sum_high: plus(row.devices.iter().try_fold(0u64, |n, d| Some(n.saturating_add(high(d)?)))),
+            weights: of(&mut worst.into_iter(), "weights").unwrap_or(0),
+            cache: of(&mut row.devices.iter(), "kv_cache"),
+            allows: row.devices.iter().any(|d| d.high.is_none()),
+        }
+    }
+}
+
 pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, budget: &Budget) -> FitRow {
-    let total = budget.bytes.saturating_mul(budget.devices);
     // Weights are repacked for a processor only, and `this` is the only budget that is surely a processor's.
-    let settings = &Settings { repack: settings.repack && budget.text == "this", ..*settings };
-    let figures = engine::row(engine, input, settings);
-    let terms = || figures.devices.iter().chain([&figures.host]).flat_map(|p| &p.terms);
-    let known = |name: &str| terms().any(|t| t.name == name && t.low.is_some());
-    let low = figures.low;
-    let allowance = ALLOWANCE.saturating_mul(budget.devices);
-    let complete = known("weights") && known("kv_cache");
-    // The highs of what has one, and the allowance instead of what has none (a stated range for the runtime lies within it); where an
-    // engine's own processes are modelled in host memory, everything is known and nothing is set aside.
-    let whole = figures.high.filter(|_| !figures.host.terms.is_empty());
-    let fixed: u64 = terms().filter(|t| t.name == "weights").filter_map(|t| t.high).sum();
-    let high_with = |kv: u64| fixed.saturating_add(kv).saturating_add(allowance);
-    let kv_now = terms().find(|t| t.name == "kv_cache").and_then(|t| t.high);
-    let needs_high = whole.or_else(|| kv_now.filter(|_| complete).map(high_with).map(|h| h.max(low)));
-    let verdict = match needs_high {
-        _ if low > total => Some(Verdict::No),
-        Some(high) if high <= total => Some(Verdict::Fits),
+    let settings = Settings { repack: settings.repack && budget.text == "this", ..*settings };
+    let (settings, mut notes) = spread(engine, input, settings, budget.devices);
+    let asked = settings.parallel.devices();
+    let too_many = asked.as_ref().is_ok_and(|&n| n > budget.devices);
+    let needs_of = |settings: &Settings| Needs::of(&engine::row(engine, input, settings));
+    let needs = needs_of(&settings);
+    let fits = |settings: &Settings| !too_many && needs_of(settings).high.is_some_and(|high| high <= budget.bytes);
+    let verdict = match needs.high {
+        _ if needs.low > budget.bytes || too_many => Some(Verdict::No),
+        Some(high) if high <= budget.bytes => Some(Verdict::Fits),
         Some(_) => Some(Verdict::Tight),
         None => None,
     };
-    let kv_at = |ctx: u64| engine::kv(engine, input.model, &Settings { ctx, ..*settings }).ok().map(|f| f.bytes);
     let longest = input.model.context_length.unwrap_or(SEARCHED);
-    let fits = |ctx: u64| match whole {
-        Some(_) => engine::row(engine, input, &Settings { ctx, ..*settings }).high.is_some_and(|high| high <= total),
-        None => kv_at(ctx).is_some_and(|kv| high_with(kv) <= total),
+    let complete = needs.high.is_some();
+    let max_ctx = if complete { largest(longest, 256, |ctx| fits(&Settings { ctx, ..settings })) } else { None };
+    // llama.cpp's context is the total over all sequences.
+    let with_seqs = |n: u64| match engine.name() {
+        "llama.cpp" => Settings { ctx: settings.ctx.saturating_mul(n), seqs: n, ..settings },
+        _ => Settings { others_seqs: n, ..settings },
     };
-    let max_ctx = if complete { largest(longest, 256, fits) } else { None };
-    let with_seqs = |n: u64| engine::kv(engine, input.model, &Settings { others_seqs: n, ..*settings }).ok();
-    let seqs_fit = |n: u64| with_seqs(n).is_some_and(|f| high_with(f.bytes) <= total);
-    let max_seqs = if complete && engine.name() != "llama.cpp" { largest(SEARCHED_SEQS, 1, seqs_fit) } else { None };
-    let room = match whole {
-        Some(high) => total.checked_sub(high.saturating_sub(fixed)),
-        None => kv_now.and_then(|kv| total.checked_sub(kv)?.checked_sub(allowance)),
-    };
-    let first_scheme_that_fits = match (verdict, room) {
-        (Some(Verdict::Tight | Verdict::No), Some(room)) => first_scheme(engine, input, room),
+    let most = if engine.name() == "llama.cpp" { 256 } else { SEARCHED_SEQS };
+    let max_seqs = if complete { largest(most, 1, |n| fits(&with_seqs(n))) } else { None };
+    let room = needs.high.and_then(|high| budget.bytes.checked_sub(high.saturating_sub(needs.weights)));
+    let scheme = match (verdict, room) {
+        (Some(Verdict::Tight | Verdict::No), Some(room)) if !too_many => first_scheme(engine, input, room, needs.weights),
         _ => None,
     };
-    let biggest_lever = kv_now.and_then(|now| lever(engine, input, settings, now));
-    let mut notes = Vec::new();
-    if whole.is_none() {
-        notes.push(format!("the high figure sets {} aside for what is not estimated yet", Bytes(allowance).binary()));
+    let biggest_lever = lever(engine, input, &settings, &needs, scheme.as_ref());
+    if needs.allows {
+        let aside = Bytes(ALLOWANCE).binary();
+        notes.push(format!("the high figure sets {aside} a device aside for what is not estimated"));
     }
-    if budget.devices > 1 {
-        notes.push("as if everything were spread evenly over the devices".to_owned());
+    if too_many {
+        notes.push(format!("the run asks for {} devices", asked.unwrap_or_default()));
     }
     FitRow {
         engine: engine.name(),
         budget: budget.text.clone(),
         devices: budget.devices,
         verdict,
-        needs_low: low,
-        needs_high,
+        needs_low: needs.sum_low,
+        needs_high: needs.sum_high,
         max_ctx,
         max_seqs,
-        first_scheme_that_fits,
+        first_scheme_that_fits: scheme.map(|(_, name)| name),
         biggest_lever,
         notes,
     }
+}
+
+/// The run on so many devices: as asked, or tensor parallel where the model divides, else a pipeline, else on one of them.
+fn spread(engine: &dyn Engine, input: &ProjectInput<'_>, settings: Settings, devices: u64) -> (Settings, Vec<String>) {
+    if !settings.parallel.is_single() || devices == 1 {
+        return (settings, Vec::new());
+    }
+    let ways =
+        [("tensor", Parallel { tp: devices, ..settings.parallel }), ("pipeline", Parallel { pp: devices, ..settings.parallel })];
+    let mut why = String::new();
+    for (name, parallel) in ways {
+        let spread = Settings { parallel, ..settings };
+        match parallel::slices(input, &spread, &engine.convention()) {
+            Ok(_) => {
+                return (
+                    spread,
+                    vec![format!("spread over {devices} devices as {name} parallel; the verdict is the worst device's")],
+                );
+            }
+            Err(reason) => why = reason,
+        }
+    }
+    (settings, vec![format!("on one of the {devices} devices: {why}")])
 }
 
 /// The largest multiple of `step` up to `most` that fits (or `most` itself), for what grows with it.
@@ -169,30 +231,35 @@ fn largest(most: u64, step: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
 /// Schemes of safetensors that vLLM and transformers load, tried beside each other.
 const LOADED: &[&str] = &["bf16", "ct-fp8-dynamic", "ct-w8a8", "ct-w4a16", "bnb-nf4"];
 
-/// The scheme with the largest weights within `room` bytes.
-fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: u64) -> Option<String> {
+/// The scheme with the largest weights that shrink the `held` bytes of a device to `room`: its bytes and name.
+fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: u64, held: u64) -> Option<(u64, String)> {
     let targets: Vec<Target> = if engine.name() == "llama.cpp" {
         Target::all(Some(Format::Gguf))
     } else {
         LOADED.iter().map(|name| Target::parse(name)).collect()
     };
-    let context = Context::new(input, Options::default());
-    let mut best: Option<(u64, String)> = None;
-    for target in &targets {
-        let row = scheme::row(&context, target);
-        if let Some(bytes) = row.tensor_bytes.filter(|&b| row.basis != Basis::Refused && b <= room)
-            && best.as_ref().is_none_or(|(largest, _)| bytes > *largest)
-        {
-            best = Some((bytes, row.scheme));
-        }
-    }
-    best.map(|(_, name)| name)
+    let whole = u128::from(input.tensor_bytes());
+    let on_device = |bytes: u64| u128::from(bytes) * u128::from(held) / whole.max(1);
+    let rows = project(input, &Request { targets, ..Request::default() }).quantized;
+    let sized = rows.into_iter().filter(|row| row.basis != Basis::Refused).filter_map(|row| Some((row.tensor_bytes?, row.scheme)));
+    sized.filter(|(bytes, _)| on_device(*bytes) <= u128::from(room)).reduce(|best, one| if one.0 > best.0 { one } else { best })
 }
 
-/// A cache in fewer bits, where it is not one already.
-fn lever(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, now: u64) -> Option<String> {
+/// A cache in fewer bits, where it is not one already, or the weights in the scheme that fits, whichever saves more.
+fn lever(
+    engine: &dyn Engine,
+    input: &ProjectInput<'_>,
+    settings: &Settings,
+    needs: &Needs,
+    scheme: Option<&(u64, String)>,
+) -> Option<String> {
     let smaller = KvType::parse(if engine.name() == "llama.cpp" { "q8_0" } else { "fp8" }).ok()?;
-    let kv = engine::kv(engine, input.model, &Settings { kv_k: smaller, kv_v: smaller, ..*settings }).ok()?;
-    let saved = now.checked_sub(kv.bytes).filter(|&s| s > 0)?;
-    Some(format!("KV {} saves {}", smaller.name(), Bytes(saved).binary()))
+    let row = engine::row(engine, input, &Settings { kv_k: smaller, kv_v: smaller, ..*settings });
+    let cache = needs.cache.zip(Needs::of(&row).cache).and_then(|(now, then)| now.checked_sub(then));
+    let weights = scheme.and_then(|(bytes, _)| input.tensor_bytes().checked_sub(*bytes));
+    let name = scheme.map_or("", |(_, name)| name.as_str());
+    let levers = [(cache, format!("KV {} saves", smaller.name())), (weights, format!("weights as {name} save"))];
+    let known = levers.into_iter().filter_map(|(saved, text)| Some((saved.filter(|&s| s > 0)?, text)));
+    let (saved, text) = known.reduce(|best, one| if one.0 > best.0 { one } else { best })?;
+    Some(format!("{text} {}", Bytes(saved).binary()))
 }

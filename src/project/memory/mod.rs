@@ -3,12 +3,14 @@
 
 pub mod engine;
 pub mod fit;
+pub mod parallel;
 pub mod request;
 pub mod resident;
 pub mod training;
 
 pub use engine::{ENGINES, Engine};
 pub use fit::{Budget, FitRow, Verdict};
+pub use parallel::Parallel;
 pub use request::{KvType, LoadMode, MemoryRequest};
 pub use resident::{Resident, Span};
 pub use training::{Recipe, Recompute, TrainRequest, TrainingRow};
@@ -80,6 +82,8 @@ pub struct EngineRow {
     pub version: &'static str,
     /// Device memory.
     pub devices: Vec<Place>,
+    /// The device that needs most, where there are several.
+    pub worst_device: Option<String>,
     /// Host memory.
     pub host: Place,
     /// Sum of the known lows.
@@ -140,13 +144,13 @@ pub struct Inputs {
     pub load_mode: LoadMode,
     /// llama.cpp: layers whose experts stay in host memory.
     pub cpu_experts: u64,
-    /// Tensor, pipeline, expert and data parallel sizes: one device in this form, but for `dp` in training.
+    /// Ranks that share every layer.
     pub tp: u64,
-    /// See `tp`.
+    /// Stages that hold a run of layers each.
     pub pp: u64,
-    /// See `tp`.
+    /// Ranks that share the routed experts.
     pub ep: u64,
-    /// See `tp`.
+    /// Replicas.
     pub dp: u64,
 }
 
@@ -238,11 +242,12 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         repack: settings.repack,
         load_mode: settings.load_mode,
         cpu_experts: settings.cpu_experts,
-        tp: 1,
-        pp: 1,
-        ep: 1,
-        dp: request.train.map_or(1, |train| train.dp.max(1)),
+        tp: settings.parallel.tp,
+        pp: settings.parallel.pp,
+        ep: settings.parallel.ep,
+        dp: settings.parallel.dp,
     };
-    let training = request.train.iter().flat_map(|asked| training::rows(input, asked, settings.flash_attention)).collect();
+    let training =
+        request.train.iter().flat_map(|asked| training::rows(input, asked, &settings.parallel, settings.flash_attention)).collect();
     MemoryReport { inputs, engines, kv_layers, training, load: None, fit: fits, notes }
 }

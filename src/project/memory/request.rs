@@ -1,6 +1,7 @@
 //! What a memory projection is asked for.
 
 use super::fit::Budget;
+use super::parallel::Parallel;
 use super::training::TrainRequest;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
@@ -140,6 +141,8 @@ pub struct MemoryRequest {
     pub load_mode: LoadMode,
     /// llama.cpp: layers, from the first on, whose routed experts stay in host memory.
     pub cpu_experts: u64,
+    /// Devices: how the model is spread over them.
+    pub parallel: Parallel,
     /// Training to project as well.
     pub train: Option<TrainRequest>,
     /// Budgets to compare with.
@@ -177,6 +180,7 @@ impl MemoryRequest {
             repack: !self.no_repack,
             load_mode: self.load_mode,
             cpu_experts: self.cpu_experts,
+            parallel: self.parallel,
         }
     }
 }
@@ -214,6 +218,8 @@ pub struct Settings {
     pub load_mode: LoadMode,
     /// Layers whose routed experts stay in host memory.
     pub cpu_experts: u64,
+    /// How the model is spread over devices.
+    pub parallel: Parallel,
 }
 
 #[cfg(test)]

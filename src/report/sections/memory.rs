@@ -1,7 +1,7 @@
 //! `weigh memory` as sections: terms per engine, what they leave out, and whether it fits.
 
 use crate::project::Basis;
-use crate::project::memory::{EngineRow, MemoryReport, Term, Verdict};
+use crate::project::memory::{EngineRow, Load, MemoryReport, Place, Term, Verdict};
 use crate::report::cell::{Cell, Section, Table};
 use crate::units::{Bytes, grouped};
 
@@ -14,6 +14,7 @@ pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Secti
         sections.extend(report.engines.iter().map(formulas));
     }
     sections.extend(training(report, explain));
+    sections.extend(report.load.as_ref().map(load));
     sections.extend(fit(report));
     sections
 }
@@ -26,34 +27,36 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
     let mut table = Table::new(&["engine", "weights", "KV cache", "other known", "sum", "?<left out"]);
     for engine in &report.engines {
-        let terms: Vec<&Term> = engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms).collect();
-        let of = |name: &str| terms.iter().find(|t| t.name == name).map_or(Cell::None, |t| range(t.low, t.high));
-        let rest: Vec<&&Term> = terms.iter().filter(|t| !matches!(t.name, "weights" | "kv_cache") && t.low.is_some()).collect();
-        let low = rest.iter().filter_map(|t| t.low).sum::<u64>();
-        let high = rest.iter().filter_map(|t| t.high).sum::<u64>();
-        let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
-        let sum = match engine.high {
-            Some(high) => range(Some(engine.low), Some(high)),
-            None => Cell::Text(format!("over {}", Bytes(engine.low).binary())),
-        };
-        table.row(vec![
-            Cell::text(engine.engine),
-            of("weights"),
-            of("kv_cache"),
-            if rest.is_empty() { Cell::None } else { range(Some(low), Some(high)) },
-            sum,
-            Cell::Text(left_out.join(", ").replace('_', " ")),
-        ]);
-    }
-    section.table = Some(table);
-    let mut refusals: Vec<&str> = Vec::new();
-    for term in report.engines.iter().flat_map(|e| e.devices.iter().chain([&e.host])).flat_map(|p| &p.terms) {
-        if term.name == "kv_cache" && term.basis == Basis::Refused && !refusals.contains(&term.formula.as_str()) {
-            refusals.push(&term.formula);
+        match engine.devices.as_slice() {
+            [one] => {
+                let sum = (engine.low, engine.high);
+                table.row(row(engine.engine.to_owned(), &[one, &engine.host], sum));
+            }
+            several => {
+                for (name, place) in alike(several) {
+                    table.row(row(format!("{}, {name}", engine.engine), &[place], (place.low, place.high)));
+                }
+                if !engine.host.terms.is_empty() {
+                    let host = &engine.host;
+                    table.row(row(format!("{}, host", engine.engine), &[host], (host.low, host.high)));
+                }
+            }
         }
     }
-    for reason in refusals {
-        section.note(format!("KV cache not estimated: {reason}"));
+    section.table = Some(table);
+    let mut refusals: Vec<(&str, &str)> = Vec::new();
+    for term in report.engines.iter().flat_map(|e| e.devices.iter().chain([&e.host])).flat_map(|p| &p.terms) {
+        let what = match term.name {
+            "weights" => "not projected",
+            "kv_cache" => "KV cache not estimated",
+            _ => continue,
+        };
+        if term.basis == Basis::Refused && !refusals.iter().any(|(_, reason)| *reason == term.formula) {
+            refusals.push((what, &term.formula));
+        }
+    }
+    for (what, reason) in refusals {
+        section.note(format!("{what}: {reason}"));
     }
     if detail == Detail::Brief {
         section.note("one sequence; `weigh memory PATH --explain` shows each term with its formula, --fit 24GiB whether it fits");
@@ -74,11 +77,69 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
                 Bytes(resident.peak_while_loading.high).binary(),
             ));
         }
+        if let Some(worst) = &engine.worst_device {
+            section.note(format!("{}: most on {worst}", engine.engine));
+        }
         for note in &engine.notes {
             section.note(format!("{}: {note}", engine.engine));
         }
     }
     report.notes.iter().filter(|n| !n.starts_with("KV cache not")).for_each(|n| section.note(n.clone()));
+    section
+}
+
+/// Devices that hold the same: how many, and the first one's name.
+fn alike(devices: &[Place]) -> Vec<(String, &Place)> {
+    let mut groups: Vec<(usize, &Place)> = Vec::new();
+    for device in devices {
+        match groups.iter_mut().find(|(_, first)| first.terms == device.terms) {
+            Some((count, _)) => *count += 1,
+            None => groups.push((1, device)),
+        }
+    }
+    let name = |place: &Place| place.name.clone().unwrap_or_default();
+    groups
+        .into_iter()
+        .map(|(count, place)| match count {
+            1 => (name(place), place),
+            n => (format!("{} and {} alike", name(place), n - 1), place),
+        })
+        .collect()
+}
+
+/// The terms of some places as a row.
+fn row(name: String, places: &[&Place], (low, high): (u64, Option<u64>)) -> Vec<Cell> {
+    let terms: Vec<&Term> = places.iter().flat_map(|p| &p.terms).collect();
+    let of = |name: &str| terms.iter().find(|t| t.name == name).map_or(Cell::None, |t| range(t.low, t.high));
+    let rest: Vec<&&Term> = terms.iter().filter(|t| !matches!(t.name, "weights" | "kv_cache") && t.low.is_some()).collect();
+    let rest_low = rest.iter().filter_map(|t| t.low).fold(0, u64::saturating_add);
+    let rest_high = rest.iter().filter_map(|t| t.high).fold(0, u64::saturating_add);
+    let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
+    vec![
+        Cell::Text(name),
+        of("weights"),
+        of("kv_cache"),
+        if rest.is_empty() { Cell::None } else { range(Some(rest_low), Some(rest_high)) },
+        match high {
+            Some(high) => range(Some(low), Some(high)),
+            None => Cell::Text(format!("over {}", Bytes(low).binary())),
+        },
+        Cell::Text(left_out.join(", ").replace('_', " ")),
+    ]
+}
+
+/// How long reading the weights takes on this machine.
+fn load(load: &Load) -> Section {
+    let mut section = Section::new("Load time");
+    let cached = load.cached_bytes.map_or_else(
+        || "what of it is in the page cache is not known".to_owned(),
+        |n| format!("{} of it in the page cache now", Bytes(n).binary()),
+    );
+    let seconds = match (load.seconds_low, load.seconds_high) {
+        (Some(low), Some(high)) => format!("{low:.2} to {high:.2} s at the fastest and the slowest rate of a timed sample"),
+        _ => "not measured".to_owned(),
+    };
+    section.say(format!("{} to read, {cached}: {seconds}; copying to a device is not in it", Bytes(load.bytes).binary()));
     section
 }
 
@@ -93,7 +154,13 @@ fn range(low: Option<u64>, high: Option<u64>) -> Cell {
 
 fn formulas(engine: &EngineRow) -> Section<'static> {
     let mut section = Section::new(format!("{} ({})", engine.engine, engine.version));
-    say_formulas(&mut section, engine.devices.iter().chain([&engine.host]).flat_map(|p| &p.terms));
+    for (name, place) in alike(&engine.devices) {
+        if engine.devices.len() > 1 {
+            section.say(format!("{name}:"));
+        }
+        say_formulas(&mut section, place.terms.iter());
+    }
+    say_formulas(&mut section, engine.host.terms.iter());
     if let Some(resident) = &engine.resident {
         section.say(format!("resident: {} to {} B = {}", grouped(resident.low), grouped(resident.high), resident.formula));
     }
@@ -145,7 +212,16 @@ fn fit(report: &MemoryReport) -> Option<Section<'static>> {
         return None;
     }
     let mut section = Section::new("Does it fit");
-    let mut table = Table::new(&["budget", "<engine", "<verdict", "needs", "longest context", "?<biggest lever"]);
+    let mut table = Table::new(&[
+        "budget",
+        "<engine",
+        "<verdict",
+        "needs",
+        "longest context",
+        "sequences",
+        "?<first that fits",
+        "?<biggest lever",
+    ]);
     for row in &report.fit {
         let verdict = match row.verdict {
             Some(Verdict::Fits) => "fits",
@@ -159,6 +235,8 @@ fn fit(report: &MemoryReport) -> Option<Section<'static>> {
             Cell::text(verdict),
             range(Some(row.needs_low), row.needs_high),
             Cell::count(row.max_ctx),
+            Cell::count(row.max_seqs),
+            row.first_scheme_that_fits.clone().map_or(Cell::None, Cell::Text),
             row.biggest_lever.clone().map_or(Cell::None, Cell::Text),
         ]);
     }

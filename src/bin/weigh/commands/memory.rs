@@ -2,7 +2,7 @@
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Recipe, Recompute, TrainRequest, Verdict};
 use weighbridge::project::{MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
@@ -12,15 +12,16 @@ use weighbridge::units::parse_tokens;
 use super::End;
 use super::opened::{complain_of, end_of, open_or_declared};
 use crate::args::{LoadModeArg, MemoryArgs, OnOff, RecomputeMode};
-use crate::machine;
 use crate::output::Output;
+use crate::{load, machine};
 
 /// Runs it.
 pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = request(args)?;
     let checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
     let request = with_engines(request, &checkpoint);
-    let report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    report.load = load::measure(&checkpoint);
     let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
     let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
@@ -68,6 +69,12 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
             Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
         },
         cpu_experts: args.cpu_experts.unwrap_or(0),
+        parallel: Parallel {
+            tp: args.tp.unwrap_or(1),
+            pp: args.pp.unwrap_or(1),
+            ep: args.ep.unwrap_or(1),
+            dp: args.dp.unwrap_or(1),
+        },
         train: training(args)?,
         fit: args
             .fit

@@ -1,9 +1,12 @@
 //! Engines and their conventions, a file each.
 
+mod activations;
 mod llama_cpp;
+mod states;
 mod transformers;
 mod vllm;
 
+use super::parallel::{self, Convention, Share, Slice};
 use super::request::Settings;
 use super::resident::Resident;
 use super::{EngineRow, Place, Term};
@@ -11,15 +14,24 @@ use crate::checkpoint::{KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
 
-/// A KV cache.
+/// A KV cache, or the state of recurrent layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvFigure {
-    /// Bytes.
+    /// Least bytes.
     pub bytes: u64,
+    /// Most bytes.
+    pub high: u64,
     /// How far it can be trusted.
     pub basis: Basis,
     /// The formula with this model's figures.
     pub formula: String,
+}
+
+impl KvFigure {
+    /// The term of the figure.
+    fn term(self, name: &'static str) -> Term {
+        Term { name, low: Some(self.bytes), high: Some(self.high), basis: self.basis, formula: self.formula }
+    }
 }
 
 /// An engine's conventions.
@@ -46,8 +58,10 @@ pub trait Engine: Sync {
     fn state(&self, _: &[KvLayer], _: &Settings) -> Result<Option<KvFigure>, String> {
         Ok(None)
     }
-    /// What else it holds.
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term>;
+    /// What else one device holds.
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term>;
+    /// How it spreads a model over several devices.
+    fn convention(&self) -> Convention;
     /// What it holds in host memory besides.
     fn host(&self, _: &ProjectInput<'_>, _: &Settings) -> Vec<Term> {
         Vec::new()
@@ -71,45 +85,93 @@ pub fn find(name: &str) -> Option<&'static dyn Engine> {
 /// The KV cache of a model; `Err` with the reason where it is refused.
 pub(super) fn kv(engine: &dyn Engine, model: &ModelConfig, settings: &Settings) -> Result<KvFigure, String> {
     match &model.kv {
-        KvLayers::Known(layers) => {
-            for t in [settings.kv_k, settings.kv_v] {
-                if !t.is_of(engine.name()) {
-                    return Err(format!("{} has no cache type {}", engine.name(), t.name()));
-                }
-            }
-            engine.kv(&engine.layers(model, layers), settings)
-        }
+        KvLayers::Known(layers) => kv_of(engine, model, layers, settings),
         KvLayers::NoCache(why) => {
-            Ok(KvFigure { bytes: 0, basis: Basis::Exact, formula: format!("none: {}", crate::text::escape(why)) })
+            Ok(KvFigure { bytes: 0, high: 0, basis: Basis::Exact, formula: format!("none: {}", crate::text::escape(why)) })
         }
         KvLayers::Refused(why) => Err(crate::text::escape(why)),
     }
 }
 
-pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
-    let kv_term = match kv(engine, input.model, settings) {
-        Ok(figure) => Term::known("kv_cache", figure.bytes, figure.basis, figure.formula),
-        Err(reason) => Term::refused("kv_cache", reason),
-    };
-    let mut terms = vec![engine.weights(input, settings), kv_term];
-    if let KvLayers::Known(layers) = &input.model.kv {
-        match engine.state(layers, settings) {
-            Ok(Some(figure)) => terms.push(Term::known("recurrent_state", figure.bytes, figure.basis, figure.formula)),
-            Ok(None) => {}
-            Err(reason) => terms.push(Term::refused("recurrent_state", reason)),
+/// The KV cache of some layers of a model.
+fn kv_of(engine: &dyn Engine, model: &ModelConfig, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
+    for t in [settings.kv_k, settings.kv_v] {
+        if !t.is_of(engine.name()) {
+            return Err(format!("{} has no cache type {}", engine.name(), t.name()));
         }
     }
-    terms.extend(engine.others(input, settings));
-    let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
+    engine.kv(&engine.layers(model, layers), settings)
+}
+
+pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
     let mut notes = vec![engine.ctx_means().to_owned()];
+    let devices = if settings.parallel.is_single() {
+        vec![single(engine, input, settings)]
+    } else {
+        match parallel::slices(input, settings, &engine.convention()) {
+            Ok(slices) => {
+                notes.push(parallel::summary(&settings.parallel, &slices));
+                slices.iter().map(|slice| spread(engine, input, settings, slice)).collect()
+            }
+            Err(reason) => {
+                let terms = ["weights", "kv_cache"].map(|name| Term::refused(name, reason.clone()));
+                vec![Place::new(Some("device 0".to_owned()), terms.to_vec())]
+            }
+        }
+    };
+    let mut left_out: Vec<&str> = Vec::new();
+    for term in devices.iter().flat_map(|d| &d.terms).filter(|t| t.basis == Basis::Refused) {
+        if !left_out.contains(&term.name) {
+            left_out.push(term.name);
+        }
+    }
     if !left_out.is_empty() {
         notes.push(format!("the totals leave out: {}", left_out.join(", ")));
     }
-    let device = Place::new(Some("device 0".to_owned()), terms);
+    let worst = devices.iter().max_by_key(|d| (d.high, d.low, std::cmp::Reverse(&d.name)));
+    let worst_device = worst.filter(|_| devices.len() > 1).and_then(|d| d.name.clone());
     let host = Place::new(None, engine.host(input, settings));
-    let (low, high) = (device.low.saturating_add(host.low), device.high.zip(host.high).map(|(a, b)| a.saturating_add(b)));
-    let resident = engine.resident(input, settings);
-    EngineRow { engine: engine.name(), version: engine.version(), devices: vec![device], host, low, high, resident, notes }
+    let low = devices.iter().fold(host.low, |n, d| n.saturating_add(d.low));
+    let high = devices.iter().map(|d| d.high).chain([host.high]).try_fold(0u64, |n, high| Some(n.saturating_add(high?)));
+    let resident = engine.resident(input, settings).filter(|_| settings.parallel.is_single());
+    EngineRow { engine: engine.name(), version: engine.version(), devices, worst_device, host, low, high, resident, notes }
+}
+
+/// Everything on one device.
+fn single(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> Place {
+    let mut terms = vec![engine.weights(input, settings)];
+    terms.push(match kv(engine, input.model, settings) {
+        Ok(figure) => figure.term("kv_cache"),
+        Err(reason) => Term::refused("kv_cache", reason),
+    });
+    if let KvLayers::Known(layers) = &input.model.kv {
+        terms.extend(state(engine, layers, settings));
+    }
+    terms.extend(engine.others(input, settings, &Share::whole()));
+    Place::new(Some("device 0".to_owned()), terms)
+}
+
+/// One of several devices.
+fn spread(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, slice: &Slice) -> Place {
+    let mut terms = vec![slice.weights.clone()];
+    terms.extend(slice.padding.clone());
+    let layers = slice.layers.as_ref().map_err(Clone::clone);
+    terms.push(match layers.and_then(|layers| kv_of(engine, input.model, layers, settings)) {
+        Ok(figure) => figure.term("kv_cache"),
+        Err(reason) => Term::refused("kv_cache", reason),
+    });
+    if let Ok(layers) = &slice.layers {
+        terms.extend(state(engine, layers, settings));
+    }
+    terms.extend(engine.others(input, settings, &slice.share));
+    Place::new(Some(slice.name.clone()), terms)
+}
+
+fn state(engine: &dyn Engine, layers: &[KvLayer], settings: &Settings) -> Option<Term> {
+    match engine.state(layers, settings) {
+        Ok(figure) => figure.map(|figure| figure.term("recurrent_state")),
+        Err(reason) => Some(Term::refused("recurrent_state", reason)),
+    }
 }
 
 /// Stored bytes of the weights as an engine of safetensors files loads them.

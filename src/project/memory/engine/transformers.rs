@@ -2,10 +2,13 @@
 //!
 //! Source: transformers 5.23 `cache_utils.py`; a windowed layer keeps the window (formulas D: min(S, W)).
 
+use super::activations::{self, Step};
+use super::states::{encoder_tokens, recurrent};
 use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
+use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
 use crate::project::storage::Basis;
 
@@ -28,39 +31,65 @@ impl Engine for Transformers {
         stored_weights(input, self.name())
     }
 
+    fn convention(&self) -> Convention {
+        Convention {
+            name: self.name(),
+            dealing: Dealing::First,
+            cutting: Cutting::Plan,
+            experts_over_replicas: false,
+            no_experts: Some("its expert parallel plans are not projected; ep 1 is valid"),
+            embedding_on_host: false,
+            alignment: 1,
+        }
+    }
+
     fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
         if settings.kv_k != settings.kv_v {
             return Err("transformers caches keys and values in one type".to_owned());
         }
-        let mut sum = 0u128;
+        let (mut low, mut high) = (0u128, 0u128);
         let mut texts = Vec::new();
         let mut basis = Basis::Exact;
         for layer in layers {
-            let kept = match layer.kind {
-                KvKind::Full | KvKind::Mla => settings.ctx,
+            let (least, most) = match layer.kind {
+                KvKind::Full | KvKind::Mla => (settings.ctx, settings.ctx),
                 KvKind::Sliding | KvKind::Chunked => {
                     let window = layer.window.ok_or("a windowed layer without a window")?;
                     // The newest token of a full window may or may not be kept between steps.
                     basis = Basis::Estimate;
-                    settings.ctx.min(window)
+                    (settings.ctx.min(window), settings.ctx.min(window))
                 }
-                KvKind::Shared | KvKind::None => continue,
-                KvKind::Recurrent => return Err("recurrent state is not projected yet".to_owned()),
-                KvKind::Cross => return Err("the cache of cross-attention is not projected yet".to_owned()),
+                KvKind::Cross => encoder_tokens(layer, settings),
+                KvKind::Shared | KvKind::None | KvKind::Recurrent => continue,
             };
             let width = match layer.kind {
                 KvKind::Mla => layer.head_dim_k,
                 _ => layer.head_dim_k.saturating_add(layer.head_dim_v),
             };
             let token = layer.kv_heads.checked_mul(width).and_then(|n| settings.kv_k.bytes(n)).ok_or("too large")?;
-            sum = sum.saturating_add(product(&[kept, token, layer.layers, settings.others_seqs]));
-            texts.push(format!("{} layers x {kept} tokens x {token} B x {} sequences", layer.layers, settings.others_seqs));
+            let of = |kept| product(&[kept, token, layer.layers, settings.others_seqs]);
+            (low, high) = (low.saturating_add(of(least)), high.saturating_add(of(most)));
+            let kept = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            let (layers, seqs) = (layer.layers, settings.others_seqs);
+            texts.push(format!("{layers} layers x {kept} tokens x {token} B x {seqs} sequences"));
         }
-        let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;
-        Ok(KvFigure { bytes, basis, formula: texts.join(" + ") })
+        let fits = |n: u128| u64::try_from(n).map_err(|_| "too large".to_owned());
+        let (bytes, high) = (fits(low)?, fits(high)?);
+        let basis = if bytes == high { basis } else { Basis::Range };
+        Ok(KvFigure { bytes, high, basis, formula: format!("{} (cache_utils.py)", texts.join(" + ")) })
     }
 
-    fn others(&self, _: &ProjectInput<'_>, _: &Settings) -> Vec<Term> {
-        vec![Term::refused("compute_buffer", "not estimated yet: activations and logits"), gpu_runtime()]
+    fn state(&self, layers: &[KvLayer], settings: &Settings) -> Result<Option<KvFigure>, String> {
+        recurrent(layers, settings, 2)
+    }
+
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term> {
+        let seqs = settings.others_seqs;
+        let step =
+            Step { least: seqs, most: seqs.saturating_mul(settings.ctx), text: "from one of each sequence to whole prompts" };
+        let mut terms = vec![activations::compute(input, settings, share, step)];
+        terms.extend(activations::logits(input, share, seqs, seqs));
+        terms.push(gpu_runtime());
+        terms
     }
 }

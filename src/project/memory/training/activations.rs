@@ -14,25 +14,62 @@ const MEASURED: &[&str] = &["llama", "qwen2", "qwen3"];
 /// Families shaped as the published formula takes them: full heads, a feed-forward block of two matrices.
 const GPT_SHAPED: &[&str] = &["gpt2", "gpt_neo", "gpt_neox", "gptneox", "gptj", "opt", "bloom"];
 
-/// Bytes per token of one layer: least, most, the formula.
-struct PerLayer(u128, u128, String);
+/// Bytes per token of one layer: least, most, of these what tensor parallel ranks all keep, the formula.
+struct PerLayer {
+    low: u128,
+    high: u128,
+    kept: u128,
+    rule: String,
+}
 
-/// The activations of one micro-batch.
-pub(super) fn activations(dims: &Dims, asked: &TrainRequest, fused_attention: bool) -> Term {
+impl PerLayer {
+    /// On one of `t` ranks: everything cut with sequence parallelism, else what follows the cut matrices only (arXiv 2205.05198, 10 + 24 / t).
+    fn over(self, t: u64) -> Self {
+        if t == 1 {
+            return self;
+        }
+        let ranks = u128::from(t);
+        let high = self.kept + self.high.saturating_sub(self.kept).div_ceil(ranks);
+        let rule = format!("({}) / {t} with sequence parallelism, else all but {} / {t}", self.rule, self.kept);
+        Self { low: self.low / ranks, high, kept: self.kept, rule }
+    }
+}
+
+/// The part of a model that one device trains.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Tensor parallel ranks.
+    pub(super) tp: u64,
+    /// Layers of the stage.
+    pub(super) layers: u64,
+    /// Micro-batches whose activations are held at once: as many as there are stages from this one on (one forward, one backward).
+    pub(super) in_flight: u64,
+}
+
+impl Cut {
+    /// One device for the whole model.
+    pub(super) fn whole(dims: &Dims) -> Self {
+        Self { tp: 1, layers: dims.layers, in_flight: 1 }
+    }
+}
+
+/// The activations of one micro-batch, or of those in flight in a pipeline.
+pub(super) fn activations(dims: &Dims, asked: &TrainRequest, fused_attention: bool, cut: Cut) -> Term {
     // Recomputing the attention core leaves what a fused kernel leaves: no scores.
     let scores = !fused_attention && asked.recompute == Recompute::None;
-    let PerLayer(low, high, rule) = per_layer(dims, asked.seq, scores);
-    let tokens = u128::from(asked.seq) * u128::from(asked.micro_batch);
-    let layers = u128::from(dims.layers);
+    let PerLayer { low, high, rule, .. } = per_layer(dims, asked.seq, scores).over(cut.tp);
+    let tokens = u128::from(asked.seq).saturating_mul(asked.micro_batch.into());
+    let layers = u128::from(cut.layers).saturating_mul(cut.in_flight.into());
     let times = |per_token: u128, n: u128| tokens.saturating_mul(n).saturating_mul(per_token);
+    let flight = if cut.in_flight > 1 { format!(" ({} micro-batches in flight)", cut.in_flight) } else { String::new() };
     let (low, high, formula) = if asked.recompute == Recompute::Full {
         let inputs = times(2 * u128::from(dims.hidden), layers);
         // While a layer is recomputed, all of its scores are live again unless the kernel is fused.
-        let PerLayer(low, high, rule) = per_layer(dims, asked.seq, !fused_attention);
-        let text = format!("{tokens} tokens x ({layers} layer inputs x 2 x {} + one live layer: {rule})", dims.hidden);
-        (inputs.saturating_add(times(low, 1)), inputs.saturating_add(times(high, 1)), text)
+        let PerLayer { low, high, rule, .. } = per_layer(dims, asked.seq, !fused_attention).over(cut.tp);
+        let text = format!("{tokens} tokens x ({layers} layer inputs{flight} x 2 x {} + one live layer: {rule})", dims.hidden);
+        ((inputs / u128::from(cut.tp)).saturating_add(times(low, 1)), inputs.saturating_add(times(high, 1)), text)
     } else {
-        (times(low, layers), times(high, layers), format!("{tokens} tokens x {layers} layers x ({rule})"))
+        (times(low, layers), times(high, layers), format!("{tokens} tokens x {layers} layers{flight} x ({rule})"))
     };
     let (low, high) = (u64::try_from(low).unwrap_or(u64::MAX), u64::try_from(high).unwrap_or(u64::MAX));
     if low == high {
@@ -46,14 +83,17 @@ fn per_layer(d: &Dims, seq: u64, scores: bool) -> PerLayer {
     let family = d.family.to_lowercase();
     let (llama, llama_text) = llama_like(d, seq, scores, family == "qwen3");
     let (gpt, gpt_text) = gpt(d, seq, scores);
+    let hidden = u128::from(d.hidden);
     if MEASURED.contains(&family.as_str()) {
-        return PerLayer(llama, llama, format!("{llama_text}, measured for this family in bf16 without dropout"));
+        let rule = format!("{llama_text}, measured for this family in bf16 without dropout");
+        return PerLayer { low: llama, high: llama, kept: 16 * hidden + 8, rule };
     }
     if GPT_SHAPED.contains(&family.as_str()) {
-        return PerLayer(gpt, gpt, format!("{gpt_text}, arXiv 2205.05198 Table 2, 16-bit with dropout"));
+        let rule = format!("{gpt_text}, arXiv 2205.05198 Table 2, 16-bit with dropout");
+        return PerLayer { low: gpt, high: gpt, kept: 10 * hidden, rule };
     }
-    let text = format!("between {llama_text}, measured for Llama layers, and {gpt_text}, arXiv 2205.05198 for GPT layers");
-    PerLayer(llama.min(gpt), llama.max(gpt), text)
+    let rule = format!("between {llama_text}, measured for Llama layers, and {gpt_text}, arXiv 2205.05198 for GPT layers");
+    PerLayer { low: llama.min(gpt), high: llama.max(gpt), kept: 16 * hidden + 8, rule }
 }
 
 /// 16 h + 4 qw + 4 kw + 8 i + 4 a + 8; scores kept: 6 a s instead of 4 a; QK norm: 6 (qw + kw) + 4 (a + kv) more.
@@ -74,8 +114,9 @@ fn gpt(d: &Dims, seq: u64, scores: bool) -> (u128, String) {
 }
 
 /// Logits for the loss: 16-bit, an fp32 copy, and possibly their gradient in fp32. `copies` is 2 for a teacher beside a student.
-pub(super) fn logits(vocabulary: Option<u64>, asked: &TrainRequest, copies: u64) -> Term {
-    let Some(vocabulary) = vocabulary else {
+/// `ranks` is over how many the vocabulary is cut.
+pub(super) fn logits(vocabulary: Option<u64>, asked: &TrainRequest, copies: u64, ranks: u64) -> Term {
+    let Some(vocabulary) = vocabulary.map(|n| n.div_ceil(ranks)) else {
         return Term::refused("logits", "the vocabulary size is not known");
     };
     let tokens = asked.seq.saturating_mul(asked.micro_batch);

@@ -1,6 +1,6 @@
 //! Distillation: the checkpoint teaches a student with half its layers, or half its width.
 
-use super::activations::{activations, logits};
+use super::activations::{Cut, activations, logits};
 use super::model::{Dims, Weights, trained};
 use super::recipe::ADAM_MIXED;
 use super::{TrainRequest, states, vocabulary};
@@ -25,10 +25,10 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) 
         .map(|student| {
             let mut terms = states::terms(ADAM_MIXED, &student.weights, asked);
             terms.push(match &student.dims {
-                Ok(dims) => activations(dims, asked, fused),
+                Ok(dims) => activations(dims, asked, fused, Cut::whole(dims)),
                 Err(why) => Term::refused("activations", why.clone()),
             });
-            terms.push(logits(vocabulary(input), asked, 2));
+            terms.push(logits(vocabulary(input), asked, 2, 1));
             let text =
                 format!("{teacher} parameters of the teacher x 2 bytes, whole on every device; its activations are not counted");
             terms.push(Term::known("teacher", teacher.saturating_mul(2), Basis::Exact, text));

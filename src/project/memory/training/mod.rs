@@ -5,12 +5,14 @@ mod adapters;
 mod distillation;
 mod model;
 mod recipe;
+mod spread;
 mod states;
 
 pub use recipe::Recipe;
 
 use serde::Serialize;
 
+use super::parallel::Parallel;
 use super::{Place, Term};
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
@@ -59,15 +61,18 @@ impl TrainRequest {
 pub struct TrainingRow {
     /// Its canonical name.
     pub recipe: String,
-    /// What each device holds: one entry, as data-parallel devices are alike.
+    /// What each device holds: one entry per pipeline stage, as its tensor and data parallel devices are alike.
     pub devices: Vec<Place>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
 
 /// Projects a training run: one row, two for distillation. `fused` is whether attention scores are never stored.
-pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) -> Vec<TrainingRow> {
+pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     let asked = &TrainRequest { dp: asked.dp.max(1), seq: asked.seq.max(1), micro_batch: asked.micro_batch.max(1), ..*asked };
+    if (parallel.tp, parallel.pp, parallel.ep) != (1, 1, 1) {
+        return vec![spread::row(input, asked, parallel, fused)];
+    }
     let row = |recipe, place: Place, mut notes: Vec<String>| {
         let left_out: Vec<&str> = place.terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
         if !left_out.is_empty() {
@@ -90,10 +95,10 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) 
         notes.push("activations are those of full training: frozen weights need fewer, adapters add a few".to_owned());
     }
     terms.push(match Dims::of(input.model) {
-        Ok(dims) => activations::activations(&dims, asked, fused),
+        Ok(dims) => activations::activations(&dims, asked, fused, activations::Cut::whole(&dims)),
         Err(why) => Term::refused("activations", why),
     });
-    terms.push(activations::logits(vocabulary(input), asked, 1));
+    terms.push(activations::logits(vocabulary(input), asked, 1, 1));
     terms.push(runtime());
     vec![row(asked.recipe.name(), Place::new(Some(device_name(asked)), terms), notes)]
 }

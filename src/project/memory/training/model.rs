@@ -14,6 +14,8 @@ pub(super) struct Weights {
     pub(super) tensors: Vec<(Vec<u64>, u64)>,
     /// Parameters of the largest module: a weight and its bias.
     pub(super) largest_module: u64,
+    /// Of `params`, those of routed experts, where a ZeRO stage shards them over fewer devices than the rest; and over how many.
+    pub(super) experts: Option<(u64, u64)>,
 }
 
 impl Weights {

@@ -9,9 +9,15 @@ use super::recipe::{Row, States};
 use crate::project::memory::Term;
 use crate::project::storage::Basis;
 
-/// A part of the states on one device: whole below `from_stage`, its share from there on.
-fn share(bytes: u64, asked: &TrainRequest, from_stage: u8) -> u64 {
-    if asked.zero >= from_stage { bytes.div_ceil(asked.dp) } else { bytes }
+/// A part of the states on one device: whole below `from_stage`, its share from there on. Routed experts may have a share of their own.
+fn share(bytes: u64, weights: &Weights, asked: &TrainRequest, from_stage: u8) -> u64 {
+    if asked.zero < from_stage {
+        return bytes;
+    }
+    let Some((experts, over)) = weights.experts else { return bytes.div_ceil(asked.dp) };
+    let of_experts = u128::from(bytes) * u128::from(experts) / u128::from(weights.params.max(1));
+    let of_experts = u64::try_from(of_experts).unwrap_or(u64::MAX).min(bytes);
+    (bytes - of_experts).div_ceil(asked.dp).saturating_add(of_experts.div_ceil(over.max(1)))
 }
 
 fn over(asked: &TrainRequest, from_stage: u8) -> String {
@@ -25,7 +31,7 @@ pub(super) fn terms(row: &Row, weights: &Weights, asked: &TrainRequest) -> Vec<T
     let mut add = |name: &'static str, each: u64, stage: u8, what: &str| {
         if each > 0 {
             let text = format!("{p} parameters x {each} bytes{}{what}", over(asked, stage));
-            terms.push(Term::known(name, share(p.saturating_mul(each), asked, stage), Basis::Exact, text));
+            terms.push(Term::known(name, share(p.saturating_mul(each), weights, asked, stage), Basis::Exact, text));
         }
     };
     add("weights", row.weights, 3, &format!("; recipe from {}", row.source));
@@ -35,7 +41,7 @@ pub(super) fn terms(row: &Row, weights: &Weights, asked: &TrainRequest) -> Vec<T
     let (bytes, text) = optimizer_states(row.states, weights);
     if bytes > 0 {
         let text = format!("{text}{}", over(asked, 1));
-        terms.push(Term::known("optimizer_states", share(bytes, asked, 1), Basis::Exact, text));
+        terms.push(Term::known("optimizer_states", share(bytes, weights, asked, 1), Basis::Exact, text));
     }
     if let Some(gradients) = terms.iter_mut().find(|t| t.name == "gradients")
         && asked.zero == 2

@@ -63,7 +63,7 @@ pub(super) fn kv_cache(layers: &[KvLayer], settings: &Settings) -> Result<KvFigu
         texts.push(format!("none: {}", layers.iter().map(layers_text).collect::<Vec<_>>().join(" + ")));
     }
     let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;
-    Ok(KvFigure { bytes, basis: Basis::Exact, formula: format!("{} (llama-kv-cache.cpp)", texts.join(" + ")) })
+    Ok(KvFigure { bytes, high: bytes, basis: Basis::Exact, formula: format!("{} (llama-kv-cache.cpp)", texts.join(" + ")) })
 }
 
 /// The state of the recurrent layers: 32-bit floats, one a sequence, whatever the context; `None` where there are no such layers.
@@ -86,5 +86,5 @@ pub(super) fn recurrent_state(layers: &[KvLayer], settings: &Settings) -> Result
     }
     let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;
     let formula = format!("{} (llama-memory-recurrent.cpp)", texts.join(" + "));
-    Ok(Some(KvFigure { bytes, basis: Basis::Exact, formula }))
+    Ok(Some(KvFigure { bytes, high: bytes, basis: Basis::Exact, formula }))
 }

@@ -17,6 +17,7 @@ use crate::checkpoint::model_config::{ARCHITECTURES, GgufLayout};
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
+use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
 use crate::project::memory::resident::Resident;
 use crate::project::storage::Basis;
@@ -54,14 +55,45 @@ impl Engine for LlamaCpp {
         kv_cache::recurrent_state(layers, settings)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {
-        let mut terms = vec![compute::term(input, &Sheet::of(input), settings)];
-        terms.extend(weights::beside(input));
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term> {
+        let mut terms = if share.whole {
+            vec![compute::term(input, &Sheet::of(input), settings)]
+        } else {
+            let reason = "the graph is cut over the devices, each with a buffer of its own, several times over where it is pipelined: not \
+                          measured (without --pp: that of one device)";
+            vec![Term::refused("compute_buffer", reason)]
+        };
+        if share.first {
+            terms.extend(weights::beside(input));
+        }
+        if !share.whole {
+            terms.push(super::gpu_runtime());
+        }
         terms
     }
 
+    fn convention(&self) -> Convention {
+        Convention {
+            name: self.name(),
+            dealing: Dealing::WithHead,
+            cutting: Cutting::None(
+                "only the split by layers (--split-mode layer) is projected; tp 1 is valid, and --pp N for N devices",
+            ),
+            experts_over_replicas: false,
+            no_experts: Some("llama.cpp does not share experts over devices; ep 1 is valid, and --cpu-experts N"),
+            embedding_on_host: true,
+            alignment: 32,
+        }
+    }
+
     fn host(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {
+        let spread = !settings.parallel.is_single();
+        // Weights are repacked for a processor only.
+        let settings = &Settings { repack: settings.repack && !spread, ..*settings };
         let mut terms = Weights::of(input, settings).terms(input, settings).1;
+        if spread {
+            terms.extend(weights::embedding(input));
+        }
         let vocabulary = resident::vocabulary(input);
         if vocabulary > 0 {
             terms.push(output_buffer(vocabulary, settings));

@@ -1,0 +1,97 @@
+//! How long reading the weights takes here: a sample of the files, timed, what is in the page cache apart from what is not.
+
+use std::time::{Duration, Instant};
+
+use weighbridge::checkpoint::Checkpoint;
+use weighbridge::project::memory::Load;
+use weighbridge::source::{FileSource, Source, resident};
+
+const STEP: u64 = 1 << 20;
+
+/// At most so many steps of each kind are read: 128 MiB.
+const STEPS: usize = 128;
+
+/// And for at most so long.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Steps timed together: one alone is as good as noise.
+const TOGETHER: usize = 8;
+
+/// A step of a file.
+#[derive(Clone, Copy)]
+struct Place {
+    file: usize,
+    offset: u64,
+}
+
+/// Slowest and fastest rate seen, in bytes per second.
+type Rates = Option<(f64, f64)>;
+
+/// The range for a checkpoint's selected files; `None` where there is nothing to read.
+pub(crate) fn measure(checkpoint: &Checkpoint) -> Option<Load> {
+    let paths = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i].path);
+    let files: Vec<FileSource> = paths.filter_map(|path| FileSource::open(path).ok()).collect();
+    let bytes = files.iter().fold(0u64, |n, f| n.saturating_add(f.len()));
+    if bytes == 0 {
+        return None;
+    }
+    let (mut cold, mut warm, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let mut cached = Some(0u64);
+    for (file, source) in files.iter().enumerate() {
+        let steps = resident(source);
+        let here = steps.as_ref().map(|steps| steps.iter().sum::<u64>().min(source.len()));
+        cached = cached.zip(here).map(|(a, b)| a + b);
+        for n in 0..source.len().div_ceil(STEP) {
+            let place = Place { file, offset: n * STEP };
+            let length = STEP.min(source.len() - place.offset);
+            match steps.as_ref().map(|steps| steps.get(n as usize).copied().unwrap_or(0)) {
+                None => unknown.push(place),
+                Some(0) => cold.push(place),
+                Some(there) if there >= length => warm.push(place),
+                Some(_) => {}
+            }
+        }
+    }
+    let cold_rates = timed(&files, &spread(&cold));
+    // What was just read from the disk is in the cache now.
+    let warm_places = if warm.is_empty() { spread(&cold) } else { spread(&warm) };
+    let warm_rates = timed(&files, &warm_places);
+    let unknown_rates = timed(&files, &spread(&unknown));
+    let seconds = match cached {
+        Some(cached) => {
+            let (from_disk, from_cache) = ((bytes - cached) as f64, cached as f64);
+            // A file that is partly cached in every step has no cold step to time.
+            let disk = if from_disk > 0.0 { cold_rates.or(warm_rates) } else { Some((1.0, 1.0)) };
+            let cache = if from_cache > 0.0 { warm_rates } else { Some((1.0, 1.0)) };
+            disk.zip(cache)
+                .map(|(disk, cache)| (from_disk / disk.1 + from_cache / cache.1, from_disk / disk.0 + from_cache / cache.0))
+        }
+        None => unknown_rates.map(|rates| (bytes as f64 / rates.1, bytes as f64 / rates.0)),
+    };
+    Some(Load { bytes, cached_bytes: cached, seconds_low: seconds.map(|s| s.0), seconds_high: seconds.map(|s| s.1) })
+}
+
+/// Steps from all over, in order.
+fn spread(places: &[Place]) -> Vec<Place> {
+    let every = places.len().div_ceil(STEPS).max(1);
+    places.iter().step_by(every).copied().collect()
+}
+
+fn timed(files: &[FileSource], places: &[Place]) -> Rates {
+    let mut buffer = vec![0u8; STEP as usize];
+    let began = Instant::now();
+    let mut rates: Rates = None;
+    for together in places.chunks(TOGETHER) {
+        let start = Instant::now();
+        let read = |place: &Place, buffer: &mut [u8]| files[place.file].read_at(place.offset, buffer).unwrap_or(0) as f64;
+        let bytes: f64 = together.iter().map(|place| read(place, &mut buffer)).sum();
+        let rate = bytes / start.elapsed().as_secs_f64().max(1e-9);
+        if bytes > 0.0 {
+            rates = Some(rates.map_or((rate, rate), |(slow, fast)| (rate.min(slow), rate.max(fast))));
+        }
+        if began.elapsed() > PATIENCE {
+            break;
+        }
+    }
+    rates
+}

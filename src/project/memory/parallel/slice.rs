@@ -1,0 +1,215 @@
+//! The weights of one device.
+
+use super::rule::{self, Rule};
+use super::sizes::padded_vocabulary;
+use super::{Convention, Cutting, cache, stage_of, stages};
+use crate::checkpoint::{KvLayer, Part, Role};
+use crate::project::input::{ProjectInput, ProjectTensor};
+use crate::project::memory::Term;
+use crate::project::memory::request::Settings;
+use crate::project::storage::Basis;
+
+/// What part of the model a device runs, for buffers that depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Tensor parallel ranks.
+    pub tp: u64,
+    /// Whether it is one device for all.
+    pub whole: bool,
+    /// Whether the input embedding is here.
+    pub first: bool,
+    /// Whether the output head is here.
+    pub last: bool,
+}
+
+impl Share {
+    /// One device for all.
+    pub fn whole() -> Self {
+        Self { tp: 1, whole: true, first: true, last: true }
+    }
+}
+
+/// One device's part.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// `device 3 (stage 1, tensor rank 1)`.
+    pub name: String,
+    /// Its weights.
+    pub weights: Term,
+    /// Rows of the vocabulary that no token has.
+    pub padding: Option<Term>,
+    /// What it caches, or why that is not known.
+    pub layers: Result<Vec<KvLayer>, String>,
+    /// What part it runs.
+    pub share: Share,
+    /// Kinds of weights that other ranks hold as well.
+    pub replicated: Vec<&'static str>,
+}
+
+/// A place among the devices.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Rank {
+    pub(in super::super) replica: u64,
+    pub(in super::super) stage: u64,
+    pub(in super::super) tensor: u64,
+    /// First layer, and the one behind the last.
+    pub(in super::super) layers: (u64, u64),
+}
+
+/// What a rank holds of what is counted: bytes or parameters.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Held {
+    /// At least, without routed experts.
+    pub(in super::super) low: u64,
+    /// At most, without routed experts.
+    pub(in super::super) high: u64,
+    /// Of the routed experts.
+    pub(in super::super) experts: u64,
+    /// Of padding rows of the vocabulary.
+    pub(in super::super) padding: u64,
+    /// The parts as they are held, experts left out.
+    pub(in super::super) parts: Vec<u64>,
+    pub(in super::super) replicated: Vec<&'static str>,
+}
+
+fn part_of(amount: u64, share: u64, of: u64) -> u64 {
+    let scaled = (u128::from(amount) * u128::from(share)).div_ceil(u128::from(of.max(1)));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// What one rank holds, counted by `size`.
+pub(in super::super) fn measure(
+    input: &ProjectInput<'_>,
+    parallel: &super::Parallel,
+    convention: &Convention,
+    rank: &Rank,
+    size: &dyn Fn(&ProjectTensor<'_>) -> u64,
+) -> Held {
+    let model = input.model;
+    let ends = stages::bounds(model, parallel.pp, convention.dealing).unwrap_or_else(|_| vec![(0, u64::MAX)]);
+    let (tp, last) = (parallel.tp, rank.stage as usize + 1 == ends.len());
+    let tied = model.tied_embeddings == Some(true) && input.tensors.iter().all(|t| t.role != Role::LmHead || size(t) == 0);
+    let heads = model.heads.unwrap_or(tp).max(1);
+    let mut held = Held::default();
+    let mut all_experts = 0u64;
+    for (place, t) in input.tensors.iter().enumerate() {
+        let copied = tied && last && ends.len() > 1 && rule::of(t) == Rule::Vocabulary && t.role == Role::Embedding;
+        let here = stage_of(t, &ends) as u64 == rank.stage && !(convention.embedding_on_host && t.role == Role::Embedding);
+        if !(here || copied) || input.gguf.as_ref().is_some_and(|g| g.is_beside(place)) {
+            continue;
+        }
+        let amount = size(t);
+        let kv_heads = model.kv_heads.unwrap_or(heads).max(1);
+        let kv_rank = (kv_heads / tp).max(1);
+        let cut = part_of(amount, 1, tp);
+        let rule = if t.name.contains("_exps.") { Rule::Expert } else { rule::of(t) };
+        let (low, high) = match rule {
+            Rule::Expert => {
+                all_experts = all_experts.saturating_add(amount);
+                continue;
+            }
+            _ if tp == 1 && rule != Rule::Vocabulary => (amount, amount),
+            Rule::Whole => (amount, amount),
+            Rule::Column if rule::column_is_cut(t, tp) => (cut, cut),
+            Rule::Row if rule::row_is_cut(t) => (cut, cut),
+            Rule::Column | Rule::Row => (amount, amount),
+            Rule::Kv => same(part_of(amount, kv_rank, kv_heads)),
+            Rule::Qkv => same(part_of(amount, heads / tp + 2 * kv_rank, heads + 2 * kv_heads)),
+            Rule::Vocabulary if convention.cutting == Cutting::Plan && t.role == Role::Embedding => (amount, amount),
+            Rule::Vocabulary => {
+                let (rows, padding) = vocabulary(t, convention.cutting, tp, rank.tensor);
+                let stored = t.shape.first().copied().unwrap_or(1);
+                held.padding = held.padding.saturating_add(part_of(amount, padding, stored));
+                same(part_of(amount, rows, stored))
+            }
+            Rule::Unknown => (cut, amount),
+        };
+        let name = match (rule, t.part) {
+            (Rule::Whole, _) => t.role.name(),
+            (Rule::Kv | Rule::Qkv, _) if tp > kv_heads => "key/value heads",
+            (Rule::Vocabulary, _) if copied || convention.cutting == Cutting::Plan => "embedding",
+            _ => "",
+        };
+        if !name.is_empty() && (tp > 1 || copied) && !held.replicated.contains(&name) {
+            held.replicated.push(name);
+        }
+        held.low = held.low.saturating_add(low);
+        held.high = held.high.saturating_add(high);
+        held.parts.push(high);
+    }
+    held.experts = experts(model.experts.unwrap_or(0), all_experts, parallel, convention, rank);
+    held
+}
+
+fn same(n: u64) -> (u64, u64) {
+    (n, n)
+}
+
+/// Rows of the vocabulary with tokens, and without, of one rank.
+fn vocabulary(t: &ProjectTensor<'_>, cutting: Cutting, ranks: u64, rank: u64) -> (u64, u64) {
+    let rows = t.shape.first().copied().unwrap_or(1);
+    let each = padded_vocabulary(rows, cutting, ranks).div_ceil(ranks);
+    let real = rows.saturating_sub(rank.saturating_mul(each)).min(each);
+    (real, if t.shape.len() > 1 && t.part == Part::Weight { each - real } else { 0 })
+}
+
+/// Routed experts of a rank: whole ones under expert parallel, where the first ranks take a remainder; else each cut.
+fn experts(count: u64, all: u64, parallel: &super::Parallel, convention: &Convention, rank: &Rank) -> u64 {
+    let (ep, over) = (parallel.ep, convention.experts_over_replicas);
+    if ep > 1 && count > 0 {
+        let place = if over { rank.replica * parallel.tp + rank.tensor } else { rank.replica % ep };
+        let here = count / ep + u64::from(place < count % ep);
+        let whole = part_of(all, here, count);
+        return if over { whole } else { part_of(whole, 1, parallel.tp) };
+    }
+    part_of(all, 1, if over { parallel.tp.saturating_mul(parallel.dp) } else { parallel.tp })
+}
+
+pub(super) fn of(input: &ProjectInput<'_>, settings: &Settings, convention: &Convention, rank: Rank, index: usize) -> Slice {
+    let parallel = &settings.parallel;
+    let size = |t: &ProjectTensor<'_>| {
+        let on_host = convention.embedding_on_host
+            && t.layer.is_some_and(|l| u64::from(l) < settings.cpu_experts)
+            && t.name.contains("_exps.");
+        if on_host { 0 } else { t.bytes.checked_next_multiple_of(convention.alignment.max(1)).unwrap_or(u64::MAX) }
+    };
+    let held = measure(input, parallel, convention, &rank, &size);
+    let (low, high) = (held.low.saturating_add(held.experts), held.high.saturating_add(held.experts));
+    let last = rank.stage + 1 == parallel.pp;
+    let whole = match (held.replicated.is_empty(), parallel.pp > 1) {
+        (false, _) => format!("; whole: {}", held.replicated.join(", ")),
+        _ => String::new(),
+    };
+    let layers = input.model.layers.map_or_else(String::new, |n| {
+        let (from, to) = (rank.layers.0, rank.layers.1.min(n));
+        format!("layers {from} to {} of {n}, ", to.saturating_sub(1))
+    });
+    let experts = if held.experts > 0 { format!(", of which {} B of routed experts", held.experts) } else { String::new() };
+    let formula = format!("{layers}stored bytes / tp {} as {} cuts them{experts}{whole}", parallel.tp, convention.name);
+    let weights = if low != high {
+        Term::range("weights", low, high, format!("{formula}; parts whose cut is not known count from cut to whole"))
+    } else {
+        let basis = if input.is_packed() { Basis::Estimate } else { Basis::Exact };
+        Term::known("weights", low, basis, formula)
+    };
+    let padding = (held.padding > 0).then(|| {
+        let text = "rows that no token has: the vocabulary is padded so that it divides over the ranks".to_owned();
+        Term::known("vocabulary_padding", held.padding, Basis::Exact, text)
+    });
+    let mut place = Vec::new();
+    for (what, size, at) in
+        [("replica", parallel.dp, rank.replica), ("stage", parallel.pp, rank.stage), ("tensor rank", parallel.tp, rank.tensor)]
+    {
+        if size > 1 {
+            place.push(format!("{what} {at}"));
+        }
+    }
+    Slice {
+        name: format!("device {index} ({})", place.join(", ")),
+        weights,
+        padding,
+        layers: cache::layers(input.model, parallel.pp, &rank, parallel.tp),
+        share: Share { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
+        replicated: held.replicated,
+    }
+}
