@@ -129,7 +129,7 @@ fn row(name: String, places: &[&Place], (low, high): (u64, Option<u64>)) -> Vec<
 }
 
 /// How long reading the weights takes on this machine.
-fn load(load: &Load) -> Section {
+fn load(load: &Load) -> Section<'static> {
     let mut section = Section::new("Load time");
     let cached = load.cached_bytes.map_or_else(
         || "what of it is in the page cache is not known".to_owned(),
