@@ -259,7 +259,8 @@ impl Container {
 
     /// The index of an unknown spelling, new or met before. Past the limit, the last one stands for all further ones.
     pub(crate) fn unknown_dtype(&mut self, spelling: &str) -> u16 {
-        let spelling = &spelling[..spelling.floor_char_boundary(limits::MAX_DTYPE_SPELLING)];
+        let kept = (0..=spelling.len().min(limits::MAX_DTYPE_SPELLING)).rev().find(|&end| spelling.is_char_boundary(end));
+        let spelling = &spelling[..kept.unwrap_or(0)];
         let known = self.unknown_dtypes.iter().position(|s| s == spelling);
         let index = known.unwrap_or_else(|| {
             if self.unknown_dtypes.len() < limits::MAX_UNKNOWN_DTYPES {
