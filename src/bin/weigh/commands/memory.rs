@@ -2,8 +2,8 @@
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Recipe, Recompute, TrainRequest, Verdict};
-use weighbridge::project::{MemoryRequest, ProjectInput, memory};
+use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Place, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::{Basis, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
 use weighbridge::text::escape;
@@ -23,7 +23,12 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
     report.load = load::measure(&checkpoint);
     let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
-    let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
+    let refused = |place: &Place| place.terms.iter().all(|t| t.basis == Basis::Refused);
+    let rows = report.engines.iter().map(|e| &e.devices).chain(report.training.iter().map(|row| &row.devices));
+    // Nothing of what was asked for could be answered.
+    let nothing = rows.into_iter().all(|devices| devices.iter().all(refused));
+    let end =
+        if nothing { End::Incomplete } else { End::Done }.max(if no { End::Findings } else { End::Done }).max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::memory(&report, Detail::Full, args.explain));
     output.write(

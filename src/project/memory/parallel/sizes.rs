@@ -58,7 +58,8 @@ fn obstacle(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Op
     };
     let repeats = matches!(convention.cutting, Cutting::Vllm | Cutting::Megatron);
     for kv in kv_heads {
-        if !kv.is_multiple_of(ranks) && !(repeats && kv > 0 && ranks.is_multiple_of(kv)) {
+        let repeated = repeats && kv > 0 && ranks.is_multiple_of(kv);
+        if !(kv.is_multiple_of(ranks) || repeated) {
             return Some(format!("{kv} key/value heads do not divide over tp {ranks}, nor repeat over it"));
         }
     }
