@@ -25,18 +25,24 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section {
     let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
     let most = i.model_ctx.map_or_else(String::new, |n| format!(" (the model was made for up to {})", grouped(n)));
     section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
-    let mut table = Table::new(&["engine", "?<device", "weights", "KV cache", "other known", "sum", "?<left out"]);
+    let columns = ["engine", "<device", "weights", "KV cache", "other known", "sum", "?<left out"];
+    let spread = report.engines.iter().any(|engine| engine.devices.len() > 1);
+    let kept = |place: usize| spread || place != 1;
+    let shown: Vec<&str> = columns.iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, name)| *name).collect();
+    let mut table = Table::new(&shown);
+    let mut add =
+        |row: Vec<Cell>| table.row(row.into_iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, cell)| cell).collect());
     for engine in &report.engines {
         match engine.devices.as_slice() {
-            [one] => table.row(row(engine.engine, Cell::None, &[one, &engine.host], (engine.low, engine.high))),
+            [one] => add(row(engine.engine, Cell::None, &[one, &engine.host], (engine.low, engine.high))),
             several => {
                 for (name, place) in alike(several) {
                     let short = name.trim_start_matches("device ").split(" (").next().unwrap_or_default().to_owned();
-                    table.row(row(engine.engine, Cell::Text(short), &[place], (place.low, place.high)));
+                    add(row(engine.engine, Cell::Text(short), &[place], (place.low, place.high)));
                 }
                 if !engine.host.terms.is_empty() {
                     let host = &engine.host;
-                    table.row(row(engine.engine, Cell::text("host"), &[host], (host.low, host.high)));
+                    add(row(engine.engine, Cell::text("host"), &[host], (host.low, host.high)));
                 }
             }
         }
