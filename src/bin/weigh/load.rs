@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use weighbridge::checkpoint::Checkpoint;
+use weighbridge::error::Result;
 use weighbridge::project::memory::Load;
 use weighbridge::source::{FileSource, Source, resident};
 
@@ -27,15 +28,18 @@ struct Place {
 /// Slowest and fastest rate seen, in bytes per second.
 type Rates = Option<(f64, f64)>;
 
-/// The range for a checkpoint's selected files; `None` where there is nothing to read.
-pub(crate) fn measure(checkpoint: &Checkpoint) -> Option<Load> {
+/// The range for a checkpoint's selected files; `None` where there is nothing to read. What cannot be read, or changes meanwhile, is an
+/// error.
+pub(crate) fn measure(checkpoint: &Checkpoint) -> Result<Option<Load>> {
     let paths = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i].path);
-    let files: Vec<FileSource> = paths.filter_map(|path| FileSource::open(path).ok()).collect();
+    // Declared tensors have no file of weights.
+    let paths = paths.filter(|path| path.file_name().is_none_or(|name| name != "config.json"));
+    let files = paths.map(|path| FileSource::open(path)).collect::<Result<Vec<FileSource>>>()?;
     let bytes = files.iter().fold(0u64, |n, f| n.saturating_add(f.len()));
     if bytes == 0 {
-        return None;
+        return Ok(None);
     }
-    let (mut cold, mut warm, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut cold, mut warm, mut partly, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut cached = Some(0u64);
     for (file, source) in files.iter().enumerate() {
         let steps = resident(source);
@@ -48,27 +52,33 @@ pub(crate) fn measure(checkpoint: &Checkpoint) -> Option<Load> {
                 None => unknown.push(place),
                 Some(0) => cold.push(place),
                 Some(there) if there >= length => warm.push(place),
-                Some(_) => {}
+                Some(_) => partly.push(place),
             }
         }
     }
-    let cold_rates = timed(&files, &spread(&cold));
+    // Where hardly a step is wholly out of the cache, those that are in it in part have to do.
+    if cold.len() < 2 * TOGETHER {
+        cold.append(&mut partly);
+    }
+    let from_disk_places = spread(&cold);
+    let cold_rates = timed(&files, &from_disk_places)?;
     // What was just read from the disk is in the cache now.
-    let warm_places = if warm.is_empty() { spread(&cold) } else { spread(&warm) };
-    let warm_rates = timed(&files, &warm_places);
-    let unknown_rates = timed(&files, &spread(&unknown));
+    let warm_rates = timed(&files, &if warm.is_empty() { from_disk_places } else { spread(&warm) })?;
+    let unknown_rates = timed(&files, &spread(&unknown))?;
+    for source in &files {
+        source.read_whole(|_| Ok(()))?;
+    }
     let seconds = match cached {
         Some(cached) => {
             let (from_disk, from_cache) = ((bytes - cached) as f64, cached as f64);
-            // A file that is partly cached in every step has no cold step to time.
-            let disk = if from_disk > 0.0 { cold_rates.or(warm_rates) } else { Some((1.0, 1.0)) };
+            let disk = if from_disk > 0.0 { cold_rates } else { Some((1.0, 1.0)) };
             let cache = if from_cache > 0.0 { warm_rates } else { Some((1.0, 1.0)) };
             disk.zip(cache)
                 .map(|(disk, cache)| (from_disk / disk.1 + from_cache / cache.1, from_disk / disk.0 + from_cache / cache.0))
         }
         None => unknown_rates.map(|rates| (bytes as f64 / rates.1, bytes as f64 / rates.0)),
     };
-    Some(Load { bytes, cached_bytes: cached, seconds_low: seconds.map(|s| s.0), seconds_high: seconds.map(|s| s.1) })
+    Ok(Some(Load { bytes, cached_bytes: cached, seconds_low: seconds.map(|s| s.0), seconds_high: seconds.map(|s| s.1) }))
 }
 
 /// Steps from all over, in order.
@@ -77,14 +87,16 @@ fn spread(places: &[Place]) -> Vec<Place> {
     places.iter().step_by(every).copied().collect()
 }
 
-fn timed(files: &[FileSource], places: &[Place]) -> Rates {
+fn timed(files: &[FileSource], places: &[Place]) -> Result<Rates> {
     let mut buffer = vec![0u8; STEP as usize];
     let began = Instant::now();
     let mut rates: Rates = None;
-    for together in places.chunks(TOGETHER) {
+    for together in places.chunks((places.len() / TOGETHER).clamp(1, TOGETHER)) {
         let start = Instant::now();
-        let read = |place: &Place, buffer: &mut [u8]| files[place.file].read_at(place.offset, buffer).unwrap_or(0) as f64;
-        let bytes: f64 = together.iter().map(|place| read(place, &mut buffer)).sum();
+        let mut bytes = 0.0;
+        for place in together {
+            bytes += files[place.file].read_at(place.offset, &mut buffer)? as f64;
+        }
         let rate = bytes / start.elapsed().as_secs_f64().max(1e-9);
         if bytes > 0.0 {
             rates = Some(rates.map_or((rate, rate), |(slow, fast)| (rate.min(slow), rate.max(fast))));
@@ -93,5 +105,5 @@ fn timed(files: &[FileSource], places: &[Place]) -> Rates {
             break;
         }
     }
-    rates
+    Ok(rates)
 }

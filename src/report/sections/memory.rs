@@ -25,20 +25,24 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
     let most = i.model_ctx.map_or_else(String::new, |n| format!(" (the model was made for up to {})", grouped(n)));
     section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
-    let mut table = Table::new(&["engine", "weights", "KV cache", "other known", "sum", "?<left out"]);
+    let columns = ["engine", "<device", "weights", "KV cache", "other known", "sum", "?<left out"];
+    let spread = report.engines.iter().any(|engine| engine.devices.len() > 1);
+    let kept = |place: usize| spread || place != 1;
+    let shown: Vec<&str> = columns.iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, name)| *name).collect();
+    let mut table = Table::new(&shown);
+    let mut add =
+        |row: Vec<Cell>| table.row(row.into_iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, cell)| cell).collect());
     for engine in &report.engines {
         match engine.devices.as_slice() {
-            [one] => {
-                let sum = (engine.low, engine.high);
-                table.row(row(engine.engine.to_owned(), &[one, &engine.host], sum));
-            }
+            [one] => add(row(engine.engine, Cell::None, &[one, &engine.host], (engine.low, engine.high))),
             several => {
                 for (name, place) in alike(several) {
-                    table.row(row(format!("{}, {name}", engine.engine), &[place], (place.low, place.high)));
+                    let short = name.trim_start_matches("device ").split(" (").next().unwrap_or_default().to_owned();
+                    add(row(engine.engine, Cell::Text(short), &[place], (place.low, place.high)));
                 }
                 if !engine.host.terms.is_empty() {
                     let host = &engine.host;
-                    table.row(row(format!("{}, host", engine.engine), &[host], (host.low, host.high)));
+                    add(row(engine.engine, Cell::text("host"), &[host], (host.low, host.high)));
                 }
             }
         }
@@ -97,18 +101,20 @@ fn alike(devices: &[Place]) -> Vec<(String, &Place)> {
             None => groups.push((1, device)),
         }
     }
-    let name = |place: &Place| place.name.clone().unwrap_or_default();
     groups
         .into_iter()
-        .map(|(count, place)| match count {
-            1 => (name(place), place),
-            n => (format!("{} and {} alike", name(place), n - 1), place),
+        .map(|(count, place)| {
+            let name = place.name.as_deref().unwrap_or_default();
+            match (count, name.split_once(" (")) {
+                (1, _) | (_, None) => (name.to_owned(), place),
+                (n, Some((short, _))) => (format!("{short} +{}", n - 1), place),
+            }
         })
         .collect()
 }
 
 /// The terms of some places as a row.
-fn row(name: String, places: &[&Place], (low, high): (u64, Option<u64>)) -> Vec<Cell> {
+fn row(engine: &'static str, device: Cell, places: &[&Place], (low, high): (u64, Option<u64>)) -> Vec<Cell> {
     let terms: Vec<&Term> = places.iter().flat_map(|p| &p.terms).collect();
     let of = |name: &str| terms.iter().find(|t| t.name == name).map_or(Cell::None, |t| range(t.low, t.high));
     let rest: Vec<&&Term> = terms.iter().filter(|t| !matches!(t.name, "weights" | "kv_cache") && t.low.is_some()).collect();
@@ -116,7 +122,8 @@ fn row(name: String, places: &[&Place], (low, high): (u64, Option<u64>)) -> Vec<
     let rest_high = rest.iter().filter_map(|t| t.high).fold(0, u64::saturating_add);
     let left_out: Vec<&str> = terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();
     vec![
-        Cell::Text(name),
+        Cell::text(engine),
+        device,
         of("weights"),
         of("kv_cache"),
         if rest.is_empty() { Cell::None } else { range(Some(rest_low), Some(rest_high)) },
@@ -136,6 +143,7 @@ fn load(load: &Load) -> Section<'static> {
         |n| format!("{} of it in the page cache now", Bytes(n).binary()),
     );
     let seconds = match (load.seconds_low, load.seconds_high) {
+        (Some(_), Some(high)) if high < 0.01 => "less than 0.01 s at the slowest rate of a timed sample".to_owned(),
         (Some(low), Some(high)) => format!("{low:.2} to {high:.2} s at the fastest and the slowest rate of a timed sample"),
         _ => "not measured".to_owned(),
     };

@@ -2,8 +2,8 @@
 
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Recipe, Recompute, TrainRequest, Verdict};
-use weighbridge::project::{MemoryRequest, ProjectInput, memory};
+use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Place, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::{Basis, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
 use weighbridge::text::escape;
@@ -18,12 +18,20 @@ use crate::{load, machine};
 /// Runs it.
 pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = request(args)?;
-    let checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
+    let mut checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
     let request = with_engines(request, &checkpoint);
     let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
-    report.load = load::measure(&checkpoint);
+    match load::measure(&checkpoint) {
+        Ok(load) => report.load = load,
+        Err(error) => checkpoint.problems.push(error),
+    }
     let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
-    let end = if no { End::Findings } else { End::Done }.max(end_of(&checkpoint));
+    let refused = |place: &Place| place.terms.iter().all(|t| t.basis == Basis::Refused);
+    let rows = report.engines.iter().map(|e| &e.devices).chain(report.training.iter().map(|row| &row.devices));
+    // Nothing of what was asked for could be answered.
+    let nothing = rows.into_iter().all(|devices| devices.iter().all(refused));
+    let end =
+        if nothing { End::Incomplete } else { End::Done }.max(if no { End::Findings } else { End::Done }).max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::memory(&report, Detail::Full, args.explain));
     output.write(

@@ -2,6 +2,7 @@
 
 mod activations;
 mod llama_cpp;
+mod sharing;
 mod states;
 mod transformers;
 mod vllm;
@@ -128,7 +129,9 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     if !left_out.is_empty() {
         notes.push(format!("the totals leave out: {}", left_out.join(", ")));
     }
-    let worst = devices.iter().max_by_key(|d| (d.high, d.low, std::cmp::Reverse(&d.name)));
+    notes.extend(sharing::notes(engine.name(), input, settings, devices.len() as u64));
+    // The first of those that need most.
+    let worst = devices.iter().reduce(|most, one| if (one.high, one.low) > (most.high, most.low) { one } else { most });
     let worst_device = worst.filter(|_| devices.len() > 1).and_then(|d| d.name.clone());
     let host = Place::new(None, engine.host(input, settings));
     let low = devices.iter().fold(host.low, |n, d| n.saturating_add(d.low));

@@ -58,9 +58,9 @@ fn obstacle(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Op
     };
     let repeats = matches!(convention.cutting, Cutting::Vllm | Cutting::Megatron);
     for kv in kv_heads {
+        let repeated = repeats && kv > 0 && ranks.is_multiple_of(kv);
         let divides = kv.is_multiple_of(ranks);
-        let repeats = repeats && kv > 0 && ranks.is_multiple_of(kv);
-        if !divides && !repeats {
+        if !divides && !repeated {
             return Some(format!("{kv} key/value heads do not divide over tp {ranks}, nor repeat over it"));
         }
     }
