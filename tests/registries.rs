@@ -51,7 +51,7 @@ const REGISTRIES: &[Registry] = &[
         list: "RENDERERS",
         helpers: &["audit", "cell", "document", "page", "sarif", "scan", "sections", "show"],
     },
-    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["magnitudes", "opened"] },
+    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["opened"] },
 ];
 
 #[test]
