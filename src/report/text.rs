@@ -111,14 +111,16 @@ fn set_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
     }
 }
 
-/// Chooses the columns that fit and their widths, and counts the rows; a first column that is still too wide is cut.
+/// Chooses the columns that fit and say something, and their widths, and counts the rows; a first column that is still too wide is cut.
 fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
     let mut widths: Vec<usize> = table.columns.iter().map(|c| c.title.chars().count()).collect();
+    let mut keep: Vec<bool> = table.columns.iter().map(|c| c.expendable == 0).collect();
     let mut rows = 0usize;
     let mut widen = |row: &[Cell]| {
         rows += 1;
-        for (width, text) in widths.iter_mut().zip(shown_row(row, style)) {
+        for ((width, keep), text) in widths.iter_mut().zip(&mut keep).zip(shown_row(row, style)) {
             *width = (*width).max(text.chars().count());
+            *keep |= !text.is_empty();
         }
     };
     table.each(&mut widen);
@@ -127,7 +129,6 @@ fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
         rows -= 1;
     }
     let page = style.width.clamp(40, WIDEST);
-    let mut keep = vec![true; widths.len()];
     let used = |keep: &[bool], widths: &[usize]| -> usize {
         widths.iter().zip(keep).filter(|(_, k)| **k).map(|(w, _)| w + GAP.len()).sum()
     };

@@ -45,8 +45,10 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
     let rows = &projection.quantized;
     let (any_fell, any_fits) =
         (detail == Detail::Full && rows.iter().any(|r| r.fell_back.is_some()), rows.iter().any(|r| r.fits.is_some()));
-    let mut titles = vec!["scheme", "?<in", "weights", "file", "of now", "bits/weight"];
-    titles.extend(any_fell.then_some("fell back"));
+    // The same scheme may stand there once for each container: then the page can do without other things.
+    let mixed = rows.iter().any(|r| r.container != rows[0].container);
+    let mut titles = vec!["scheme", if mixed { "<in" } else { "???<in" }, "weights", "file", "of now", "?bits/weight"];
+    titles.extend(any_fell.then_some("??fell back"));
     titles.extend(any_fits.then_some("<fits"));
     titles.push("<basis");
     let mut table = Table::new(&titles);
