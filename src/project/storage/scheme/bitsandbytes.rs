@@ -89,25 +89,14 @@ const fn four(kind: &'static str, state: &'static str, double: bool, storage: Dt
     FourBit { kind, state, double, storage }
 }
 
-macro_rules! schemes {
-    ($($name:literal [$($alias:literal),*] $rule:expr;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[$($alias),*],
-            container: Format::Safetensors,
-            tool: "bitsandbytes 0.50.2, transformers 5.23",
-            rule: &$rule,
-        }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "bnb-int8" [] Int8 { head: false };
-    "bnb-int8-with-head" [] Int8 { head: true };
-    "bnb-nf4" ["nf4"] four("nf4", NF4, false, Dtype::U8);
-    "bnb-nf4-dq" [] four("nf4", NF4, true, Dtype::U8);
-    "bnb-nf4-storage-bf16" [] four("nf4", NF4, false, Dtype::BF16);
-    "bnb-fp4" ["fp4"] four("fp4", FP4, false, Dtype::U8);
-    "bnb-fp4-dq" [] four("fp4", FP4, true, Dtype::U8);
+    ["bitsandbytes 0.50.2, transformers 5.23"]
+    "bnb-int8" => Int8 { head: false };
+    "bnb-int8-with-head" => Int8 { head: true };
+    "bnb-nf4" or "nf4" => four("nf4", NF4, false, Dtype::U8);
+    "bnb-nf4-dq" => four("nf4", NF4, true, Dtype::U8);
+    "bnb-nf4-storage-bf16" => four("nf4", NF4, false, Dtype::BF16);
+    "bnb-fp4" or "fp4" => four("fp4", FP4, false, Dtype::U8);
+    "bnb-fp4-dq" => four("fp4", FP4, true, Dtype::U8);
 };

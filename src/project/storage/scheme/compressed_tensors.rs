@@ -181,67 +181,63 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     }
 }
 
-macro_rules! schemes {
-    ($($tool:ident $name:literal [$($alias:literal),*] $rule:expr;)*) => {
-        &[$(Scheme { name: $name, aliases: &[$($alias),*], container: Format::Safetensors, tool: $tool, rule: &$rule }),*]
-    };
-}
-
 use Scale::{Block, Channel, Group, Tensor};
 
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    CT "ct-w8a8" ["int8"] byte(Dtype::I8, Channel);
-    CT "ct-fp8-dynamic" ["fp8"] byte(Dtype::F8_E4M3, Channel);
-    CT "ct-fp8" [] Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false };
-    CT "ct-fp8-block" [] byte(Dtype::F8_E4M3, Block);
-    CT "ct-w4a8" [] byte(Dtype::I8, Group(128));
-    CT "ct-w4a4" [] byte(Dtype::I8, Group(128));
-    CT "ct-w4afp8" [] byte(Dtype::I8, Group(128));
-    CT "ct-w2a16" [] words(2, Group(128), false);
-    CT "ct-w3a16" [] words(3, Group(128), false);
-    CT "ct-w4a16" [] words(4, Group(128), false);
-    CT "ct-w4a16-asym" [] words(4, Group(128), true);
-    CT "ct-w4a16-g32-sym" [] words(4, Group(32), false);
-    CT "ct-w4a16-g32-asym" [] words(4, Group(32), true);
-    CT "ct-w4a16-g64-sym" [] words(4, Group(64), false);
-    CT "ct-w4a16-g64-asym" [] words(4, Group(64), true);
-    CT "ct-w4a16-channel-sym" [] words(4, Channel, false);
-    CT "ct-w4a16-channel-asym" [] words(4, Channel, true);
-    CT "ct-w6a16" [] words(6, Group(128), false);
-    CT "ct-w8a16" [] words(8, Group(128), false);
-    CT "ct-w8a16-g32-sym" [] words(8, Group(32), false);
-    CT "ct-w8a16-g32-asym" [] words(8, Group(32), true);
-    CT "ct-w8a16-g64-sym" [] words(8, Group(64), false);
-    CT "ct-w8a16-g64-asym" [] words(8, Group(64), true);
-    CT "ct-w8a16-g128-sym" [] words(8, Group(128), false);
-    CT "ct-w8a16-g128-asym" [] words(8, Group(128), true);
-    CT "ct-w8a16-channel-sym" [] words(8, Channel, false);
-    CT "ct-w8a16-channel-asym" [] words(8, Channel, true);
-    CT "ct-w8a16-tensor" [] words(8, Tensor, false);
-    CT "ct-mxfp4" [] micro(4);
-    CT "ct-mxfp4a16" [] micro(4);
-    CT "ct-mxfp6a16" [] micro(6);
-    CT "ct-mxfp8" [] micro(8);
-    CT "ct-mxfp8a16" [] micro(8);
-    CT "ct-nvfp4" [] Micro { bits: 4, nvidia: Some(true) };
-    CT "ct-nvfp4a16" [] Micro { bits: 4, nvidia: Some(false) };
-    LC "lc-w8a8" [] OfExperts(byte(Dtype::I8, Channel));
-    LC "lc-fp8-dynamic" [] OfExperts(byte(Dtype::F8_E4M3, Channel));
-    LC "lc-fp8" [] OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false });
-    LC "lc-fp8-kv" [] OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: true });
-    LC "lc-fp8-block" [] OfExperts(byte(Dtype::F8_E4M3, Block));
-    LC "lc-w4a8" [] OfExperts(byte(Dtype::I8, Group(128)));
-    LC "lc-w4afp8" [] OfExperts(byte(Dtype::I8, Group(128)));
-    LC "lc-w3a16" [] OfExperts(words(3, Group(128), false));
-    LC "lc-w4a16" [] OfExperts(words(4, Group(128), false));
-    LC "lc-gptq-w4a16" [] OfExperts(words(4, Group(128), false));
-    LC "lc-w4a16-asym" [] OfExperts(words(4, Group(128), true));
-    LC "lc-w8a16" [] OfExperts(words(8, Group(128), false));
-    LC "lc-mxfp4" [] OfExperts(micro(4));
-    LC "lc-mxfp4a16" [] OfExperts(micro(4));
-    LC "lc-mxfp8" [] OfExperts(micro(8));
-    LC "lc-mxfp8a16" [] OfExperts(micro(8));
-    LC "lc-nvfp4" [] OfExperts(Micro { bits: 4, nvidia: Some(true) });
-    LC "lc-nvfp4a16" [] OfExperts(Micro { bits: 4, nvidia: Some(false) });
+    [CT]
+    "ct-w8a8" or "int8" => byte(Dtype::I8, Channel);
+    "ct-fp8-dynamic" or "fp8" => byte(Dtype::F8_E4M3, Channel);
+    "ct-fp8" => Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false };
+    "ct-fp8-block" => byte(Dtype::F8_E4M3, Block);
+    "ct-w4a8" => byte(Dtype::I8, Group(128));
+    "ct-w4a4" => byte(Dtype::I8, Group(128));
+    "ct-w4afp8" => byte(Dtype::I8, Group(128));
+    "ct-w2a16" => words(2, Group(128), false);
+    "ct-w3a16" => words(3, Group(128), false);
+    "ct-w4a16" => words(4, Group(128), false);
+    "ct-w4a16-asym" => words(4, Group(128), true);
+    "ct-w4a16-g32-sym" => words(4, Group(32), false);
+    "ct-w4a16-g32-asym" => words(4, Group(32), true);
+    "ct-w4a16-g64-sym" => words(4, Group(64), false);
+    "ct-w4a16-g64-asym" => words(4, Group(64), true);
+    "ct-w4a16-channel-sym" => words(4, Channel, false);
+    "ct-w4a16-channel-asym" => words(4, Channel, true);
+    "ct-w6a16" => words(6, Group(128), false);
+    "ct-w8a16" => words(8, Group(128), false);
+    "ct-w8a16-g32-sym" => words(8, Group(32), false);
+    "ct-w8a16-g32-asym" => words(8, Group(32), true);
+    "ct-w8a16-g64-sym" => words(8, Group(64), false);
+    "ct-w8a16-g64-asym" => words(8, Group(64), true);
+    "ct-w8a16-g128-sym" => words(8, Group(128), false);
+    "ct-w8a16-g128-asym" => words(8, Group(128), true);
+    "ct-w8a16-channel-sym" => words(8, Channel, false);
+    "ct-w8a16-channel-asym" => words(8, Channel, true);
+    "ct-w8a16-tensor" => words(8, Tensor, false);
+    "ct-mxfp4" => micro(4);
+    "ct-mxfp4a16" => micro(4);
+    "ct-mxfp6a16" => micro(6);
+    "ct-mxfp8" => micro(8);
+    "ct-mxfp8a16" => micro(8);
+    "ct-nvfp4" => Micro { bits: 4, nvidia: Some(true) };
+    "ct-nvfp4a16" => Micro { bits: 4, nvidia: Some(false) };
+    [LC]
+    "lc-w8a8" => OfExperts(byte(Dtype::I8, Channel));
+    "lc-fp8-dynamic" => OfExperts(byte(Dtype::F8_E4M3, Channel));
+    "lc-fp8" => OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false });
+    "lc-fp8-kv" => OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: true });
+    "lc-fp8-block" => OfExperts(byte(Dtype::F8_E4M3, Block));
+    "lc-w4a8" => OfExperts(byte(Dtype::I8, Group(128)));
+    "lc-w4afp8" => OfExperts(byte(Dtype::I8, Group(128)));
+    "lc-w3a16" => OfExperts(words(3, Group(128), false));
+    "lc-w4a16" => OfExperts(words(4, Group(128), false));
+    "lc-gptq-w4a16" => OfExperts(words(4, Group(128), false));
+    "lc-w4a16-asym" => OfExperts(words(4, Group(128), true));
+    "lc-w8a16" => OfExperts(words(8, Group(128), false));
+    "lc-mxfp4" => OfExperts(micro(4));
+    "lc-mxfp4a16" => OfExperts(micro(4));
+    "lc-mxfp8" => OfExperts(micro(8));
+    "lc-mxfp8a16" => OfExperts(micro(8));
+    "lc-nvfp4" => OfExperts(Micro { bits: 4, nvidia: Some(true) });
+    "lc-nvfp4a16" => OfExperts(Micro { bits: 4, nvidia: Some(false) });
 };

@@ -70,24 +70,13 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     Some(Box::new(Block { side: Some(names::count(side)?), scale }))
 }
 
-macro_rules! schemes {
-    ($($name:literal [$($alias:literal),*] $rule:expr;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[$($alias),*],
-            container: Format::Safetensors,
-            tool: "transformers 5.23",
-            rule: &$rule,
-        }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "fp8-block128" [] Block { side: Some(128), scale: Dtype::F32 };
-    "fp8-block128-ue8m0" [] Block { side: Some(128), scale: Dtype::F8_E8M0 };
-    "fp8-block64" [] Block { side: Some(64), scale: Dtype::F32 };
-    "fp8-tensor" [] Block { side: None, scale: Dtype::F32 };
-    "metal-4bit-g64" [] Metal { bits: 4, group: 64 };
-    "metal-8bit-g32" [] Metal { bits: 8, group: 32 };
+    ["transformers 5.23"]
+    "fp8-block128" => Block { side: Some(128), scale: Dtype::F32 };
+    "fp8-block128-ue8m0" => Block { side: Some(128), scale: Dtype::F8_E8M0 };
+    "fp8-block64" => Block { side: Some(64), scale: Dtype::F32 };
+    "fp8-tensor" => Block { side: None, scale: Dtype::F32 };
+    "metal-4bit-g64" => Metal { bits: 4, group: 64 };
+    "metal-8bit-g32" => Metal { bits: 8, group: 32 };
 };

@@ -145,34 +145,23 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     known.then(|| names::group(group))?.map(|group| -> Box<dyn Rule> { Box::new(Gptq { bits, group, head: option == "lmhead" }) })
 }
 
-macro_rules! schemes {
-    ($($name:literal [$($alias:literal),*] $rule:expr;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[$($alias),*],
-            container: Format::Safetensors,
-            tool: "GPTQModel 7.7.0",
-            rule: &$rule,
-        }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "gptq-2bit-g32" [] gptq(2, 32);
-    "gptq-3bit-g32" [] gptq(3, 32);
-    "gptq-4bit-g32" [] gptq(4, 32);
-    "gptq-4bit-g64" [] gptq(4, 64);
-    "gptq-4bit-g128" ["gptq"] gptq(4, 128);
-    "gptq-4bit-channel" [] Gptq { bits: 4, group: None, head: false };
-    "gptq-4bit-g32-actorder" [] gptq(4, 32);
-    "gptq-4bit-g32-asym" [] gptq(4, 32);
-    "gptq-4bit-g32-lmhead" [] Gptq { bits: 4, group: Some(32), head: true };
-    "gptq-v2-4bit-g32" [] gptq(4, 32);
-    "gptq-8bit-g32" [] gptq(8, 32);
-    "gptq-8bit-g128" [] gptq(8, 128);
-    "awq-4bit-g32-modules" [] Awq { group: 32, searched: false };
-    "awq-4bit-g32" [] awq(32);
-    "awq-4bit-g64" [] awq(64);
-    "awq-4bit-g128" ["awq"] awq(128);
+    ["GPTQModel 7.7.0"]
+    "gptq-2bit-g32" => gptq(2, 32);
+    "gptq-3bit-g32" => gptq(3, 32);
+    "gptq-4bit-g32" => gptq(4, 32);
+    "gptq-4bit-g64" => gptq(4, 64);
+    "gptq-4bit-g128" or "gptq" => gptq(4, 128);
+    "gptq-4bit-channel" => Gptq { bits: 4, group: None, head: false };
+    "gptq-4bit-g32-actorder" => gptq(4, 32);
+    "gptq-4bit-g32-asym" => gptq(4, 32);
+    "gptq-4bit-g32-lmhead" => Gptq { bits: 4, group: Some(32), head: true };
+    "gptq-v2-4bit-g32" => gptq(4, 32);
+    "gptq-8bit-g32" => gptq(8, 32);
+    "gptq-8bit-g128" => gptq(8, 128);
+    "awq-4bit-g32-modules" => Awq { group: 32, searched: false };
+    "awq-4bit-g32" => awq(32);
+    "awq-4bit-g64" => awq(64);
+    "awq-4bit-g128" or "awq" => awq(128);
 };

@@ -98,27 +98,22 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     (matches!(bits, 1..=6 | 8)).then(|| -> Box<dyn Rule> { Box::new(Hqq { bits, group, axis }) })
 }
 
-macro_rules! schemes {
-    ($($name:literal $rule:expr;)*) => {
-        &[$(Scheme { name: $name, aliases: &[], container: Format::Safetensors, tool: "hqq 0.2.8.post1", rule: &$rule }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "hqq-1bit-g64-axis0" hqq(1, 64, 0);
-    "hqq-1bit-g64-axis1" hqq(1, 64, 1);
-    "hqq-2bit-g32-axis1" hqq(2, 32, 1);
-    "hqq-2bit-g64-axis0" hqq(2, 64, 0);
-    "hqq-2bit-g64-axis1" hqq(2, 64, 1);
-    "hqq-2bit-g128-axis1" hqq(2, 128, 1);
-    "hqq-3bit-g64-axis0" hqq(3, 64, 0);
-    "hqq-3bit-g64-axis1" hqq(3, 64, 1);
-    "hqq-4bit-g32-axis1" hqq(4, 32, 1);
-    "hqq-4bit-g64-axis0" hqq(4, 64, 0);
-    "hqq-4bit-g64-axis1" hqq(4, 64, 1);
-    "hqq-4bit-g128-axis1" hqq(4, 128, 1);
-    "hqq-4bit-channel-axis1" Hqq { bits: 4, group: None, axis: 1 };
-    "hqq-8bit-g64-axis0" hqq(8, 64, 0);
-    "hqq-8bit-g64-axis1" hqq(8, 64, 1);
+    ["hqq 0.2.8.post1"]
+    "hqq-1bit-g64-axis0" => hqq(1, 64, 0);
+    "hqq-1bit-g64-axis1" => hqq(1, 64, 1);
+    "hqq-2bit-g32-axis1" => hqq(2, 32, 1);
+    "hqq-2bit-g64-axis0" => hqq(2, 64, 0);
+    "hqq-2bit-g64-axis1" => hqq(2, 64, 1);
+    "hqq-2bit-g128-axis1" => hqq(2, 128, 1);
+    "hqq-3bit-g64-axis0" => hqq(3, 64, 0);
+    "hqq-3bit-g64-axis1" => hqq(3, 64, 1);
+    "hqq-4bit-g32-axis1" => hqq(4, 32, 1);
+    "hqq-4bit-g64-axis0" => hqq(4, 64, 0);
+    "hqq-4bit-g64-axis1" => hqq(4, 64, 1);
+    "hqq-4bit-g128-axis1" => hqq(4, 128, 1);
+    "hqq-4bit-channel-axis1" => Hqq { bits: 4, group: None, axis: 1 };
+    "hqq-8bit-g64-axis0" => hqq(8, 64, 0);
+    "hqq-8bit-g64-axis1" => hqq(8, 64, 1);
 };

@@ -144,36 +144,25 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     matches!(bits, 2..=6 | 8).then(|| -> Box<dyn Rule> { Box::new(Mlx { cast, ..affine(bits, group) }) })
 }
 
-macro_rules! schemes {
-    ($($name:literal $rule:expr;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[],
-            container: Format::Safetensors,
-            tool: "mlx-lm 0.32.2",
-            rule: &$rule,
-        }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "mlx-copy" Mlx { bits: None, ..affine(0, 64) };
-    "mlx-mixed-2-6" mixed(2, 6, 64);
-    "mlx-mixed-3-4" mixed(3, 4, 64);
-    "mlx-mixed-3-6" mixed(3, 6, 64);
-    "mlx-mixed-4-6" mixed(4, 6, 32);
-    "mlx-2bit-g64" affine(2, 64);
-    "mlx-3bit-g64" affine(3, 64);
-    "mlx-4bit-g32" affine(4, 32);
-    "mlx-4bit-g64" affine(4, 64);
-    "mlx-4bit-g128" affine(4, 128);
-    "mlx-4bit-f16" Mlx { cast: Some(Dtype::F16), ..affine(4, 64) };
-    "mlx-5bit-g32" affine(5, 32);
-    "mlx-6bit-g64" affine(6, 64);
-    "mlx-8bit-g32" affine(8, 32);
-    "mlx-8bit-g64" affine(8, 64);
-    "mlx-mxfp4" micro(4, 32);
-    "mlx-nvfp4" micro(4, 16);
-    "mlx-mxfp8" micro(8, 32);
+    ["mlx-lm 0.32.2"]
+    "mlx-copy" => Mlx { bits: None, ..affine(0, 64) };
+    "mlx-mixed-2-6" => mixed(2, 6, 64);
+    "mlx-mixed-3-4" => mixed(3, 4, 64);
+    "mlx-mixed-3-6" => mixed(3, 6, 64);
+    "mlx-mixed-4-6" => mixed(4, 6, 32);
+    "mlx-2bit-g64" => affine(2, 64);
+    "mlx-3bit-g64" => affine(3, 64);
+    "mlx-4bit-g32" => affine(4, 32);
+    "mlx-4bit-g64" => affine(4, 64);
+    "mlx-4bit-g128" => affine(4, 128);
+    "mlx-4bit-f16" => Mlx { cast: Some(Dtype::F16), ..affine(4, 64) };
+    "mlx-5bit-g32" => affine(5, 32);
+    "mlx-6bit-g64" => affine(6, 64);
+    "mlx-8bit-g32" => affine(8, 32);
+    "mlx-8bit-g64" => affine(8, 64);
+    "mlx-mxfp4" => micro(4, 32);
+    "mlx-nvfp4" => micro(4, 16);
+    "mlx-mxfp8" => micro(8, 32);
 };

@@ -3,6 +3,19 @@
 //! A scheme is spelled as the tool that writes it spells its option, in lower case. A name that two containers share (`f16`)
 //! means the source's own; `gguf:f16` and `safetensors:f16` choose.
 
+/// Rows of the registry: under each tool in brackets the name of a scheme, further names after `or`, and its rule.
+macro_rules! schemes {
+    ($([$tool:expr] $($name:literal $(or $alias:literal)* => $rule:expr;)+)+) => {
+        &[$($(Scheme {
+            name: $name,
+            aliases: &[$($alias),*],
+            container: Format::Safetensors,
+            tool: $tool,
+            rule: &$rule,
+        }),+),+]
+    };
+}
+
 mod bitsandbytes;
 mod cast;
 mod compressed_tensors;

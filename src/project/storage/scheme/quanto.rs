@@ -53,22 +53,11 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     (group >= 32 && group.is_multiple_of(32)).then(|| -> Box<dyn Rule> { Box::new(Quanto { bits, dtype: Dtype::U8, group }) })
 }
 
-macro_rules! schemes {
-    ($($name:literal $rule:expr;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[],
-            container: Format::Safetensors,
-            tool: "optimum-quanto 0.2.7, transformers 5.23",
-            rule: &$rule,
-        }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "quanto-qint8" Quanto { bits: 8, dtype: Dtype::I8, group: 128 };
-    "quanto-qfloat8" Quanto { bits: 8, dtype: Dtype::F8_E4M3, group: 128 };
-    "quanto-qint4" Quanto { bits: 4, dtype: Dtype::U8, group: 128 };
-    "quanto-qint2" Quanto { bits: 2, dtype: Dtype::U8, group: 128 };
+    ["optimum-quanto 0.2.7, transformers 5.23"]
+    "quanto-qint8" => Quanto { bits: 8, dtype: Dtype::I8, group: 128 };
+    "quanto-qfloat8" => Quanto { bits: 8, dtype: Dtype::F8_E4M3, group: 128 };
+    "quanto-qint4" => Quanto { bits: 4, dtype: Dtype::U8, group: 128 };
+    "quanto-qint2" => Quanto { bits: 2, dtype: Dtype::U8, group: 128 };
 };

@@ -123,28 +123,17 @@ const fn intx(bits: u64, dynamic: bool, group: Option<u64>) -> TorchAo {
     TorchAo { class: Class::Intx { bits, dynamic }, group, head: false }
 }
 
-macro_rules! schemes {
-    ($($name:literal $rule:expr;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[],
-            container: Format::Safetensors,
-            tool: "torchao 0.18.0, transformers 5.23",
-            rule: &$rule,
-        }),*]
-    };
-}
-
 /// Rows of the registry.
 pub(super) const SCHEMES: &[Scheme] = schemes! {
-    "torchao-int8wo" int8(Class::Int8);
-    "torchao-int8wo-g32" TorchAo { group: Some(32), ..int8(Class::Int8) };
-    "torchao-int8wo-embed" TorchAo { head: true, ..int8(Class::Int8) };
-    "torchao-int8dyn-int8" int8(Class::Int8Dynamic);
-    "torchao-float8wo" int8(Class::Float8);
-    "torchao-int8dyn-int4-channel" intx(4, true, None);
-    "torchao-int8dyn-int4-g32" intx(4, true, Some(32));
-    "torchao-intx-int4-g32" intx(4, false, Some(32));
-    "torchao-intx-int2-g64" intx(2, false, Some(64));
-    "torchao-int4wo-g128" TorchAo { class: Class::Int4, group: Some(128), head: false };
+    ["torchao 0.18.0, transformers 5.23"]
+    "torchao-int8wo" => int8(Class::Int8);
+    "torchao-int8wo-g32" => TorchAo { group: Some(32), ..int8(Class::Int8) };
+    "torchao-int8wo-embed" => TorchAo { head: true, ..int8(Class::Int8) };
+    "torchao-int8dyn-int8" => int8(Class::Int8Dynamic);
+    "torchao-float8wo" => int8(Class::Float8);
+    "torchao-int8dyn-int4-channel" => intx(4, true, None);
+    "torchao-int8dyn-int4-g32" => intx(4, true, Some(32));
+    "torchao-intx-int4-g32" => intx(4, false, Some(32));
+    "torchao-intx-int2-g64" => intx(2, false, Some(64));
+    "torchao-int4wo-g128" => TorchAo { class: Class::Int4, group: Some(128), head: false };
 };

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::sums::{Affine, BATCH};
+use super::sums::{Affine, steps};
 use crate::scan::simd_quant::memory::{load128, load256, prefetch_far, store256};
 
 /// Superblocks to a step.
@@ -100,20 +100,6 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
     store256(&mut batch.cross[unit..], cross);
 }
 
-/// Runs `step` on eight superblocks at a time; the last ones are padded with zeros.
-#[inline(always)]
-fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
-    for (blocks, unit) in bytes.chunks(STEP * SIZE).zip((0..BATCH).step_by(STEP)) {
-        if blocks.len() == STEP * SIZE {
-            step(blocks, unit);
-        } else {
-            let mut padded = [0; STEP * 176];
-            padded[..blocks.len()].copy_from_slice(blocks);
-            step(&padded[..STEP * SIZE], unit);
-        }
-    }
-}
-
 #[target_feature(enable = "avx2,f16c")]
 pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     let low = _mm256_set1_epi8(15);
@@ -121,7 +107,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
         let v = load256(block, 16 + 32 * c);
         [_mm256_and_si256(v, low), _mm256_and_si256(_mm256_srli_epi16::<4>(v), low)]
     };
-    steps::<144>(bytes, |blocks, unit| step::<144>(blocks, batch, unit, codes));
+    steps::<STEP, 144>(bytes, |blocks, unit| step::<144>(blocks, batch, unit, codes));
 }
 
 #[target_feature(enable = "avx2,f16c")]
@@ -136,5 +122,5 @@ pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
         };
         [join(v, 2 * c), join(_mm256_srli_epi16::<4>(v), 2 * c + 1)]
     };
-    steps::<176>(bytes, |blocks, unit| step::<176>(blocks, batch, unit, codes));
+    steps::<STEP, 176>(bytes, |blocks, unit| step::<176>(blocks, batch, unit, codes));
 }

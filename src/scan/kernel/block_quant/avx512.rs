@@ -8,27 +8,11 @@ use super::avx2::{counting, first_words, square_table};
 use super::fp4::E2M1_DOUBLED;
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
-use super::sums::{BATCH, Flat, Products};
+use super::sums::{Flat, Products, steps};
 use crate::scan::simd_quant::memory::{load128, load256, prefetch, store512, table128};
 
 /// Blocks to a step.
 const STEP: usize = 16;
-
-/// Runs `step` on sixteen blocks at a time; the last ones are padded with zeros. Its second argument is the first unit.
-#[inline(always)]
-fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
-    let mut unit = 0;
-    for blocks in bytes.chunks(STEP * SIZE).take(BATCH / STEP) {
-        if blocks.len() == STEP * SIZE {
-            step(blocks, unit);
-        } else {
-            let mut padded = [0; STEP * 40];
-            padded[..blocks.len()].copy_from_slice(blocks);
-            step(&padded[..STEP * SIZE], unit);
-        }
-        unit += STEP;
-    }
-}
 
 /// Sixteen f16 at `at`, one in each block.
 #[inline]
@@ -129,7 +113,7 @@ fn plain_nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, table: __m128i) ->
 pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
     const TABLE: [i8; 16] = square_table(8);
     let table = table128(&TABLE);
-    steps::<18>(bytes, |blocks, unit| {
+    steps::<STEP, 18>(bytes, |blocks, unit| {
         scales::<18>(blocks, 0, &mut batch.d, unit);
         let both = plain_nibbles::<18>(blocks, 2, table);
         let sum = _mm512_sub_epi32(_mm512_srli_epi32::<20>(both), _mm512_set1_epi32(8 * 32));
@@ -143,7 +127,7 @@ pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
 pub(in crate::scan) fn q4_1(bytes: &[u8], batch: &mut Flat) {
     const TABLE: [i8; 16] = counting(0);
     let table = table128(&TABLE);
-    steps::<20>(bytes, |blocks, unit| {
+    steps::<STEP, 20>(bytes, |blocks, unit| {
         scales::<20>(blocks, 0, &mut batch.d, unit);
         scales::<20>(blocks, 2, &mut batch.m, unit);
         let both = plain_nibbles::<20>(blocks, 4, table);
@@ -167,7 +151,7 @@ macro_rules! nibble_kernels {
         pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut $batch) {
             const TABLE: [i8; 16] = $table;
             let table = table128(&TABLE);
-            steps::<$size>(bytes, |blocks, unit| {
+            steps::<STEP, $size>(bytes, |blocks, unit| {
                 nibble_kernels!($batch $size blocks batch unit);
                 let step = nibbles::<$size>(blocks, $qs, $fifth, table);
                 nibble_kernels!(store $batch batch unit step);
@@ -199,7 +183,7 @@ nibble_kernels! {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
     let table = table128(&E2M1_DOUBLED);
-    steps::<17>(bytes, |blocks, unit| {
+    steps::<STEP, 17>(bytes, |blocks, unit| {
         for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
             *d = mxfp4_scale(block[0]);
         }
@@ -242,7 +226,7 @@ fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Sixteen {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
-    steps::<34>(bytes, |blocks, unit| {
+    steps::<STEP, 34>(bytes, |blocks, unit| {
         scales::<34>(blocks, 0, &mut batch.d, unit);
         store(batch, unit, bytes32::<34>(blocks, 2));
     });
@@ -250,7 +234,7 @@ pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
-    steps::<36>(bytes, |blocks, unit| {
+    steps::<STEP, 36>(bytes, |blocks, unit| {
         scales::<36>(blocks, 0, &mut batch.d, unit);
         store(batch, unit, bytes32::<36>(blocks, 4));
     });

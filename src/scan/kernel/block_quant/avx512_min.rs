@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::sums::{Affine, BATCH};
+use super::sums::{Affine, steps};
 use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, store512};
 
 /// Superblocks to a step.
@@ -99,20 +99,6 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
     store512(&mut batch.cross[unit..], cross);
 }
 
-/// Runs `step` on sixteen superblocks at a time; the last ones are padded with zeros.
-#[inline(always)]
-fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
-    for (blocks, unit) in bytes.chunks(STEP * SIZE).zip((0..BATCH).step_by(STEP)) {
-        if blocks.len() == STEP * SIZE {
-            step(blocks, unit);
-        } else {
-            let mut padded = [0; STEP * 176];
-            padded[..blocks.len()].copy_from_slice(blocks);
-            step(&padded[..STEP * SIZE], unit);
-        }
-    }
-}
-
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     let low = _mm512_set1_epi8(15);
@@ -121,7 +107,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
         let high = |v| _mm512_and_si512(_mm512_srli_epi16::<4>(v), low);
         [_mm512_and_si512(a, low), high(a), _mm512_and_si512(b, low), high(b)]
     };
-    steps::<144>(bytes, |blocks, unit| step::<144>(blocks, batch, unit, codes));
+    steps::<STEP, 144>(bytes, |blocks, unit| step::<144>(blocks, batch, unit, codes));
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -141,5 +127,5 @@ pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
         let (c, d) = (_mm512_srli_epi16::<4>(a), _mm512_srli_epi16::<4>(b));
         [join(a, rotates[0]), join(c, rotates[1]), join(b, rotates[2]), join(d, rotates[3])]
     };
-    steps::<176>(bytes, |blocks, unit| step::<176>(blocks, batch, unit, codes));
+    steps::<STEP, 176>(bytes, |blocks, unit| step::<176>(blocks, batch, unit, codes));
 }

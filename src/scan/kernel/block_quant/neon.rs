@@ -7,27 +7,21 @@ use std::arch::aarch64::*;
 use super::fp4::{E2M1_DOUBLED, ue4m3_half};
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
-use super::sums::{BATCH, Flat, Products};
+use super::sums::{self, BATCH, Flat, Products};
 use crate::scan::simd_quant::memory::{Word, eight, load128, prefetch_far, store128, table128, widen_halves};
 
 /// Blocks to a step.
 const STEP: usize = 8;
 
-/// Runs `step` on eight blocks at a time; the last ones are padded with zeros. Its second argument is the first unit.
+/// Runs `step` on eight blocks at a time, and asks for memory ahead of them.
 #[inline(always)]
-fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
-    for (blocks, unit) in bytes.chunks(STEP * SIZE).zip((0..BATCH).step_by(STEP)) {
+pub(super) fn steps<const STEP: usize, const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
+    sums::steps::<STEP, SIZE>(bytes, |blocks, unit| {
         for line in (0..STEP * SIZE).step_by(64) {
             prefetch_far(blocks, line);
         }
-        if blocks.len() == STEP * SIZE {
-            step(blocks, unit);
-        } else {
-            let mut padded = [0; STEP * 40];
-            padded[..blocks.len()].copy_from_slice(blocks);
-            step(&padded[..STEP * SIZE], unit);
-        }
-    }
+        step(blocks, unit);
+    });
 }
 
 /// Eight f16 at `at`, one in each block.
@@ -175,7 +169,7 @@ macro_rules! product_kernels {
     ($($name:ident $size:literal $bias:literal $wide:literal, $codes:expr;)*) => {$(
         #[target_feature(enable = "neon")]
         pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut Products) {
-            steps::<$size>(bytes, |blocks, unit| {
+            steps::<STEP, $size>(bytes, |blocks, unit| {
                 scales::<$size>(blocks, 0, &mut batch.d, unit);
                 tally::<$size, $bias, $wide>(blocks, $codes).store(batch, unit);
             });
@@ -208,7 +202,7 @@ fn looked_up(block: &[u8], qs: usize, table: &[i8; 16]) -> [int8x16_t; 2] {
 
 #[target_feature(enable = "neon")]
 pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
-    steps::<17>(bytes, |blocks, unit| {
+    steps::<STEP, 17>(bytes, |blocks, unit| {
         for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
             *d = mxfp4_scale(block[0]);
         }
@@ -220,7 +214,7 @@ macro_rules! flat_kernels {
     ($($name:ident $size:literal, $codes:expr;)*) => {$(
         #[target_feature(enable = "neon")]
         pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut Flat) {
-            steps::<$size>(bytes, |blocks, unit| {
+            steps::<STEP, $size>(bytes, |blocks, unit| {
                 scales::<$size>(blocks, 0, &mut batch.d, unit);
                 scales::<$size>(blocks, 2, &mut batch.m, unit);
                 let eight = tally::<$size, 0, false>(blocks, $codes);

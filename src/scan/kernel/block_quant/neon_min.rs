@@ -2,10 +2,10 @@
 
 use std::arch::aarch64::*;
 
-use super::neon::{squares, totals16, totals32};
+use super::neon::{squares, steps, totals16, totals32};
 use super::neon_k::sums;
-use super::sums::{Affine, BATCH};
-use crate::scan::simd_quant::memory::{eight, four, load128, prefetch_far, store128, widen_halves};
+use super::sums::Affine;
+use crate::scan::simd_quant::memory::{eight, four, load128, store128, widen_halves};
 
 /// Superblocks to a step.
 const STEP: usize = 4;
@@ -78,23 +78,6 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
     store128(&mut batch.cross[unit..], total(2));
 }
 
-/// Runs `step` on four superblocks at a time; the last ones are padded with zeros.
-#[inline(always)]
-fn steps<const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
-    for (blocks, unit) in bytes.chunks(STEP * SIZE).zip((0..BATCH).step_by(STEP)) {
-        for line in (0..STEP * SIZE).step_by(64) {
-            prefetch_far(blocks, line);
-        }
-        if blocks.len() == STEP * SIZE {
-            step(blocks, unit);
-        } else {
-            let mut padded = [0; STEP * 176];
-            padded[..blocks.len()].copy_from_slice(blocks);
-            step(&padded[..STEP * SIZE], unit);
-        }
-    }
-}
-
 #[target_feature(enable = "neon")]
 pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     let low = vdupq_n_u8(15);
@@ -102,7 +85,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
         let v = [load128(block, 16 + 32 * c), load128(block, 32 + 32 * c)];
         [v.map(|v| vandq_u8(v, low)), v.map(|v| vshrq_n_u8::<4>(v))]
     };
-    steps::<144>(bytes, |blocks, unit| step::<144>(blocks, batch, unit, codes));
+    steps::<STEP, 144>(bytes, |blocks, unit| step::<144>(blocks, batch, unit, codes));
 }
 
 #[target_feature(enable = "neon")]
@@ -118,5 +101,5 @@ pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
         let ([a, b], [c, d]) = (part(0), part(1));
         [[a, c], [b, d]]
     };
-    steps::<176>(bytes, |blocks, unit| step::<176>(blocks, batch, unit, codes));
+    steps::<STEP, 176>(bytes, |blocks, unit| step::<176>(blocks, batch, unit, codes));
 }

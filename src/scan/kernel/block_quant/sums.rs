@@ -64,6 +64,25 @@ pub(in crate::scan) struct Affine {
     pub(super) cross: [i32; BATCH],
 }
 
+/// Bytes of the most and largest blocks that a kernel takes at a time.
+const LARGEST_STEP: usize = 16 * 176;
+
+/// Runs `step` on `STEP` blocks of `SIZE` bytes at a time; the last ones are padded with zeros. Its second argument is the first
+/// unit.
+#[inline(always)]
+pub(super) fn steps<const STEP: usize, const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
+    const { assert!(STEP * SIZE <= LARGEST_STEP) }
+    for (blocks, unit) in bytes.chunks(STEP * SIZE).zip((0..BATCH).step_by(STEP)) {
+        if blocks.len() == STEP * SIZE {
+            step(blocks, unit);
+        } else {
+            let mut padded = [0; LARGEST_STEP];
+            padded[..blocks.len()].copy_from_slice(blocks);
+            step(&padded[..STEP * SIZE], unit);
+        }
+    }
+}
+
 impl Products {
     /// An empty batch for codes from `low` to `high`.
     pub(super) fn new(low: i32, high: i32) -> Self {
