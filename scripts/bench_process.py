@@ -3,7 +3,7 @@
 
 usage: bench_process.py [--gib 3] [--turns 5] [--dir DIR] [--sft PATH] [--lens PATH]
 
-The limit is a process that sums the same mapped bytes as u64 with two threads (benches/scan.rs --limit). The file is BF16 of about
+The limit is a process that sums the same mapped bytes as u64 with two threads (benches/scan --limit). The file is BF16 of about
 normal weights in a llama's shapes. Each turn runs every program once, so that noise of the machine meets all of them. Peers are
 optional: `sft` of the package sft-cli (`sft stat FILE`), `lens` of the package weightlens (`lens analyze FILE --num-workers 2`); they
 run once, as they take half a minute. Prints a Markdown table: wall and processor seconds, peak resident memory.

@@ -13,6 +13,8 @@
 //! Prints a Markdown table.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
+mod quantized;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,7 +81,8 @@ impl Noise {
     }
 }
 
-/// 8 MiB of a dtype, to be repeated.
+/// 8 MiB of a dtype, to be repeated. Random blocks of a quant all have one scale, which is harder than weights are: each may hold an
+/// extreme, and many hold an exact zero.
 fn data(dtype: Dtype, what: &str) -> Vec<u8> {
     let row = dtype.info().unwrap();
     let blocks = (8 << 20) / row.bytes_per_block;
@@ -97,6 +100,7 @@ fn data(dtype: Dtype, what: &str) -> Vec<u8> {
             _ => noise.weight(),
         };
         match dtype {
+            _ if what == "weights" && quantized::can(dtype) => quantized::block(dtype, || noise.weight(), &mut bytes),
             Dtype::F64 => bytes.extend(f64::from(value).to_le_bytes()),
             Dtype::F32 => bytes.extend(value.to_le_bytes()),
             Dtype::C64 => bytes.extend([value, noise.weight()].iter().flat_map(|x| x.to_le_bytes())),
@@ -198,14 +202,17 @@ fn main() {
     );
     println!("| dtype | data | GB/s | limit GB/s | of the limit | best of best | G elements/s |");
     println!("| --- | --- | --: | --: | --: | --: | --: |");
-    let plain = Dtype::ALL.iter().map(|dtype| (*dtype, if dtype.is_float() { "weights" } else { "random" }));
+    let wide = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::C64];
+    let weights = |dtype: Dtype| wide.contains(&dtype) || quantized::can(dtype);
+    let plain = Dtype::ALL.iter().map(|dtype| (*dtype, if weights(*dtype) { "weights" } else { "random" }));
     let worst = ["NaN in every 16 KiB", "all -Inf", "squares subnormal", "squares overflow", "mean 1, spread 0.02", "all zero"];
     let hard = [Dtype::F32, Dtype::F16, Dtype::BF16]
         .into_iter()
         .flat_map(|dtype| worst.iter().map(move |what| (dtype, *what)))
         .filter(|(dtype, what)| *dtype != Dtype::F16 || !what.starts_with("squares"));
+    let random = Dtype::ALL.iter().filter(|dtype| quantized::can(**dtype)).map(|dtype| (*dtype, "random"));
     let zeros = [Dtype::I8, Dtype::F8_E4M3].into_iter().map(|dtype| (dtype, "all zero"));
-    for (dtype, what) in plain.chain(hard).chain(zeros) {
+    for (dtype, what) in plain.chain(hard).chain(zeros).chain(random) {
         let name = dtype.name().unwrap_or_default();
         if !has_kernel(dtype) || !(settings.only.is_empty() || settings.only.iter().any(|only| only == name)) {
             continue;
@@ -231,6 +238,11 @@ fn main() {
             let outcome = scan(&files, &options, &Silent).unwrap();
             let seconds = begun.elapsed().as_secs_f64();
             assert!(outcome.complete);
+            let std = outcome.files[0].tensors[0].stats.as_ref().and_then(|stats| stats.std());
+            assert!(
+                what != "weights" || !quantized::can(dtype) || std.is_some_and(|std| (std / 0.02 - 1.0).abs() < 0.01),
+                "{std:?}"
+            );
             if turn > 0 {
                 limits.push(bytes as f64 / limit / 1e9);
                 scans.push(bytes as f64 / seconds / 1e9);
