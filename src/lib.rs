@@ -8,7 +8,7 @@
 //! - [`checkpoint`]: what the model is: its files, components, roles, architecture, packed weights.
 //! - [`stats`]: figures of values as plain data. [`scan`]: reads every byte of every tensor and fills them.
 //! - [`project`]: arithmetic on names, shapes and figures: quantized, pruned, sharded, in memory.
-//! - [`mod@diff`]: two checkpoints side by side.
+//! - [`audit`]: what is wrong with it, as findings with codes. [`mod@diff`]: two checkpoints side by side.
 //! - [`report`]: bodies with the field names of the JSON, and their renderers.
 //!
 //! ```

@@ -98,294 +98,115 @@ impl Token for Avx2 {
     }
 }
 
-impl Ints<Avx2> for Halves {
-    const BYTES: usize = 64;
+/// The operations on integers: places of the registers, bytes to load, lanes of a register, and the intrinsics for a width.
+macro_rules! ints {
+    ($vector:ident: [$($i:literal)+], $bytes:literal bytes, $lanes:literal x $lane:ident, $signed:ident:
+     $set:ident $sub:ident $max_signed:ident $min:ident $max:ident $equal:ident $greater:ident) => {
+        impl Ints<Avx2> for $vector {
+            const BYTES: usize = $bytes;
 
-    #[inline(always)]
-    fn splat(_: Avx2, value: u32) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_set1_epi16(value as i16), _mm256_set1_epi16(value as i16)]) }
-    }
+            #[inline(always)]
+            fn splat(_: Avx2, value: u32) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$set(value as $signed); $bytes / 32]) }
+            }
 
-    #[inline(always)]
-    fn load(_: Avx2, bytes: &[u8], at: usize) -> Self {
-        let from = bytes[at..at + Self::BYTES].as_ptr();
-        // SAFETY: proved; the slice above has as many bytes as are loaded, and the loads want no alignment.
-        unsafe { Self([_mm256_loadu_si256(from.add(0).cast()), _mm256_loadu_si256(from.add(32).cast())]) }
-    }
+            #[inline(always)]
+            fn load(_: Avx2, bytes: &[u8], at: usize) -> Self {
+                let from = bytes[at..at + Self::BYTES].as_ptr();
+                // SAFETY: proved; the slice above has as many bytes as are loaded, and the loads want no alignment.
+                unsafe { Self([$(_mm256_loadu_si256(from.add(32 * $i).cast())),+]) }
+            }
 
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_and_si256(self.0[0], other.0[0]), _mm256_and_si256(self.0[1], other.0[1])]) }
-    }
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$(_mm256_and_si256(self.0[$i], other.0[$i])),+]) }
+            }
 
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_sub_epi16(self.0[0], other.0[0]), _mm256_sub_epi16(self.0[1], other.0[1])]) }
-    }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$($sub(self.0[$i], other.0[$i])),+]) }
+            }
 
-    #[inline(always)]
-    fn max_signed(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_max_epi16(self.0[0], other.0[0]), _mm256_max_epi16(self.0[1], other.0[1])]) }
-    }
+            #[inline(always)]
+            fn max_signed(self, other: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$($max_signed(self.0[$i], other.0[$i])),+]) }
+            }
 
-    #[inline(always)]
-    fn min_unsigned(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_min_epu16(self.0[0], other.0[0]), _mm256_min_epu16(self.0[1], other.0[1])]) }
-    }
+            #[inline(always)]
+            fn min_unsigned(self, other: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$($min(self.0[$i], other.0[$i])),+]) }
+            }
 
-    #[inline(always)]
-    fn max_unsigned(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe { Self([_mm256_max_epu16(self.0[0], other.0[0]), _mm256_max_epu16(self.0[1], other.0[1])]) }
-    }
+            #[inline(always)]
+            fn max_unsigned(self, other: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$($max(self.0[$i], other.0[$i])),+]) }
+            }
 
-    #[inline(always)]
-    fn count_equal(self, a: Self, b: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_sub_epi16(self.0[0], _mm256_cmpeq_epi16(a.0[0], b.0[0])),
-                _mm256_sub_epi16(self.0[1], _mm256_cmpeq_epi16(a.0[1], b.0[1])),
-            ])
+            #[inline(always)]
+            fn count_equal(self, a: Self, b: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$($sub(self.0[$i], $equal(a.0[$i], b.0[$i]))),+]) }
+            }
+
+            #[inline(always)]
+            fn count_greater(self, a: Self, b: Self) -> Self {
+                // SAFETY: proved.
+                unsafe { Self([$($sub(self.0[$i], $greater(a.0[$i], b.0[$i]))),+]) }
+            }
+
+            #[inline(always)]
+            fn where_at_most(self, a: Self, b: Self, other: Self) -> Self {
+                // SAFETY: proved.
+                unsafe {
+                    Self([$(_mm256_blendv_epi8(other.0[$i], self.0[$i], $equal($min(a.0[$i], b.0[$i]), a.0[$i]))),+])
+                }
+            }
+
+            #[inline(always)]
+            fn any_greater(self, other: Self) -> bool {
+                // SAFETY: proved.
+                unsafe {
+                    let mut any = _mm256_setzero_si256();
+                    $(any = _mm256_or_si256(any, $greater(self.0[$i], other.0[$i]));)+
+                    _mm256_movemask_epi8(any) != 0
+                }
+            }
+
+            #[inline(always)]
+            fn any_below(self, other: Self) -> bool {
+                // SAFETY: proved. The larger of both is `self` where it is not below.
+                unsafe {
+                    let mut all = _mm256_set1_epi8(-1);
+                    $(all = _mm256_and_si256(all, $equal($max(self.0[$i], other.0[$i]), self.0[$i]));)+
+                    _mm256_movemask_epi8(all) != -1
+                }
+            }
+
+            #[inline(always)]
+            fn lanes(self) -> [u32; 32] {
+                let mut lanes: [$lane; 32] = [0; 32];
+                // SAFETY: proved; the array has the bytes that are stored.
+                unsafe { $(_mm256_storeu_si256(lanes.as_mut_ptr().add($lanes * $i).cast(), self.0[$i]);)+ }
+                lanes.map(u32::from)
+            }
         }
-    }
-
-    #[inline(always)]
-    fn count_greater(self, a: Self, b: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_sub_epi16(self.0[0], _mm256_cmpgt_epi16(a.0[0], b.0[0])),
-                _mm256_sub_epi16(self.0[1], _mm256_cmpgt_epi16(a.0[1], b.0[1])),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn where_at_most(self, a: Self, b: Self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_blendv_epi8(other.0[0], self.0[0], _mm256_cmpeq_epi16(_mm256_min_epu16(a.0[0], b.0[0]), a.0[0])),
-                _mm256_blendv_epi8(other.0[1], self.0[1], _mm256_cmpeq_epi16(_mm256_min_epu16(a.0[1], b.0[1]), a.0[1])),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn any_greater(self, other: Self) -> bool {
-        // SAFETY: proved.
-        unsafe {
-            let any = _mm256_or_si256(_mm256_cmpgt_epi16(self.0[0], other.0[0]), _mm256_cmpgt_epi16(self.0[1], other.0[1]));
-            _mm256_movemask_epi8(any) != 0
-        }
-    }
-
-    #[inline(always)]
-    fn any_below(self, other: Self) -> bool {
-        // SAFETY: proved. The larger of both is `self` where it is not below.
-        unsafe {
-            let all = _mm256_and_si256(
-                _mm256_cmpeq_epi16(_mm256_max_epu16(self.0[0], other.0[0]), self.0[0]),
-                _mm256_cmpeq_epi16(_mm256_max_epu16(self.0[1], other.0[1]), self.0[1]),
-            );
-            _mm256_movemask_epi8(all) != -1
-        }
-    }
-
-    #[inline(always)]
-    fn lanes(self) -> [u32; 32] {
-        let mut lanes = [0u16; 32];
-        // SAFETY: proved; the array has the 64 bytes that are stored.
-        unsafe {
-            _mm256_storeu_si256(lanes.as_mut_ptr().add(0).cast(), self.0[0]);
-            _mm256_storeu_si256(lanes.as_mut_ptr().add(16).cast(), self.0[1]);
-        }
-        lanes.map(u32::from)
-    }
+    };
 }
 
-impl Ints<Avx2> for Words {
-    const BYTES: usize = 128;
+ints! {
+    Halves: [0 1], 64 bytes, 16 x u16, i16:
+    _mm256_set1_epi16 _mm256_sub_epi16 _mm256_max_epi16 _mm256_min_epu16 _mm256_max_epu16 _mm256_cmpeq_epi16 _mm256_cmpgt_epi16
+}
 
-    #[inline(always)]
-    fn splat(_: Avx2, value: u32) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_set1_epi32(value as i32),
-                _mm256_set1_epi32(value as i32),
-                _mm256_set1_epi32(value as i32),
-                _mm256_set1_epi32(value as i32),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn load(_: Avx2, bytes: &[u8], at: usize) -> Self {
-        let from = bytes[at..at + Self::BYTES].as_ptr();
-        // SAFETY: proved; the slice above has as many bytes as are loaded, and the loads want no alignment.
-        unsafe {
-            Self([
-                _mm256_loadu_si256(from.add(0).cast()),
-                _mm256_loadu_si256(from.add(32).cast()),
-                _mm256_loadu_si256(from.add(64).cast()),
-                _mm256_loadu_si256(from.add(96).cast()),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_and_si256(self.0[0], other.0[0]),
-                _mm256_and_si256(self.0[1], other.0[1]),
-                _mm256_and_si256(self.0[2], other.0[2]),
-                _mm256_and_si256(self.0[3], other.0[3]),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_sub_epi32(self.0[0], other.0[0]),
-                _mm256_sub_epi32(self.0[1], other.0[1]),
-                _mm256_sub_epi32(self.0[2], other.0[2]),
-                _mm256_sub_epi32(self.0[3], other.0[3]),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn max_signed(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_max_epi32(self.0[0], other.0[0]),
-                _mm256_max_epi32(self.0[1], other.0[1]),
-                _mm256_max_epi32(self.0[2], other.0[2]),
-                _mm256_max_epi32(self.0[3], other.0[3]),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn min_unsigned(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_min_epu32(self.0[0], other.0[0]),
-                _mm256_min_epu32(self.0[1], other.0[1]),
-                _mm256_min_epu32(self.0[2], other.0[2]),
-                _mm256_min_epu32(self.0[3], other.0[3]),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn max_unsigned(self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_max_epu32(self.0[0], other.0[0]),
-                _mm256_max_epu32(self.0[1], other.0[1]),
-                _mm256_max_epu32(self.0[2], other.0[2]),
-                _mm256_max_epu32(self.0[3], other.0[3]),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn count_equal(self, a: Self, b: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_sub_epi32(self.0[0], _mm256_cmpeq_epi32(a.0[0], b.0[0])),
-                _mm256_sub_epi32(self.0[1], _mm256_cmpeq_epi32(a.0[1], b.0[1])),
-                _mm256_sub_epi32(self.0[2], _mm256_cmpeq_epi32(a.0[2], b.0[2])),
-                _mm256_sub_epi32(self.0[3], _mm256_cmpeq_epi32(a.0[3], b.0[3])),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn count_greater(self, a: Self, b: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_sub_epi32(self.0[0], _mm256_cmpgt_epi32(a.0[0], b.0[0])),
-                _mm256_sub_epi32(self.0[1], _mm256_cmpgt_epi32(a.0[1], b.0[1])),
-                _mm256_sub_epi32(self.0[2], _mm256_cmpgt_epi32(a.0[2], b.0[2])),
-                _mm256_sub_epi32(self.0[3], _mm256_cmpgt_epi32(a.0[3], b.0[3])),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn where_at_most(self, a: Self, b: Self, other: Self) -> Self {
-        // SAFETY: proved.
-        unsafe {
-            Self([
-                _mm256_blendv_epi8(other.0[0], self.0[0], _mm256_cmpeq_epi32(_mm256_min_epu32(a.0[0], b.0[0]), a.0[0])),
-                _mm256_blendv_epi8(other.0[1], self.0[1], _mm256_cmpeq_epi32(_mm256_min_epu32(a.0[1], b.0[1]), a.0[1])),
-                _mm256_blendv_epi8(other.0[2], self.0[2], _mm256_cmpeq_epi32(_mm256_min_epu32(a.0[2], b.0[2]), a.0[2])),
-                _mm256_blendv_epi8(other.0[3], self.0[3], _mm256_cmpeq_epi32(_mm256_min_epu32(a.0[3], b.0[3]), a.0[3])),
-            ])
-        }
-    }
-
-    #[inline(always)]
-    fn any_greater(self, other: Self) -> bool {
-        // SAFETY: proved.
-        unsafe {
-            let any = _mm256_or_si256(
-                _mm256_or_si256(_mm256_cmpgt_epi32(self.0[0], other.0[0]), _mm256_cmpgt_epi32(self.0[1], other.0[1])),
-                _mm256_or_si256(_mm256_cmpgt_epi32(self.0[2], other.0[2]), _mm256_cmpgt_epi32(self.0[3], other.0[3])),
-            );
-            _mm256_movemask_epi8(any) != 0
-        }
-    }
-
-    #[inline(always)]
-    fn any_below(self, other: Self) -> bool {
-        // SAFETY: proved. The larger of both is `self` where it is not below.
-        unsafe {
-            let all = _mm256_and_si256(
-                _mm256_and_si256(
-                    _mm256_cmpeq_epi32(_mm256_max_epu32(self.0[0], other.0[0]), self.0[0]),
-                    _mm256_cmpeq_epi32(_mm256_max_epu32(self.0[1], other.0[1]), self.0[1]),
-                ),
-                _mm256_and_si256(
-                    _mm256_cmpeq_epi32(_mm256_max_epu32(self.0[2], other.0[2]), self.0[2]),
-                    _mm256_cmpeq_epi32(_mm256_max_epu32(self.0[3], other.0[3]), self.0[3]),
-                ),
-            );
-            _mm256_movemask_epi8(all) != -1
-        }
-    }
-
-    #[inline(always)]
-    fn lanes(self) -> [u32; 32] {
-        let mut lanes = [0u32; 32];
-        // SAFETY: proved; the array has the 128 bytes that are stored.
-        unsafe {
-            _mm256_storeu_si256(lanes.as_mut_ptr().add(0).cast(), self.0[0]);
-            _mm256_storeu_si256(lanes.as_mut_ptr().add(8).cast(), self.0[1]);
-            _mm256_storeu_si256(lanes.as_mut_ptr().add(16).cast(), self.0[2]);
-            _mm256_storeu_si256(lanes.as_mut_ptr().add(24).cast(), self.0[3]);
-        }
-        lanes
-    }
+ints! {
+    Words: [0 1 2 3], 128 bytes, 8 x u32, i32:
+    _mm256_set1_epi32 _mm256_sub_epi32 _mm256_max_epi32 _mm256_min_epu32 _mm256_max_epu32 _mm256_cmpeq_epi32 _mm256_cmpgt_epi32
 }
 
 impl Floats<Avx2> for F32s {
