@@ -196,16 +196,18 @@ fn leaf<S: Token, F: Format>(token: S, bytes: &[u8]) -> LeafStats {
     let end = bytes.len() / step * step;
     let mut all = Look::none::<S, F>(token);
     let mut sums = (S::Doubles::splat(token, 0.0), S::Doubles::splat(token, 0.0));
-    // How closely to look at the next superblock: a tensor that has zeros or NaN tends to have them everywhere. A closer look
-    // tells all that a quicker one would have told.
-    let mut closeness = QUICK;
+    // What the last superblock took, and how closely to look at the next one: as two in a row took. A tensor that has zeros or NaN
+    // everywhere is looked at once; where they are few, the quick look notices. A closer look tells all that a quicker one does.
+    let (mut taken, mut closeness) = (QUICK, QUICK);
     let mut from = 0;
     while from < end {
         let to = end.min(from + VECTORS * step);
         let mut look = all;
         if closeness == QUICK {
             look = all.over::<S, F, QUICK>(token, bytes, from, to);
-            if look.beyond::<S, F>(token, F::HUGE) || look.least.any_below(F::Bits::<S>::splat(token, F::TINY.max(2) - 1)) {
+            if look.beyond::<S, F>(token, F::INF - 1) {
+                closeness = MASKED;
+            } else if look.beyond::<S, F>(token, F::HUGE) || look.least.any_below(F::Bits::<S>::splat(token, F::TINY.max(2) - 1)) {
                 closeness = ZEROS;
             }
         }
@@ -218,6 +220,7 @@ fn leaf<S: Token, F: Format>(token: S, bytes: &[u8]) -> LeafStats {
         if closeness == MASKED {
             look = all.over::<S, F, MASKED>(token, bytes, from, to);
         }
+        let mut takes = QUICK;
         if closeness == QUICK {
             sums = in_f32::<S, F>(token, bytes, from, to, sums);
         } else {
@@ -237,12 +240,14 @@ fn leaf<S: Token, F: Format>(token: S, bytes: &[u8]) -> LeafStats {
             } else {
                 in_f64::<S, F>(token, bytes, from, to, 0, sums)
             };
-            if closeness == MASKED && !look.has_more_odd(&all) {
-                closeness = ZEROS;
-            } else if closeness == ZEROS && !tiny && !huge && !look.zeros.any_greater(all.zeros) {
-                closeness = QUICK;
+            if closeness == MASKED && look.has_more_odd(&all) {
+                takes = MASKED;
+            } else if tiny || huge || look.zeros.any_greater(all.zeros) {
+                takes = ZEROS;
             }
         }
+        closeness = takes.min(taken);
+        taken = takes;
         all = all.and::<S>(look);
         from = to;
     }
