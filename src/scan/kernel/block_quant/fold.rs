@@ -49,10 +49,19 @@ impl Layout {
         &values[i % self.units * self.elements..][..self.elements]
     }
 
+    /// Bytes of a whole batch.
+    #[inline(always)]
+    pub(super) fn batch_bytes(&self) -> usize {
+        // One unit to a block, or four.
+        let blocks = if self.units == 1 { BATCH } else { BATCH / 4 };
+        blocks * self.block_bytes
+    }
+
     /// Units in the bytes of a batch.
     #[inline(always)]
     fn count(&self, bytes: &[u8]) -> usize {
-        (bytes.len() / self.block_bytes * self.units).min(BATCH)
+        // The last batch alone takes a division.
+        if bytes.len() == self.batch_bytes() { BATCH } else { (bytes.len() / self.block_bytes * self.units).min(BATCH) }
     }
 }
 
@@ -61,6 +70,10 @@ impl Layout {
 pub(in crate::scan) struct Fold {
     pub(super) sum: [f64; LANES],
     pub(super) sum_sq: [f64; LANES],
+    /// Zeros, negative zeros and zero scales of batches: kept in lanes up to the end, as adding lanes up takes as long as a batch.
+    zeros: [u32; LANES],
+    negative: [u32; LANES],
+    pub(super) zero_scales: [u32; LANES],
     /// Bounds of the values of each unit since the last look; no bounds (low above high) where there is nothing to gain.
     pub(super) high: [f32; STRETCH],
     pub(super) low: [f32; STRETCH],
@@ -81,6 +94,9 @@ impl Fold {
         Fold {
             sum: [0.0; LANES],
             sum_sq: [0.0; LANES],
+            zeros: [0; LANES],
+            negative: [0; LANES],
+            zero_scales: [0; LANES],
             high: [f32::NEG_INFINITY; STRETCH],
             low: [f32::INFINITY; STRETCH],
             units: 0,
@@ -98,6 +114,10 @@ impl Fold {
         stats.max = f64::from(self.max);
         stats.sum += tree(self.sum);
         stats.sum_sq += tree(self.sum_sq);
+        let total = |lanes: [u32; LANES]| lanes.into_iter().map(u64::from).sum::<u64>();
+        stats.zeros += total(self.zeros);
+        stats.negative_zeros += total(self.negative);
+        stats.scales.zero += total(self.zero_scales);
         stats
     }
 
@@ -283,7 +303,7 @@ pub(in crate::scan) fn products<const LONG: bool>(
         }
     }
     let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let (mut zeros, mut negative, mut zero_scales) = ([0u32; LANES], [0u32; LANES], [0u32; LANES]);
+    let (mut zeros, mut negative, mut zero_scales) = (fold.zeros, fold.negative, fold.zero_scales);
     for at in (0..count).step_by(LANES) {
         if LONG {
             layout.fetch(bytes, at, LANES);
@@ -319,9 +339,7 @@ pub(in crate::scan) fn products<const LONG: bool>(
     }
     fold.no_bounds(first, cleared);
     (fold.sum, fold.sum_sq) = (sums, sums_sq);
-    fold.stats.zeros += u64::from(zeros.iter().sum::<u32>());
-    fold.stats.negative_zeros += u64::from(negative.iter().sum::<u32>());
-    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
+    (fold.zeros, fold.negative, fold.zero_scales) = (zeros, negative, zero_scales);
 }
 
 /// Eight elements.
@@ -367,7 +385,7 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
         }
     }
     let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let mut zero_scales = [0u32; LANES];
+    let mut zero_scales = fold.zero_scales;
     for at in (0..count).step_by(LANES) {
         let (scale, offset) = (eight(&batch.d, at), eight(&batch.m, at));
         let (sum, sum_sq) = (eight(&batch.sum, at), eight(&batch.sum_sq, at));
@@ -393,6 +411,5 @@ pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], bat
         fold.low[first + at..][..LANES].copy_from_slice(&low);
     }
     fold.no_bounds(first, cleared);
-    (fold.sum, fold.sum_sq) = (sums, sums_sq);
-    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
+    (fold.sum, fold.sum_sq, fold.zero_scales) = (sums, sums_sq, zero_scales);
 }

@@ -146,7 +146,7 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
     }
     let per = per as f64;
     let (mut sums, mut sums_sq) = (fold.sum, fold.sum_sq);
-    let mut zero_scales = [0u32; LANES];
+    let mut zero_scales = fold.zero_scales;
     for at in (0..units).step_by(LANES) {
         let (scale, offset, mins) = (eight(&batch.d, at), eight(&batch.dmin, at), eight(&scales.mins, at));
         let (sum, sum_sq, cross) = (eight(&batch.sum, at), eight(&batch.sum_sq, at), eight(&batch.cross, at));
@@ -160,6 +160,5 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
             sums_sq[lane] += if squares > 0.0 { squares } else { 0.0 };
         }
     }
-    (fold.sum, fold.sum_sq) = (sums, sums_sq);
-    fold.stats.scales.zero += u64::from(zero_scales.iter().sum::<u32>());
+    (fold.sum, fold.sum_sq, fold.zero_scales) = (sums, sums_sq, zero_scales);
 }

@@ -187,7 +187,7 @@ pub fn leaf_with(level: SimdLevel, dtype: Dtype, bytes: &[u8]) -> Option<LeafSta
     let units = if dtype == Dtype::NVFP4 { 4 } else { 1 };
     let layout = Layout { dtype, decode: decoder(dtype)?, block_bytes, units, elements: elements / units };
     let bytes = &bytes[..bytes.len() / block_bytes * block_bytes];
-    let batch_bytes = BATCH / units * block_bytes;
+    let batch_bytes = layout.batch_bytes();
     let mut fold = Fold::new();
     macro_rules! run {
         ($sums:expr, $fill:ident, $fold:ident $(, $most:ident)?) => {{
