@@ -210,6 +210,30 @@ fn largest<const N: usize>(mut v: [f32; N]) -> f32 {
     v[0]
 }
 
+/// The largest of chunks of sixteen numbers.
+#[inline(always)]
+fn most(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in values.as_chunks::<16>().0 {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    largest(lanes)
+}
+
+/// The smallest of them.
+#[inline(always)]
+fn least(values: &[f32]) -> f32 {
+    let mut lanes = [f32::INFINITY; 16];
+    for chunk in values.as_chunks::<16>().0 {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v < *lane { v } else { *lane };
+        }
+    }
+    -largest(lanes.map(|v| -v))
+}
+
 /// Where `value` is, sixteen places at a time.
 #[inline(always)]
 fn find(values: &[f32], value: f32) -> Option<usize> {
@@ -229,17 +253,7 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
     // The most promising units first: each look makes the others less so. Finding them costs a pass over the bounds.
     let rounds = if padded <= 256 { padded } else { 1 };
     for _ in 0..rounds {
-        let (mut high, mut low) = ([f32::NEG_INFINITY; 16], [f32::NEG_INFINITY; 16]);
-        let bounds = fold.high[..padded].as_chunks::<16>().0.iter().zip(fold.low[..padded].as_chunks::<16>().0);
-        for (h, l) in bounds {
-            for lane in 0..16 {
-                high[lane] = if h[lane] > high[lane] { h[lane] } else { high[lane] };
-            }
-            for lane in 0..16 {
-                low[lane] = if -l[lane] > low[lane] { -l[lane] } else { low[lane] };
-            }
-        }
-        let (high, low) = (largest(high), -largest(low));
+        let (high, low) = (most(&fold.high[..padded]), least(&fold.low[..padded]));
         let (beats_max, beats_min) = (high > fold.max, low < fold.min);
         if !beats_max && !beats_min {
             return;
@@ -256,18 +270,17 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
             (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
         }
     }
-    // Then all that are better than what these gave.
+    // Then all that are better than what these gave. One question for sixteen: the compiler makes vectors of that, not of a mask.
     for at in (0..padded).step_by(16) {
         let (min, max) = (fold.min, fold.max);
-        let mut better = 0u32;
-        for lane in 0..16 {
-            better |= u32::from((fold.high[at + lane] > max) | (fold.low[at + lane] < min)) << lane;
-        }
-        while better != 0 {
-            let i = at + better.trailing_zeros() as usize;
-            better &= better - 1;
-            if fold.high[i] > fold.max || fold.low[i] < fold.min {
-                fold.look(level, layout, bytes, i);
+        let (high, low) = (&fold.high.as_chunks::<16>().0[at / 16], &fold.low.as_chunks::<16>().0[at / 16]);
+        let higher = high.iter().fold(false, |any, &h| any | (h > max));
+        let lower = low.iter().fold(false, |any, &l| any | (l < min));
+        if higher | lower {
+            for i in at..at + 16 {
+                if fold.high[i] > fold.max || fold.low[i] < fold.min {
+                    fold.look(level, layout, bytes, i);
+                }
             }
         }
     }
