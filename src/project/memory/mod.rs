@@ -1,6 +1,7 @@
 //! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What is
 //! not known is a term without figures, and the totals say what they leave out.
 
+mod converted;
 pub mod engine;
 pub mod fit;
 pub mod parallel;
@@ -203,7 +204,12 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
             notes.push(format!("unknown engine `{}`", escape(name)));
             continue;
         };
-        engines.push(engine::row(engine, input, &settings));
+        let converted = converted::Converted::of(engine, input);
+        let read = converted.input();
+        let input = read.as_ref().unwrap_or(input);
+        let mut row = engine::row(engine, input, &settings);
+        converted.say(&mut row);
+        engines.push(row);
         fits.extend(request.fit.iter().map(|budget| fit::row(engine, input, &settings, budget)));
     }
     let kv_layers = match &input.model.kv {

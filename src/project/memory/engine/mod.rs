@@ -41,6 +41,10 @@ pub trait Engine: Sync {
     fn name(&self) -> &'static str;
     /// The version its conventions were read from.
     fn version(&self) -> &'static str;
+    /// Whether it reads GGUF and nothing else, so that a Hugging Face folder has to be converted.
+    fn reads_gguf(&self) -> bool {
+        false
+    }
     /// The weights as it holds them.
     fn weights(&self, input: &ProjectInput<'_>, settings: &Settings) -> Term;
     /// The layers as it runs them, where that differs from what the configuration says.

@@ -35,6 +35,10 @@ impl Engine for LlamaCpp {
         "commit 0c1e570 (2026-10-01)"
     }
 
+    fn reads_gguf(&self) -> bool {
+        true
+    }
+
     fn ctx_means(&self) -> &'static str {
         "ctx is the total over all sequences, as llama.cpp's -c"
     }
