@@ -301,4 +301,49 @@ fn llama_cpp_splits_by_layers() {
     assert_eq!(low(&row.devices[0], "weights"), 17 * 2 * 218_112_000);
     assert_eq!(low(&row.host, "embedding_weights"), 2 * 128_256 * 4096);
     assert_eq!(term(&row.devices[0], "compute_buffer").basis, Basis::Refused);
+    // The last device has the last norm and the head.
+    let (layer, head) = (218_112_000, 128_256 * 4096);
+    assert_eq!(low(&row.devices[1], "weights"), 2 * (15 * layer + 4096 + head));
+    // A tied head is a second copy of the embedding, on the last device (`TENSOR_DUPLICATED`).
+    let tied = declared(&json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14_336, "vocab_size": 128_256,
+        "max_position_embeddings": 131_072, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+    }));
+    let row = engine(&tied, "llama.cpp", 4096, Parallel { pp: 2, ..tp(1) });
+    assert_eq!(low(&row.devices[1], "weights"), 2 * (15 * layer + 4096 + head));
+    assert_eq!(low(&row.host, "embedding_weights"), 2 * head);
+}
+
+#[test]
+fn llama_cpp_keeps_inputs_on_the_host_and_rotary_factors_everywhere() {
+    // GPT-2's position table is an input as its tokens are; the factors of Llama 3.1 are referred to by every layer.
+    let config = json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14_336, "vocab_size": 128_256,
+        "max_position_embeddings": 131_072, "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+        "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
+            "rope_type": "llama3"},
+    });
+    let asked = MemoryRequest {
+        engines: vec!["llama.cpp".to_owned()],
+        ctx: Some(4096),
+        parallel: Parallel { pp: 2, ..tp(1) },
+        ..MemoryRequest::default()
+    };
+    let converted = |checkpoint: &Checkpoint| {
+        let folder = checkpoint::HfFolder::declared(checkpoint).unwrap();
+        memory(&ProjectInput::from_checkpoint(checkpoint).with_folder(Some(&folder)), &asked).engines.remove(0)
+    };
+    let row = converted(&declared(&config));
+    // Matrices of 16 bits, norms and 64 factors of 32: 15 layers and 17 of them.
+    let layer = 2 * (218_112_000 - 8192) + 4 * 8192;
+    assert_eq!(low(&row.devices[0], "weights"), 17 * layer + 4 * 64);
+    assert_eq!(low(&row.devices[1], "weights"), 15 * layer + 4 * 4096 + 2 * 128_256 * 4096 + 4 * 64);
+    let gpt2 = declared(&json!({
+        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024,
+        "n_ctx": 1024, "vocab_size": 50_257, "torch_dtype": "float16", "layer_norm_epsilon": 1e-5,
+    }));
+    let row = converted(&gpt2);
+    assert_eq!(low(&row.host, "embedding_weights"), (2 * 50_257 + 4 * 1024) * 768);
 }

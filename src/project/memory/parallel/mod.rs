@@ -10,7 +10,7 @@ mod sizes;
 mod slice;
 mod stages;
 
-pub(super) use slice::{Rank, measure};
+pub(super) use slice::{Rank, is_input, measure};
 pub use slice::{Share, Slice};
 use stages::stage_of;
 

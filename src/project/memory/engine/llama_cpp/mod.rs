@@ -90,6 +90,13 @@ impl Engine for LlamaCpp {
         }
     }
 
+    fn pipeline_note(&self) -> Option<&'static str> {
+        Some(
+            "layers as with all of them on devices of equal shares (--tensor-split 1,1,...); by default shares follow the memory that is free, and \
+             then a layer on an even cut can stand on the device before",
+        )
+    }
+
     fn host(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {
         let spread = !settings.parallel.is_single();
         // Weights are repacked for a processor only.
