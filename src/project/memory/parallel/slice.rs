@@ -72,7 +72,7 @@ pub(in super::super) struct Held {
     pub(in super::super) replicated: Vec<&'static str>,
 }
 
-fn part_of(amount: u64, share: u64, of: u64) -> u64 {
+pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
     let scaled = (u128::from(amount) * u128::from(share)).div_ceil(u128::from(of.max(1)));
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
