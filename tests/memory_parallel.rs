@@ -277,6 +277,67 @@ fn training_is_cut_as_megatron_cuts_it() {
     assert!(devices[0].terms.iter().all(|t| t.name != "logits"));
 }
 
+fn recipe(checkpoint: &Checkpoint, name: &str, parallel: Parallel) -> Vec<weighbridge::project::memory::TrainingRow> {
+    let asked = TrainRequest { seq: 4096, dp: parallel.dp, ..TrainRequest::new(Recipe::parse(name).unwrap()) };
+    let request = MemoryRequest { train: Some(asked), parallel, ..MemoryRequest::default() };
+    memory(&ProjectInput::from_checkpoint(checkpoint), &request).training
+}
+
+#[test]
+fn adapters_are_cut_with_their_matrices() {
+    let model = llama_70b();
+    let devices = &recipe(&model, "lora-16", Parallel { tp: 8, pp: 2, ..tp(1) })[0].devices;
+    let base = 40 * ((855_654_400 - 2 * 8192) / 8 + 2 * 8192) + 129_024 / 8 * 8192;
+    assert_eq!((devices.len(), low(&devices[0], "weights"), low(&devices[1], "weights")), (2, 2 * base, 2 * (base + 8192)));
+    // Inputs and outputs of q, k, v, o, gate, up and down on one of 8 ranks; PEFT keeps A whole where outputs are cut, B where inputs are.
+    let (width, head, keys, wide) = (8192u64, 1024, 128, 3584);
+    let whole = (width + head) + 2 * (width + keys) + (head + width) + 2 * (width + wide) + (wide + width);
+    let cut = (head + head) + 2 * (head + keys) + (head + head) + 2 * (head + wide) + (wide + head);
+    let adapters = term(&devices[0], "adapter_weights");
+    assert_eq!((adapters.low, adapters.high), (Some(2 * 40 * 16 * cut), Some(2 * 40 * 16 * whole)));
+    let states = term(&devices[1], "optimizer_states");
+    assert_eq!((states.low, states.high, states.basis), (Some(8 * 40 * 16 * cut), Some(8 * 40 * 16 * whole), Basis::Range));
+    // A pipeline alone cuts no matrix: the stages have what one device has.
+    let one = &recipe(&model, "lora-16", tp(1))[0].devices[0];
+    let stages = &recipe(&model, "lora-16", Parallel { pp: 2, ..tp(1) })[0].devices;
+    assert_eq!(stages.iter().map(|d| low(d, "adapter_weights")).sum::<u64>(), low(one, "adapter_weights"));
+    assert_eq!(term(&stages[0], "adapter_weights").basis, Basis::Exact);
+    for (name, why) in
+        [("qlora-16", "no published rule for cutting a base in NF4"), ("adafactor", "no published rule for Adafactor")]
+    {
+        let row = &recipe(&model, name, tp(2))[0];
+        assert_eq!((row.devices[0].high, row.recipe.as_str()), (None, name));
+        assert!(row.devices[0].terms[0].formula.starts_with(why), "{}", row.devices[0].terms[0].formula);
+    }
+    // Blocks of 8-bit states are counted of what a rank holds.
+    let eight = &recipe(&model, "adam-8bit", tp(8))[0].devices[0];
+    let params = 80 * ((855_654_400 - 2 * 8192) / 8 + 2 * 8192) + 2 * 129_024 / 8 * 8192 + 8192;
+    assert_eq!(low(eight, "weights"), 2 * params);
+    assert!((low(eight, "optimizer_states") as f64 / params as f64 - 2.03125).abs() < 1e-4);
+}
+
+#[test]
+fn teacher_and_student_are_cut_alike() {
+    let model = llama_70b();
+    let rows = recipe(&model, "distill", Parallel { tp: 8, pp: 2, ..tp(1) });
+    let names: Vec<&str> = rows.iter().map(|row| row.recipe.as_str()).collect();
+    assert_eq!(names, ["distill-half-layers", "distill-half-width"]);
+    let (layer, ends) = ((855_654_400u64 - 2 * 8192) / 8 + 2 * 8192, 129_024 / 8 * 8192u64);
+    let [first, last] = rows[0].devices.as_slice() else { panic!("{} stages", rows[0].devices.len()) };
+    assert_eq!(low(first, "weights"), 2 * (20 * layer + ends));
+    assert_eq!(low(last, "weights"), 2 * (20 * layer + ends + 8192));
+    assert_eq!((low(first, "teacher"), low(last, "teacher")), (2 * (40 * layer + ends), 2 * (40 * layer + ends + 8192)));
+    // Both give logits, at the end of the pipeline.
+    assert_eq!(low(last, "logits"), 2 * 4096 * 16_032 * 6);
+    assert!(first.terms.iter().all(|t| t.name != "logits"));
+    // Half the width: matrices of a quarter, norms and embeddings of half; 4 KV heads are repeated over 8 ranks, each of which has one.
+    let narrow = (855_654_400u64 - 2 * 8192) / 4 / 8 + 2 * 4096 + 2 * (128 * 4096 - 512 * 4096 / 8);
+    assert_eq!(low(&rows[1].devices[0], "weights"), 2 * (40 * narrow + ends / 2));
+    // 64 ranks cut the teacher's heads; those of the narrow student they do not.
+    let rows = recipe(&model, "distill", tp(64));
+    assert!(rows[1].devices[0].terms[0].formula.contains("32 attention heads do not divide over tp 64"));
+}
+
 #[test]
 fn experts_in_training_are_sharded_over_what_is_left_of_the_replicas() {
     let model = mixtral();
@@ -301,4 +362,49 @@ fn llama_cpp_splits_by_layers() {
     assert_eq!(low(&row.devices[0], "weights"), 17 * 2 * 218_112_000);
     assert_eq!(low(&row.host, "embedding_weights"), 2 * 128_256 * 4096);
     assert_eq!(term(&row.devices[0], "compute_buffer").basis, Basis::Refused);
+    // The last device has the last norm and the head.
+    let (layer, head) = (218_112_000, 128_256 * 4096);
+    assert_eq!(low(&row.devices[1], "weights"), 2 * (15 * layer + 4096 + head));
+    // A tied head is a second copy of the embedding, on the last device (`TENSOR_DUPLICATED`).
+    let tied = declared(&json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14_336, "vocab_size": 128_256,
+        "max_position_embeddings": 131_072, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+    }));
+    let row = engine(&tied, "llama.cpp", 4096, Parallel { pp: 2, ..tp(1) });
+    assert_eq!(low(&row.devices[1], "weights"), 2 * (15 * layer + 4096 + head));
+    assert_eq!(low(&row.host, "embedding_weights"), 2 * head);
+}
+
+#[test]
+fn llama_cpp_keeps_inputs_on_the_host_and_rotary_factors_everywhere() {
+    // GPT-2's position table is an input as its tokens are; the factors of Llama 3.1 are referred to by every layer.
+    let config = json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14_336, "vocab_size": 128_256,
+        "max_position_embeddings": 131_072, "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+        "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
+            "rope_type": "llama3"},
+    });
+    let asked = MemoryRequest {
+        engines: vec!["llama.cpp".to_owned()],
+        ctx: Some(4096),
+        parallel: Parallel { pp: 2, ..tp(1) },
+        ..MemoryRequest::default()
+    };
+    let converted = |checkpoint: &Checkpoint| {
+        let folder = checkpoint::HfFolder::declared(checkpoint).unwrap();
+        memory(&ProjectInput::from_checkpoint(checkpoint).with_folder(Some(&folder)), &asked).engines.remove(0)
+    };
+    let row = converted(&declared(&config));
+    // Matrices of 16 bits, norms and 64 factors of 32: 15 layers and 17 of them.
+    let layer = 2 * (218_112_000 - 8192) + 4 * 8192;
+    assert_eq!(low(&row.devices[0], "weights"), 17 * layer + 4 * 64);
+    assert_eq!(low(&row.devices[1], "weights"), 15 * layer + 4 * 4096 + 2 * 128_256 * 4096 + 4 * 64);
+    let gpt2 = declared(&json!({
+        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024,
+        "n_ctx": 1024, "vocab_size": 50_257, "torch_dtype": "float16", "layer_norm_epsilon": 1e-5,
+    }));
+    let row = converted(&gpt2);
+    assert_eq!(low(&row.host, "embedding_weights"), (2 * 50_257 + 4 * 1024) * 768);
 }

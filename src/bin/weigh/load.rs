@@ -25,8 +25,11 @@ struct Place {
     offset: u64,
 }
 
-/// Slowest and fastest rate seen, in bytes per second.
-type Rates = Option<(f64, f64)>;
+/// What is timed as one is timed again from the cache so often.
+const AGAIN: usize = 3;
+
+/// Slowest and fastest rate seen, in bytes per second, and how many were.
+type Rates = Option<(f64, f64, usize)>;
 
 /// The range for a checkpoint's selected files; `None` where there is nothing to read. What cannot be read, or changes meanwhile, is an
 /// error.
@@ -61,18 +64,23 @@ pub(crate) fn measure(checkpoint: &Checkpoint) -> Result<Option<Load>> {
         cold.append(&mut partly);
     }
     let from_disk_places = spread(&cold);
-    let cold_rates = timed(&files, &from_disk_places)?;
+    let cold_rates = timed(&files, &from_disk_places, 1)?;
     // What was just read from the disk is in the cache now.
-    let warm_rates = timed(&files, &if warm.is_empty() { from_disk_places } else { spread(&warm) })?;
-    let unknown_rates = timed(&files, &spread(&unknown))?;
+    let warm_rates = timed(&files, &if warm.is_empty() { from_disk_places } else { spread(&warm) }, AGAIN)?;
+    let unknown_rates = timed(&files, &spread(&unknown), AGAIN)?;
+    // One rate of a disk is no range: it is at best as fast as the cache.
+    let cold_rates = match (cold_rates, warm_rates) {
+        (Some((slow, fast, 1)), Some(warm)) => Some((slow, fast.max(warm.1), 1)),
+        (rates, _) => rates,
+    };
     for source in &files {
         source.read_whole(|_| Ok(()))?;
     }
     let seconds = match cached {
         Some(cached) => {
             let (from_disk, from_cache) = ((bytes - cached) as f64, cached as f64);
-            let disk = if from_disk > 0.0 { cold_rates } else { Some((1.0, 1.0)) };
-            let cache = if from_cache > 0.0 { warm_rates } else { Some((1.0, 1.0)) };
+            let disk = if from_disk > 0.0 { cold_rates } else { Some((1.0, 1.0, 0)) };
+            let cache = if from_cache > 0.0 { warm_rates } else { Some((1.0, 1.0, 0)) };
             disk.zip(cache)
                 .map(|(disk, cache)| (from_disk / disk.1 + from_cache / cache.1, from_disk / disk.0 + from_cache / cache.0))
         }
@@ -87,11 +95,14 @@ fn spread(places: &[Place]) -> Vec<Place> {
     places.iter().step_by(every).copied().collect()
 }
 
-fn timed(files: &[FileSource], places: &[Place]) -> Result<Rates> {
+/// Reads steps in groups; a group that is the only one is read `again` times in all.
+fn timed(files: &[FileSource], places: &[Place], again: usize) -> Result<Rates> {
     let mut buffer = vec![0u8; STEP as usize];
     let began = Instant::now();
     let mut rates: Rates = None;
-    for together in places.chunks((places.len() / TOGETHER).clamp(1, TOGETHER)) {
+    let group = (places.len() / TOGETHER).clamp(1, TOGETHER);
+    let times = if places.len() > group { 1 } else { again };
+    for together in places.chunks(group).cycle().take(places.len().div_ceil(group).saturating_mul(times)) {
         let start = Instant::now();
         let mut bytes = 0.0;
         for place in together {
@@ -99,7 +110,7 @@ fn timed(files: &[FileSource], places: &[Place]) -> Result<Rates> {
         }
         let rate = bytes / start.elapsed().as_secs_f64().max(1e-9);
         if bytes > 0.0 {
-            rates = Some(rates.map_or((rate, rate), |(slow, fast)| (rate.min(slow), rate.max(fast))));
+            rates = Some(rates.map_or((rate, rate, 1), |(slow, fast, n)| (rate.min(slow), rate.max(fast), n + 1)));
         }
         if began.elapsed() > PATIENCE {
             break;

@@ -262,6 +262,15 @@ impl HfFolder {
         Some(folder)
     }
 
+    /// The folder that a configuration stands for, with every tensor it declares and no tokenizer; `None` where the tensors of a
+    /// checkpoint are not only declared.
+    pub fn declared(checkpoint: &Checkpoint) -> Option<Self> {
+        let config = checkpoint.config_json().filter(|_| checkpoint.declared)?.as_object()?.clone();
+        let mut order: Vec<(std::borrow::Cow<'_, str>, u32)> = checkpoint.tensors().zip(0..).map(|(t, i)| (t.name(), i)).collect();
+        order.sort();
+        Some(Self { config, order: order.into_iter().map(|(_, i)| i).collect(), ..Self::default() })
+    }
+
     /// Reads everything but the weights; `None` without a config.json that is a JSON object.
     pub fn read(root: &Path) -> Option<Self> {
         let mut reader = Reader { root, failed: false, refusal: None, notes: Vec::new() };

@@ -1,6 +1,8 @@
 //! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What is
 //! not known is a term without figures, and the totals say what they leave out.
 
+mod contradiction;
+mod converted;
 pub mod engine;
 pub mod fit;
 pub mod parallel;
@@ -188,6 +190,10 @@ pub struct Load {
 
 /// Projects memory. Never fails: what cannot be projected is a term or a note that says why.
 pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport {
+    let given = input;
+    let refuted = contradiction::refuted(given);
+    let checked = refuted.as_ref().map(|model| ProjectInput { model, ..given.clone() });
+    let input = checked.as_ref().unwrap_or(given);
     let settings = request.settled(input);
     let mut notes = Vec::new();
     if request.ctx.is_none() {
@@ -203,7 +209,15 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
             notes.push(format!("unknown engine `{}`", escape(name)));
             continue;
         };
-        engines.push(engine::row(engine, input, &settings));
+        // The converter knows more defaults than a configuration states: what it writes is judged by itself.
+        let converted = converted::Converted::of(engine, given);
+        let read = converted.input();
+        let refuted = read.as_ref().and_then(contradiction::refuted);
+        let read = read.as_ref().map(|read| ProjectInput { model: refuted.as_ref().unwrap_or(read.model), ..read.clone() });
+        let input = read.as_ref().unwrap_or(input);
+        let mut row = engine::row(engine, input, &settings);
+        converted.say(&mut row);
+        engines.push(row);
         fits.extend(request.fit.iter().map(|budget| fit::row(engine, input, &settings, budget)));
     }
     let kv_layers = match &input.model.kv {

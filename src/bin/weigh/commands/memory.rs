@@ -1,8 +1,8 @@
 //! `weigh memory`: what it takes to run and to train.
 
-use weighbridge::checkpoint::Checkpoint;
+use weighbridge::checkpoint::{Checkpoint, HfFolder};
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, LoadMode, Parallel, Place, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::memory::{ENGINES, Engine, KvType, LoadMode, Parallel, Place, Recipe, Recompute, TrainRequest, Verdict};
 use weighbridge::project::{Basis, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
@@ -20,7 +20,8 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = request(args)?;
     let mut checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
     let request = with_engines(request, &checkpoint);
-    let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint), &request);
+    let folder = to_convert(&request, &checkpoint);
+    let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref()), &request);
     match load::measure(&checkpoint) {
         Ok(load) => report.load = load,
         Err(error) => checkpoint.problems.push(error),
@@ -50,6 +51,13 @@ pub(crate) fn with_engines(mut request: MemoryRequest, checkpoint: &Checkpoint) 
         request.engines = MemoryRequest::default_engines(checkpoint.format());
     }
     request
+}
+
+/// What lies beside the weights, for an engine that needs them converted.
+fn to_convert(request: &MemoryRequest, checkpoint: &Checkpoint) -> Option<HfFolder> {
+    let asked = |engine: &&&dyn Engine| engine.reads_gguf() && request.engines.iter().any(|name| name == engine.name());
+    ENGINES.iter().find(asked)?;
+    HfFolder::declared(checkpoint).or_else(|| HfFolder::of(checkpoint))
 }
 
 fn request(args: &MemoryArgs) -> Result<MemoryRequest> {

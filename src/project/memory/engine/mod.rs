@@ -41,6 +41,10 @@ pub trait Engine: Sync {
     fn name(&self) -> &'static str;
     /// The version its conventions were read from.
     fn version(&self) -> &'static str;
+    /// Whether it reads GGUF and nothing else, so that a Hugging Face folder has to be converted.
+    fn reads_gguf(&self) -> bool {
+        false
+    }
     /// The weights as it holds them.
     fn weights(&self, input: &ProjectInput<'_>, settings: &Settings) -> Term;
     /// The layers as it runs them, where that differs from what the configuration says.
@@ -63,6 +67,10 @@ pub trait Engine: Sync {
     fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term>;
     /// How it spreads a model over several devices.
     fn convention(&self) -> Convention;
+    /// What a reader of a pipeline's figures should know.
+    fn pipeline_note(&self) -> Option<&'static str> {
+        None
+    }
     /// What it holds in host memory besides.
     fn host(&self, _: &ProjectInput<'_>, _: &Settings) -> Vec<Term> {
         Vec::new()
@@ -112,6 +120,7 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
         match parallel::slices(input, settings, &engine.convention()) {
             Ok(slices) => {
                 notes.push(parallel::summary(&settings.parallel, &slices));
+                notes.extend(engine.pipeline_note().filter(|_| settings.parallel.pp > 1).map(str::to_owned));
                 slices.iter().map(|slice| spread(engine, input, settings, slice)).collect()
             }
             Err(reason) => {

@@ -4,13 +4,15 @@
 //! `config/model.py` (KV heads of a rank: `max(1, heads / tp)`), its pages on data and expert parallel deployment; Megatron-LM
 //! `theoretical_memory_usage.py`; transformers 5 `base_model_tp_plan`; llama.cpp `llama-model.cpp` (`load_tensors`).
 
+mod adapters;
 mod cache;
 mod rule;
 mod sizes;
 mod slice;
 mod stages;
 
-pub(super) use slice::{Rank, measure};
+pub(super) use adapters::adapters;
+pub(super) use slice::{Rank, is_input, measure};
 pub use slice::{Share, Slice};
 use stages::stage_of;
 

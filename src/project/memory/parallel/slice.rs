@@ -72,7 +72,7 @@ pub(in super::super) struct Held {
     pub(in super::super) replicated: Vec<&'static str>,
 }
 
-fn part_of(amount: u64, share: u64, of: u64) -> u64 {
+pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
     let scaled = (u128::from(amount) * u128::from(share)).div_ceil(u128::from(of.max(1)));
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
@@ -94,7 +94,11 @@ pub(in super::super) fn measure(
     let mut all_experts = 0u64;
     for (place, t) in input.tensors.iter().enumerate() {
         let copied = tied && last && ends.len() > 1 && rule::of(t) == Rule::Vocabulary && t.role == Role::Embedding;
-        let here = stage_of(t, &ends) as u64 == rank.stage && !(convention.embedding_on_host && t.role == Role::Embedding);
+        let here = match convention.embedding_on_host {
+            true if is_input(t) => false,
+            true if is_everywhere(t) => true,
+            _ => stage_of(t, &ends) as u64 == rank.stage,
+        };
         if !(here || copied) || input.gguf.as_ref().is_some_and(|g| g.is_beside(place)) {
             continue;
         }
@@ -141,6 +145,16 @@ pub(in super::super) fn measure(
     held
 }
 
+/// Whether llama.cpp reads it from host memory (`LLM_TENSOR_LAYER_INPUT` in `llama-arch.cpp`).
+pub(in super::super) fn is_input(t: &ProjectTensor<'_>) -> bool {
+    t.layer.is_none() && matches!(t.role, Role::Embedding | Role::PositionEmbedding)
+}
+
+/// Whether every layer of llama.cpp refers to it, so that each device has a copy (`TENSOR_DUPLICATED`).
+fn is_everywhere(t: &ProjectTensor<'_>) -> bool {
+    matches!(&*t.name, "rope_freqs.weight" | "rope_factors_long.weight" | "rope_factors_short.weight")
+}
+
 fn same(n: u64) -> (u64, u64) {
     (n, n)
 }
@@ -182,7 +196,7 @@ pub(super) fn of(input: &ProjectInput<'_>, settings: &Settings, convention: &Con
     };
     let layers = input.model.layers.map_or_else(String::new, |n| {
         let (from, to) = (rank.layers.0, rank.layers.1.min(n));
-        format!("layers {from} to {} of {n}, ", to.saturating_sub(1))
+        if from < to { format!("layers {from} to {} of {n}, ", to - 1) } else { format!("none of {n} layers, ") }
     });
     let experts = if held.experts > 0 { format!(", of which {} B of routed experts", held.experts) } else { String::new() };
     let formula = format!("{layers}stored bytes / tp {} as {} cuts them{experts}{whole}", parallel.tp, convention.name);

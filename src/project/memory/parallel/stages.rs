@@ -17,7 +17,10 @@ pub(super) fn bounds(model: &ModelConfig, stages: u64, dealing: Dealing) -> Resu
     {
         return Err("a pipeline over an encoder and a decoder is not known: pp 1 is valid".to_owned());
     }
-    let layers = model.layers.ok_or("the number of layers is not known, so no pipeline is: pp 1 is valid")?;
+    let running = model.layers.ok_or("the number of layers is not known, so no pipeline is: pp 1 is valid")?;
+    // llama.cpp deals prediction layers out with the others.
+    let further = if dealing == Dealing::WithHead { model.mtp_layers.unwrap_or(0) } else { 0 };
+    let layers = running.saturating_add(further);
     if stages > layers {
         return Err(format!("pp {stages} is more than the {layers} layers: 1 to {layers} are valid"));
     }
@@ -29,7 +32,8 @@ pub(super) fn bounds(model: &ModelConfig, stages: u64, dealing: Dealing) -> Resu
         Dealing::First => each + u64::from(stage < left),
         // Layer i of n + 1 (the head counts as one) stands on the first device whose share (d + 1) / devices is above i / (n + 1).
         Dealing::WithHead => {
-            let upto = |d: u64| (d * (layers + 1)).div_ceil(stages).min(layers);
+            let places = layers.saturating_add(1);
+            let upto = |d: u64| d.saturating_mul(places).div_ceil(stages).min(layers);
             upto(stage + 1) - upto(stage)
         }
     };
@@ -42,13 +46,15 @@ pub(super) fn bounds(model: &ModelConfig, stages: u64, dealing: Dealing) -> Resu
         .collect())
 }
 
-/// The stage a tensor stands in: embeddings and towers first, head, last norm and prediction layers last.
+/// The stage a tensor stands in: embeddings with their norm and towers first, head and last norm last. Prediction layers are behind the
+/// others, so that they are in the last stage or, where they are dealt out, in their own.
 pub(in super::super) fn stage_of(t: &ProjectTensor<'_>, stages: &[(u64, u64)]) -> usize {
     let last = stages.len() - 1;
     match (t.role, t.layer) {
         (Role::Vision | Role::Audio | Role::Projector | Role::Embedding | Role::PositionEmbedding, _) => 0,
-        (Role::LmHead | Role::Head | Role::Mtp, _) => last,
+        (Role::LmHead | Role::Head, _) | (Role::Mtp, None) => last,
         (_, Some(layer)) => stages.iter().position(|&(from, to)| (from..to).contains(&u64::from(layer))).unwrap_or(last),
+        (Role::Norm, None) if t.name.contains("emb") => 0,
         (Role::Norm, None) => last,
         (_, None) => 0,
     }
@@ -75,11 +81,38 @@ mod tests {
         assert_eq!(counts(43, 10, Dealing::BeforeLast), [4, 4, 4, 4, 4, 4, 5, 5, 5, 4]);
     }
 
-    /// llama.cpp: `upper_bound(splits, il / (n_layer + 1))` with splits 1/2, 1: of 33 places the head takes the last.
+    /// What `scripts/llama_layer_split.cpp` prints for equal shares.
     #[test]
     fn the_head_counts_as_a_layer() {
-        assert_eq!(counts(32, 2, Dealing::WithHead), [17, 15]);
-        assert_eq!(counts(32, 3, Dealing::WithHead), [11, 11, 10]);
+        let printed: [(u64, &[u64]); 11] = [
+            (32, &[17, 15]),
+            (32, &[11, 11, 10]),
+            (80, &[21, 20, 20, 19]),
+            (61, &[8, 8, 8, 7, 8, 8, 8, 6]),
+            (28, &[6, 6, 6, 6, 4]),
+            (126, &[19, 18, 18, 18, 18, 18, 17]),
+            (35, &[6, 6, 6, 6, 6, 5]),
+            (47, &[3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2]),
+            (2, &[2, 0]),
+            (7, &[3, 3, 1]),
+            (3, &[2, 1, 0]),
+        ];
+        for (layers, each) in printed {
+            assert_eq!(counts(layers, each.len() as u64, Dealing::WithHead), each, "{layers} layers");
+        }
+    }
+
+    /// The same program for 62: DeepSeek-V3 with its prediction layer.
+    #[test]
+    fn prediction_layers_are_dealt_out_by_llama_cpp_and_last_elsewhere() {
+        let model = ModelConfig { layers: Some(61), mtp_layers: Some(1), ..ModelConfig::default() };
+        let starts = |dealing| bounds(&model, 8, dealing).unwrap().iter().map(|&(from, _)| from).collect::<Vec<_>>();
+        assert_eq!(starts(Dealing::WithHead), [0, 8, 16, 24, 32, 40, 48, 56]);
+        assert_eq!(starts(Dealing::First), [0, 8, 16, 24, 32, 40, 47, 54]);
+    }
+
+    #[test]
+    fn a_remainder_goes_first_elsewhere() {
         assert_eq!(counts(7, 3, Dealing::First), [3, 2, 2]);
     }
 

@@ -22,25 +22,41 @@ pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
 
 /// Base and adapters on one device. The base is sharded by ZeRO stage 3 only.
 pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked: &TrainRequest) -> Vec<Term> {
-    let weights = Weights::of(input);
     let shards = if asked.zero == 3 { asked.dp } else { 1 };
-    let base = if quantized { nf4(input, shards) } else { frozen(weights.params, shards) };
+    let base = if quantized { nf4(input, shards) } else { frozen(Weights::of(input).params, shards) };
     let n = trainable(input, rank);
     if n == 0 {
         return vec![base, Term::refused("adapter_weights", "no linear layers of attention or dense feed-forward were recognised")];
     }
-    let whole = |bytes: u64, stage: u8| {
+    let mut terms = vec![base];
+    terms.extend(trained_terms((n, n), rank, asked));
+    terms
+}
+
+/// A frozen base in 16 bits of so many parameters, and adapters of least and most so many, on one of several devices.
+pub(super) fn spread_terms(base: u64, adapters: (u64, u64), rank: u64, asked: &TrainRequest) -> Vec<Term> {
+    let mut terms = vec![frozen(base, if asked.zero == 3 { asked.dp } else { 1 })];
+    terms.extend(trained_terms(adapters, rank, asked));
+    terms
+}
+
+/// What is trained: 16 to 18 bytes a parameter in all, with 16-bit or fp32 gradients.
+fn trained_terms((least, most): (u64, u64), rank: u64, asked: &TrainRequest) -> Vec<Term> {
+    let whole = |n: u64, bytes: u64, stage: u8| {
         let all = n.saturating_mul(bytes);
         if asked.zero >= stage { all.div_ceil(asked.dp) } else { all }
     };
-    let text =
-        |bytes: &str| format!("{n} adapter parameters (rank {rank}, all linear layers of attention and dense mlp) x {bytes} bytes");
-    let known = |name, bytes: u64, stage| Term::known(name, whole(bytes, stage), Basis::Exact, text(&bytes.to_string()));
+    let count = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    let text = |bytes: &str| {
+        format!("{count} adapter parameters (rank {rank}, all linear layers of attention and dense mlp) x {bytes} bytes")
+    };
+    let known = |name, bytes: u64, stage| {
+        let (low, high, text) = (whole(least, bytes, stage), whole(most, bytes, stage), text(&bytes.to_string()));
+        if low == high { Term::known(name, low, Basis::Exact, text) } else { Term::range(name, low, high, text) }
+    };
     vec![
-        base,
         known("adapter_weights", ADAM_MIXED.weights, 3),
-        // 16 to 18 bytes in all: 16-bit or fp32 gradients.
-        Term::range("gradients", whole(2, 2), whole(4, 2), text("2 to 4")),
+        Term::range("gradients", whole(least, 2, 2), whole(most, 4, 2), text("2 to 4")),
         known("master_weights", ADAM_MIXED.master, 1),
         known("optimizer_states", 8, 1),
     ]

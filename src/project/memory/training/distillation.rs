@@ -1,20 +1,48 @@
 //! Distillation: the checkpoint teaches a student with half its layers, or half its width.
 
-use super::activations::{Cut, activations, logits};
+use super::TrainRequest;
+use super::activations::{self, Cut};
 use super::model::{Dims, Weights, trained};
 use super::recipe::ADAM_MIXED;
-use super::{TrainRequest, states, vocabulary};
-use crate::checkpoint::Role;
-use crate::project::input::ProjectInput;
+use super::{spread, states, vocabulary};
+use crate::checkpoint::{KvLayer, KvLayers, ModelConfig, Role};
+use crate::format::Shape;
+use crate::project::input::{ProjectInput, ProjectTensor};
+use crate::project::memory::parallel::Parallel;
 use crate::project::memory::{Place, Term};
 use crate::project::storage::Basis;
 
-/// A student: how it is called, its weights, its dimensions.
-struct Student {
+/// A student: how it is called, its tensors, its dimensions.
+struct Student<'a> {
     name: &'static str,
-    weights: Weights,
-    dims: Result<Dims, String>,
+    tensors: Vec<ProjectTensor<'a>>,
+    model: ModelConfig,
+    /// Parameters of embeddings and head.
     embedding: u64,
+}
+
+impl Student<'_> {
+    /// The student as a checkpoint in 16 bits.
+    fn input(&self) -> ProjectInput<'_> {
+        let tensors = self.tensors.clone();
+        ProjectInput {
+            format: None,
+            file_bytes: 0,
+            header_bytes: 0,
+            files: 1,
+            model: &self.model,
+            quantization: None,
+            safetensors_metadata: None,
+            gguf: None,
+            folder: None,
+            tensors,
+        }
+    }
+
+    fn note(&self, params: u64) -> String {
+        let share = 100.0 * self.embedding as f64 / params.max(1) as f64;
+        format!("a student of {params} parameters, {share:.0} % of them embeddings and head, trained with {}", ADAM_MIXED.name)
+    }
 }
 
 /// One row per student: recipe, device, notes.
@@ -23,34 +51,62 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) 
     students(input)
         .into_iter()
         .map(|student| {
-            let mut terms = states::terms(ADAM_MIXED, &student.weights, asked);
-            terms.push(match &student.dims {
-                Ok(dims) => activations(dims, asked, fused, Cut::whole(dims)),
-                Err(why) => Term::refused("activations", why.clone()),
+            let weights = Weights::of(&student.input());
+            let mut terms = states::terms(ADAM_MIXED, &weights, asked);
+            terms.push(match Dims::of(&student.model) {
+                Ok(dims) => activations::activations(&dims, asked, fused, Cut::whole(&dims)),
+                Err(why) => Term::refused("activations", why),
             });
-            terms.push(logits(vocabulary(input), asked, 2, 1));
+            terms.push(activations::logits(vocabulary(input), asked, 2, 1));
             let text =
                 format!("{teacher} parameters of the teacher x 2 bytes, whole on every device; its activations are not counted");
             terms.push(Term::known("teacher", teacher.saturating_mul(2), Basis::Exact, text));
             terms.push(super::runtime());
-            let share = 100.0 * student.embedding as f64 / student.weights.params.max(1) as f64;
-            let note = format!(
-                "a student of {} parameters, {share:.0} % of them embeddings and head, trained with {}",
-                student.weights.params, ADAM_MIXED.name
-            );
             let place = Place::new(Some(super::device_name(asked)), terms);
-            (format!("distill-{}", student.name), place, vec![note])
+            (format!("distill-{}", student.name), place, vec![student.note(weights.params)])
+        })
+        .collect()
+}
+
+/// The same over tensor and pipeline parallel devices: student and teacher are cut alike, each by its own layers.
+pub(super) fn spread_rows(
+    input: &ProjectInput<'_>,
+    asked: &TrainRequest,
+    parallel: &Parallel,
+    fused: bool,
+) -> Vec<super::TrainingRow> {
+    students(input)
+        .into_iter()
+        .map(|student| {
+            let own = student.input();
+            let run = spread::Run { recipe: format!("distill-{}", student.name), asked, parallel, fused, models: 2 };
+            let held = |place: usize| -> Result<Term, String> {
+                let rank = spread::rank(input, &run, place)?;
+                let teacher = spread::held(input, parallel, &rank).params;
+                let text = format!("{teacher} parameters of the teacher on this device x 2 bytes; its activations are not counted");
+                Ok(Term::known("teacher", teacher.saturating_mul(2), Basis::Exact, text))
+            };
+            let mut row = spread::row(&own, &run, &|rank, place| {
+                let mut terms = states::terms(ADAM_MIXED, &spread::held(&own, parallel, rank), asked);
+                terms.push(held(place).unwrap_or_else(|why| Term::refused("teacher", why)));
+                terms
+            });
+            row.notes.push(student.note(Weights::of(&own).params));
+            row
         })
         .collect()
 }
 
 /// Vocabulary and tokenizer stay, so embeddings shrink with the width only; matrices between widths shrink with its square.
-fn students(input: &ProjectInput<'_>) -> Vec<Student> {
-    let dims = Dims::of(input.model);
+fn students<'a>(input: &ProjectInput<'a>) -> Vec<Student<'a>> {
     let layers = trained(input).filter_map(|t| t.layer).max().map_or(0, |n| u64::from(n) + 1);
     let kept = layers.div_ceil(2);
-    let mut halved = [Weights::default(), Weights::default()];
-    let mut embedding = [0u64; 2];
+    let mut students = [("half-layers", shallow(input.model)), ("half-width", narrow(input.model))].map(|(name, model)| Student {
+        name,
+        tensors: Vec::new(),
+        model,
+        embedding: 0,
+    });
     for t in trained(input) {
         let shape = t.logical_shape.as_ref().unwrap_or(&t.shape).to_vec();
         let outside = matches!(t.role, Role::Embedding | Role::LmHead | Role::PositionEmbedding);
@@ -61,23 +117,48 @@ fn students(input: &ProjectInput<'_>) -> Vec<Student> {
             other => other.iter().map(|n| n.div_ceil(2)).collect(),
         };
         let stays = t.layer.is_none_or(|layer| u64::from(layer) < kept);
-        for (n, shape) in [stays.then_some(shape), Some(narrow)].into_iter().enumerate() {
+        for (student, shape) in students.iter_mut().zip([stays.then_some(shape), Some(narrow)]) {
             let Some(shape) = shape else { continue };
             let params = shape.iter().fold(1u64, |n, &d| n.saturating_mul(d));
-            let weights = &mut halved[n];
-            weights.params = weights.params.saturating_add(params);
-            weights.largest_module = weights.largest_module.max(params);
-            weights.tensors.push((shape, params));
-            embedding[n] = embedding[n].saturating_add(if outside { params } else { 0 });
+            student.embedding = student.embedding.saturating_add(if outside { params } else { 0 });
+            student.tensors.push(ProjectTensor {
+                shape: Shape::from_slice(&shape),
+                elements: params,
+                logical_params: params,
+                bytes: params.saturating_mul(2),
+                packed: false,
+                logical_shape: None,
+                ..t.clone()
+            });
         }
     }
-    let [shallow, narrow] = halved;
-    let half = |n: u64| n.div_ceil(2);
-    let shallow_dims = dims.clone().map(|d| Dims { layers: half(d.layers), ..d });
-    let narrow_dims =
-        dims.map(|d| Dims { hidden: half(d.hidden), heads: half(d.heads), kv_heads: half(d.kv_heads), ffn: half(d.ffn), ..d });
-    vec![
-        Student { name: "half-layers", weights: shallow, dims: shallow_dims, embedding: embedding[0] },
-        Student { name: "half-width", weights: narrow, dims: narrow_dims, embedding: embedding[1] },
-    ]
+    students.into()
+}
+
+/// The configuration with half the layers.
+fn shallow(model: &ModelConfig) -> ModelConfig {
+    ModelConfig { layers: model.layers.map(|n| n.div_ceil(2)), ..model.clone() }
+}
+
+/// The configuration with half the width: heads of the same size, half as many.
+fn narrow(model: &ModelConfig) -> ModelConfig {
+    let half = |n: Option<u64>| n.map(|n| n.div_ceil(2));
+    let kv = match &model.kv {
+        KvLayers::Known(layers) => {
+            KvLayers::Known(layers.iter().map(|l| KvLayer { kv_heads: l.kv_heads.div_ceil(2), ..*l }).collect())
+        }
+        other => other.clone(),
+    };
+    // A head size that is not stated follows from the width as it was.
+    let head_dim = model.head_dim.or_else(|| model.hidden_size?.checked_div(model.heads?));
+    ModelConfig {
+        hidden_size: half(model.hidden_size),
+        heads: half(model.heads),
+        kv_heads: half(model.kv_heads),
+        ffn_size: half(model.ffn_size),
+        expert_ffn_size: half(model.expert_ffn_size),
+        head_dim,
+        kv,
+        ..model.clone()
+    }
 }

@@ -71,7 +71,7 @@ pub struct TrainingRow {
 pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     let asked = &TrainRequest { dp: asked.dp.max(1), seq: asked.seq.max(1), micro_batch: asked.micro_batch.max(1), ..*asked };
     if (parallel.tp, parallel.pp, parallel.ep) != (1, 1, 1) {
-        return vec![spread::row(input, asked, parallel, fused)];
+        return spread::rows(input, asked, parallel, fused);
     }
     let row = |recipe, place: Place, mut notes: Vec<String>| {
         let left_out: Vec<&str> = place.terms.iter().filter(|t| t.basis == Basis::Refused).map(|t| t.name).collect();

@@ -6,7 +6,7 @@
 use super::activations::{self, Cut};
 use super::model::{Dims, Weights, trained};
 use super::recipe::{Kind, States};
-use super::{TrainRequest, TrainingRow, runtime, states, vocabulary};
+use super::{TrainRequest, TrainingRow, adapters, distillation, runtime, states, vocabulary};
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Parallel, Rank};
 use crate::project::memory::{Place, Term};
@@ -22,39 +22,93 @@ const MEGATRON: Convention = Convention {
     alignment: 1,
 };
 
-/// One entry per stage: its first tensor rank, which holds as many rows of the vocabulary as any.
-pub(super) fn row(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> TrainingRow {
-    let recipe = asked.recipe.name();
-    let refused = |reason: String| {
+/// A run over several devices.
+#[derive(Debug)]
+pub(super) struct Run<'r> {
+    /// Canonical name of the recipe.
+    pub(super) recipe: String,
+    pub(super) asked: &'r TrainRequest,
+    pub(super) parallel: &'r Parallel,
+    /// Whether attention scores are never stored.
+    pub(super) fused: bool,
+    /// Models that give logits: 2 for a teacher beside a student.
+    pub(super) models: u64,
+}
+
+impl Run<'_> {
+    fn refused(&self, reason: String) -> TrainingRow {
         let place = Place::new(Some("device 0".to_owned()), vec![Term::refused("weights", reason)]);
-        TrainingRow { recipe: recipe.clone(), devices: vec![place], notes: Vec::new() }
-    };
-    let Kind::Full(optimizer) = asked.recipe.0 else {
-        return refused(format!("{recipe} is projected for data parallel devices only: --tp, --pp and --ep 1 are valid"));
-    };
-    if optimizer.states == States::Factored {
-        return refused("the factored states of a cut matrix are not projected: --tp, --pp and --ep 1 are valid".to_owned());
+        TrainingRow { recipe: self.recipe.clone(), devices: vec![place], notes: Vec::new() }
     }
-    let ranks = match parallel::ranks(input, &Parallel { dp: asked.dp, ..*parallel }, &MEGATRON) {
-        Ok(ranks) => ranks,
-        Err(reason) => return refused(reason),
-    };
+}
+
+/// One row per recipe, two for distillation.
+pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     let parallel = &Parallel { dp: asked.dp, ..*parallel };
+    let run = Run { recipe: asked.recipe.name(), asked, parallel, fused, models: 1 };
+    match asked.recipe.0 {
+        Kind::Full(optimizer) if optimizer.states == States::Factored => {
+            let reason =
+                "no published rule for Adafactor's rows and columns of a matrix that is cut: --tp, --pp and --ep 1 are valid";
+            vec![run.refused(reason.to_owned())]
+        }
+        Kind::Full(optimizer) => {
+            vec![row(input, &run, &|rank, _| states::terms(optimizer, &held(input, parallel, rank), asked))]
+        }
+        Kind::Lora(r) => {
+            let mut row = row(input, &run, &|rank, _| {
+                let adapters = parallel::adapters(input, r, parallel, &MEGATRON, rank);
+                adapters::spread_terms(held(input, parallel, rank).params, adapters, r, asked)
+            });
+            row.notes.push(
+                "adapters from both matrices cut (NeMo, Megatron-Bridge) to one of them whole on every tensor rank (PEFT); activations are those \
+                 of full training"
+                    .to_owned(),
+            );
+            vec![row]
+        }
+        Kind::Qlora(_) => {
+            let reason = "no published rule for cutting a base in NF4: --tp, --pp and --ep 1 are valid, or lora";
+            vec![run.refused(reason.to_owned())]
+        }
+        Kind::Distill => distillation::spread_rows(input, asked, parallel, fused),
+    }
+}
+
+/// The first tensor rank of a stage.
+///
+/// # Errors
+/// Why the model is not cut so.
+pub(super) fn rank(input: &ProjectInput<'_>, run: &Run<'_>, stage: usize) -> Result<Rank, String> {
+    let ranks = parallel::ranks(input, run.parallel, &MEGATRON)?;
+    let found = ranks.into_iter().find(|rank| rank.replica == 0 && rank.tensor == 0 && rank.stage as usize == stage);
+    found.ok_or_else(|| "there is no such stage".to_owned())
+}
+
+/// One entry per stage: its first tensor rank, which holds as many rows of the vocabulary as any. `states` gives its weights, gradients
+/// and optimizer states.
+pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank, usize) -> Vec<Term>) -> TrainingRow {
+    let (asked, parallel) = (run.asked, run.parallel);
+    let ranks = match parallel::ranks(input, parallel, &MEGATRON) {
+        Ok(ranks) => ranks,
+        Err(reason) => return run.refused(reason),
+    };
     let first = ranks.iter().filter(|rank| rank.replica == 0 && rank.tensor == 0);
     let devices: Vec<Place> = first
-        .map(|rank| {
-            let mut terms = states::terms(optimizer, &held(input, parallel, rank), asked);
+        .enumerate()
+        .map(|(place, rank)| {
+            let mut terms = states(rank, place);
             let last = rank.stage + 1 == parallel.pp;
             terms.push(match Dims::of(input.model) {
                 Ok(dims) => {
                     let layers = rank.layers.1.min(dims.layers).saturating_sub(rank.layers.0);
                     let cut = Cut { tp: parallel.tp, layers, in_flight: parallel.pp - rank.stage };
-                    activations::activations(&dims, asked, fused, cut)
+                    activations::activations(&dims, asked, run.fused, cut)
                 }
                 Err(why) => Term::refused("activations", why),
             });
             if last {
-                terms.push(activations::logits(vocabulary(input), asked, 1, parallel.tp));
+                terms.push(activations::logits(vocabulary(input), asked, run.models, parallel.tp));
             }
             terms.push(runtime());
             let alike = parallel.tp.saturating_mul(parallel.dp);
@@ -71,11 +125,11 @@ pub(super) fn row(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Par
     if devices.iter().flat_map(|d| &d.terms).any(|t| t.basis == Basis::Refused) {
         notes.push("the totals leave out: activations".to_owned());
     }
-    TrainingRow { recipe, devices, notes }
+    TrainingRow { recipe: run.recipe.clone(), devices, notes }
 }
 
 /// The parameters of one rank, padding rows of the vocabulary included.
-fn held(input: &ProjectInput<'_>, parallel: &Parallel, rank: &Rank) -> Weights {
+pub(super) fn held(input: &ProjectInput<'_>, parallel: &Parallel, rank: &Rank) -> Weights {
     let counted: std::collections::HashSet<*const ProjectTensor<'_>> = trained(input).map(std::ptr::from_ref).collect();
     let size = |t: &ProjectTensor<'_>| if counted.contains(&std::ptr::from_ref(t)) { t.logical_params } else { 0 };
     let held = parallel::measure(input, parallel, &MEGATRON, rank, &size);

@@ -35,6 +35,10 @@ impl Engine for LlamaCpp {
         "commit 0c1e570 (2026-10-01)"
     }
 
+    fn reads_gguf(&self) -> bool {
+        true
+    }
+
     fn ctx_means(&self) -> &'static str {
         "ctx is the total over all sequences, as llama.cpp's -c"
     }
@@ -84,6 +88,13 @@ impl Engine for LlamaCpp {
             embedding_on_host: true,
             alignment: 32,
         }
+    }
+
+    fn pipeline_note(&self) -> Option<&'static str> {
+        Some(
+            "layers as with all of them on devices of equal shares (--tensor-split 1,1,...); by default shares follow the memory that is free, and \
+             then a layer on an even cut can stand on the device before",
+        )
     }
 
     fn host(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {

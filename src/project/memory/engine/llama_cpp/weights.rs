@@ -7,6 +7,7 @@ use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::Term;
+use crate::project::memory::parallel::is_input;
 use crate::project::memory::request::{LoadMode, Settings};
 use crate::project::storage::Basis;
 
@@ -140,9 +141,9 @@ pub(super) fn beside(input: &ProjectInput<'_>) -> Vec<Term> {
         .collect()
 }
 
-/// The input embedding, which stays in host memory where devices hold the layers (`llama-model.cpp`, `load_tensors`).
+/// The input embeddings, which stay in host memory where devices hold the layers (`llama-model.cpp`, `load_tensors`).
 pub(super) fn embedding(input: &ProjectInput<'_>) -> Option<Term> {
-    let tokens = input.tensors.iter().filter(|t| t.role == crate::checkpoint::Role::Embedding);
+    let tokens = input.tensors.iter().filter(|t| is_input(t));
     let bytes = tokens.fold(0u64, |n, t| n.saturating_add(padded(t)));
     let text = "the input embedding is not moved to a device (llama-model.cpp)";
     (bytes > 0).then(|| Term::known("embedding_weights", bytes, Basis::Exact, text.to_owned()))

@@ -1,6 +1,7 @@
 //! The families whose conversion is known. To add one: a row here, its names, its keys, and what it does to tensors.
 
 use super::further::FURTHER;
+use super::further_keys as fk;
 use super::job::{Job, Loaded};
 use super::keys::Keys;
 use super::model_keys::{self as mk, Given};
@@ -217,7 +218,7 @@ pub(super) const FAMILIES: &[Family] = &[
         names: names::MAMBA,
         raw_config: true,
         tensor: tensors::mamba,
-        keys: mk::mamba,
+        keys: fk::mamba,
         vocab: Path::Mamba,
         ..PLAIN
     },

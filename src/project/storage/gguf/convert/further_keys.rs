@@ -18,26 +18,32 @@ fn numbers(keys: &mut Keys, names: &[&str]) {
 pub(super) fn olmo(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::base(keys, given)?;
     keys.model_number("attention.layer_norm_epsilon");
-    if given.hparams.some(&["clip_qkv"]).is_some() {
-        keys.model_number("attention.clamp_kqv");
+    if let Some(clamp) = given.hparams.some(&["clip_qkv"]) {
+        keys.model_float("attention.clamp_kqv", clamp.as_f64());
     }
     Ok(())
 }
 
-/// One truth value a layer: which of them slide.
+/// One truth value a layer: which of them slide; without a list, all but every fourth.
 fn pattern(keys: &mut Keys, given: &Given<'_>) {
-    let types = given.hparams.some(&["layer_types"]).and_then(Value::as_array).map(|list| list.len() as u64);
-    let layers = types.unwrap_or(given.blocks);
-    keys.model_array("attention.sliding_window_pattern", layers, layers);
+    let types = given.hparams.some(&["layer_types"]).and_then(Value::as_array);
+    let flags: Vec<bool> = match types {
+        Some(types) => types.iter().map(|kind| kind.as_str() == Some("sliding_attention")).collect(),
+        None => (0..given.blocks.min(MOST_LAYERS)).map(|i| (i + 1) % 4 != 0).collect(),
+    };
+    keys.model_flags("attention.sliding_window_pattern", &flags);
 }
+
+/// More layers than any model has.
+const MOST_LAYERS: u64 = 1 << 20;
 
 pub(super) fn olmo2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::base(keys, given)?;
     match given.hparams.find(&["sliding_window"]) {
         None => {}
         Some(Value::Null) => return Err("sliding_window is null: the converter stops".to_owned()),
-        Some(_) => {
-            keys.model_number("attention.sliding_window");
+        Some(window) => {
+            keys.model_count("attention.sliding_window", whole(window));
             pattern(keys, given);
         }
     }
@@ -52,28 +58,36 @@ pub(super) fn olmoe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 
 pub(super) fn stablelm(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     let h = &*given.hparams;
-    if h.rope.get("partial_rotary_factor").and_then(Value::as_f64).is_none() {
+    let Some(share) = h.rope.get("partial_rotary_factor").and_then(Value::as_f64) else {
         return Err("config.json has no `partial_rotary_factor`: the converter stops".to_owned());
-    }
-    let names =
-        ["context_length", "embedding_length", "feed_forward_length", "rope.dimension_count", "attention.layer_norm_epsilon"];
-    mk::own(keys, given.blocks, h.need(&["num_attention_heads"])?, &names);
+    };
+    let heads = h.need(&["num_attention_heads"])?;
+    mk::own(keys, given.blocks, heads, mk::plain_widths(h), &["attention.layer_norm_epsilon"]);
+    let dim = h.count("hidden_size").and_then(|n| n.checked_div(heads));
+    keys.model_count("rope.dimension_count", dim.map(|n| mk::share_of(n, share)));
     keys.kv_heads(h.need(&["num_key_value_heads"])?);
-    keys.model_flag("use_parallel_residual");
+    keys.model_flag("use_parallel_residual", h.find(&["use_parallel_residual"]).and_then(Value::as_bool).unwrap_or(true));
     Ok(())
 }
 
-const FOUR: [&str; 4] = ["context_length", "embedding_length", "feed_forward_length", "attention.layer_norm_epsilon"];
+/// Four times a width: the feed-forward layers of older families.
+fn four_times(width: Option<u64>) -> Option<u64> {
+    width.and_then(|n| n.checked_mul(4))
+}
 
 pub(super) fn bloom(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     let heads = given.hparams.need(&["n_head", "num_attention_heads"])?;
-    mk::own(keys, given.blocks, heads, &FOUR);
+    let width = given.hparams.find(&["hidden_size", "n_embed"]).and_then(whole);
+    let context = given.hparams.find(&["seq_length"]).map_or(width, whole);
+    mk::own(keys, given.blocks, heads, [context, width, four_times(width)], &["attention.layer_norm_epsilon"]);
     keys.kv_heads(heads);
     Ok(())
 }
 
 pub(super) fn starcoder(keys: &mut Keys, given: &mut Given<'_>) -> Done {
-    mk::own(keys, given.blocks, given.hparams.need(&["n_head"])?, &FOUR);
+    let h = &*given.hparams;
+    let widths = [h.count("n_positions"), h.count("n_embd"), four_times(h.count("n_embd"))];
+    mk::own(keys, given.blocks, h.need(&["n_head"])?, widths, &["attention.layer_norm_epsilon"]);
     keys.kv_heads(1);
     Ok(())
 }
@@ -89,7 +103,7 @@ pub(super) fn granite(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     ];
     for (key, name) in scales {
         if is_set(given.hparams, key) {
-            keys.model_number(name);
+            keys.model_float(name, given.hparams.some(&[key]).and_then(Value::as_f64));
         }
     }
     Ok(())
@@ -104,24 +118,33 @@ pub(super) fn granite_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 }
 
 pub(super) fn cohere(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+    if let Some(longest) = given.hparams.some(&["model_max_length"]).cloned() {
+        given.hparams.set("max_position_embeddings", longest);
+    }
     mk::base(keys, given)?;
-    keys.model_number("logit_scale");
+    keys.model_float("logit_scale", given.hparams.some(&["logit_scale"]).and_then(Value::as_f64));
     keys.model_text("rope.scaling.type", "none");
     Ok(())
 }
 
 pub(super) fn cohere2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     cohere(keys, given)?;
-    if given.hparams.some(&["rotary_pct"]).is_none() {
+    let h = &*given.hparams;
+    let Some(share) = h.some(&["rotary_pct"]) else {
         return Err("config.json has no `rotary_pct`: the converter stops".to_owned());
-    }
-    numbers(keys, &["attention.sliding_window", "vocab_size", "rope.dimension_count"]);
+    };
+    let dim = h.count("hidden_size").zip(h.count("num_attention_heads")).and_then(|(n, heads)| n.checked_div(heads));
+    keys.model_count("attention.sliding_window", h.count("sliding_window"));
+    keys.model_count("vocab_size", h.count("vocab_size"));
+    keys.model_count("rope.dimension_count", dim.zip(share.as_f64()).map(|(n, share)| mk::share_of(n, share)));
     Ok(())
 }
 
 pub(super) fn glm4(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::base(keys, given)?;
-    keys.model_number("rope.dimension_count");
+    let share = given.hparams.rope.get("partial_rotary_factor").map_or(Some(0.5), Value::as_f64);
+    let dim = mk::head_dim(given.hparams);
+    keys.model_count("rope.dimension_count", dim.zip(share).map(|(n, share)| mk::share_of(n, share)));
     Ok(())
 }
 
@@ -131,17 +154,19 @@ pub(super) fn glm4_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
         ("moe_intermediate_size", "expert_feed_forward_length"),
         ("n_shared_experts", "expert_shared_count"),
         ("first_k_dense_replace", "leading_dense_block_count"),
-        ("routed_scaling_factor", "expert_weights_scale"),
         ("num_nextn_predict_layers", "nextn_predict_layers"),
     ];
     for (key, name) in rows {
-        if given.hparams.some(&[key]).is_some() {
-            keys.model_number(name);
+        if let Some(n) = given.hparams.some(&[key]) {
+            keys.model_count(name, whole(n));
         }
     }
     keys.model_number("expert_gating_func");
-    if given.hparams.some(&["norm_topk_prob"]).is_some() {
-        keys.model_flag("expert_weights_norm");
+    if let Some(scale) = given.hparams.some(&["routed_scaling_factor"]) {
+        keys.model_float("expert_weights_scale", scale.as_f64());
+    }
+    if let Some(flag) = given.hparams.some(&["norm_topk_prob"]) {
+        keys.model_flag("expert_weights_norm", flag.as_bool() == Some(true));
     }
     Ok(())
 }
@@ -149,11 +174,11 @@ pub(super) fn glm4_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 pub(super) fn dots1(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::qwen_moe(keys, given)?;
     keys.experts(given.hparams.need(&["n_routed_experts"])?);
-    for key in ["first_k_dense_replace", "n_shared_experts"] {
-        given.hparams.need(&[key])?;
-    }
-    numbers(keys, &["leading_dense_block_count", "expert_shared_count", "expert_weights_scale"]);
-    keys.model_flag("expert_weights_norm");
+    let h = &*given.hparams;
+    keys.model_count("leading_dense_block_count", Some(h.need(&["first_k_dense_replace"])?));
+    keys.model_count("expert_shared_count", Some(h.need(&["n_shared_experts"])?));
+    keys.model_float("expert_weights_scale", h.some(&["routed_scaling_factor"]).and_then(Value::as_f64));
+    keys.model_flag("expert_weights_norm", h.some(&["norm_topk_prob"]).and_then(Value::as_bool) == Some(true));
     Ok(())
 }
 
@@ -182,17 +207,16 @@ pub(super) fn mistral3(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 
 pub(super) fn phi_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::phi3(keys, given)?;
-    given.hparams.need(&["num_experts_per_tok", "num_experts_per_token"])?;
-    keys.model_number("expert_used_count");
+    keys.model_count("expert_used_count", Some(given.hparams.need(&["num_experts_per_tok", "num_experts_per_token"])?));
     keys.experts(given.hparams.need(&["num_local_experts", "num_experts"])?);
     Ok(())
 }
 
 pub(super) fn exaone4(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::base(keys, given)?;
-    keys.model_number("vocab_size");
-    if given.hparams.some(&["sliding_window"]).is_some() {
-        keys.model_number("attention.sliding_window");
+    keys.model_count("vocab_size", given.hparams.count("vocab_size"));
+    if let Some(window) = given.hparams.some(&["sliding_window"]) {
+        keys.model_count("attention.sliding_window", whole(window));
         pattern(keys, given);
     }
     Ok(())
@@ -200,8 +224,10 @@ pub(super) fn exaone4(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 
 pub(super) fn nemotron(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::base(keys, given)?;
-    numbers(keys, &["vocab_size", "attention.layer_norm_epsilon", "rope.dimension_count"]);
     let h = &*given.hparams;
+    keys.model_count("vocab_size", h.count("vocab_size"));
+    keys.model_number("attention.layer_norm_epsilon");
+    keys.model_count("rope.dimension_count", mk::phi_rope_dims(h).ok());
     let factor = is_set(h, "factor") || h.rope.get("factor").is_some_and(|v| !v.is_null());
     keys.model_text("rope.scaling.type", if factor { "linear" } else { "none" });
     if factor {
@@ -228,7 +254,7 @@ pub(super) fn gemma_embedding(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     if given.folder.config.get("sliding_window").is_none_or(Value::is_null) {
         return Err("config.json has no `sliding_window`: the converter stops".to_owned());
     }
-    keys.model_number("attention.sliding_window");
+    keys.model_count("attention.sliding_window", given.folder.config.get("sliding_window").and_then(whole));
     mk::pooling(keys, given.folder)
 }
 
@@ -240,16 +266,42 @@ pub(super) fn distil_bert(keys: &mut Keys, given: &mut Given<'_>) -> Done {
 
 pub(super) fn modern_bert(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     mk::bert(keys, given)?;
-    given.hparams.need(&["local_attention"])?;
-    keys.model_number("attention.sliding_window");
-    if given.hparams.some(&["global_attn_every_n_layers"]).is_some() {
-        keys.model_number("attention.sliding_window_pattern");
+    keys.model_count("attention.sliding_window", Some(given.hparams.need(&["local_attention"])?));
+    if let Some(n) = given.hparams.some(&["global_attn_every_n_layers"]) {
+        keys.model_count("attention.sliding_window_pattern", whole(n));
     }
     keys.model_text("rope.scaling.type", "none");
-    keys.model_number("vocab_size");
+    keys.model_count("vocab_size", given.hparams.count("vocab_size"));
     if let Some(name) = given.hparams.some(&["hidden_activation"]).and_then(Value::as_str) {
         keys.model_text("hidden_activation", name);
     }
+    Ok(())
+}
+
+/// A number that is there and not 0, else the converter's own.
+fn or(h: &Hparams, names: &[&str], own: u64) -> u64 {
+    h.some(names).and_then(whole).filter(|&n| n > 0).unwrap_or(own)
+}
+
+pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+    let h = &*given.hparams;
+    let width = h.need(&["hidden_size", "d_model"])?;
+    let inner = h.find(&["intermediate_size", "d_inner"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2 * width);
+    if inner != 2 * width {
+        return Err("the inner width is not twice the model's, which the converter refuses".to_owned());
+    }
+    // Any value serves those who take the default.
+    mk::own(keys, given.blocks, 0, [Some(1 << 20), Some(width), Some(0)], &["attention.layer_norm_rms_epsilon"]);
+    let sizes = [
+        ("ssm.conv_kernel", or(h, &["conv_kernel", "d_conv"], 4)),
+        ("ssm.inner_size", inner),
+        ("ssm.state_size", or(h, &["state_size", "d_state"], 16)),
+        ("ssm.time_step_rank", or(h, &["time_step_rank", "dt_rank"], width.div_ceil(16))),
+    ];
+    for (name, n) in sizes {
+        keys.model_count(name, Some(n));
+    }
+    keys.model_flag("ssm.dt_b_c_rms", h.some(&["model_type"]).and_then(Value::as_str) == Some("falcon_mamba"));
     Ok(())
 }
 
@@ -267,18 +319,19 @@ pub(super) fn mamba2_inner(h: &Hparams) -> Result<u64, String> {
 }
 
 pub(super) fn mamba2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
-    mamba2_inner(given.hparams)?;
-    let names = [
-        "context_length",
-        "embedding_length",
-        "feed_forward_length",
-        "ssm.conv_kernel",
-        "ssm.inner_size",
-        "ssm.state_size",
-        "ssm.time_step_rank",
-        "ssm.group_count",
-        "attention.layer_norm_rms_epsilon",
+    let h = &*given.hparams;
+    let inner = mamba2_inner(h)?;
+    let width = h.some(&["hidden_size", "d_model", "dim"]).and_then(whole);
+    mk::own(keys, given.blocks, 0, [Some(1 << 20), width, Some(0)], &["attention.layer_norm_rms_epsilon"]);
+    let sizes = [
+        ("ssm.conv_kernel", or(h, &["conv_kernel", "d_conv"], 4)),
+        ("ssm.inner_size", inner),
+        ("ssm.state_size", or(h, &["state_size", "d_state"], 128)),
+        ("ssm.time_step_rank", inner / or(h, &["mamba_d_head", "head_dim"], 64)),
+        ("ssm.group_count", or(h, &["n_groups"], 1)),
     ];
-    mk::own(keys, given.blocks, 0, &names);
+    for (name, n) in sizes {
+        keys.model_count(name, Some(n));
+    }
     Ok(())
 }

@@ -1,12 +1,18 @@
-//! Metadata keys by their size: what each takes in the file, each key once.
+//! Metadata keys: what each takes in the file, each key once, and the numbers that engines build a model from.
 
 use std::collections::BTreeMap;
+
+use crate::format::{Metadata, MetadataValue};
 
 /// The keys of a converted file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Keys {
     /// Bytes of the values, their type included.
     values: BTreeMap<String, u64>,
+    /// Numbers under the model's own keys, the prefix left out, where they are worked out.
+    numbers: BTreeMap<String, MetadataValue>,
+    /// Tokens of the vocabulary, once it is there.
+    pub(super) tokens: Option<u64>,
     /// Prefix of the model's own keys.
     arch: String,
     /// Figures that the quantizer reads back.
@@ -45,7 +51,11 @@ impl Keys {
     /// An array of so many elements with so many bytes of payload; an empty one is not written.
     pub(super) fn array(&mut self, key: impl Into<String>, elements: u64, payload: u64) {
         if elements > 0 {
-            self.values.insert(key.into(), (4 + 4 + 8u64).saturating_add(payload));
+            let key = key.into();
+            if key == "tokenizer.ggml.tokens" {
+                self.tokens = Some(elements);
+            }
+            self.values.insert(key, (4 + 4 + 8u64).saturating_add(payload));
         }
     }
 
@@ -66,6 +76,27 @@ impl Keys {
         self.values.contains_key(key)
     }
 
+    /// A key that is there and whose number is not known, among these names of the model's own keys.
+    pub(super) fn without_number<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
+        names.iter().copied().find(|name| self.has(&self.own(name)) && !self.numbers.contains_key(*name))
+    }
+
+    /// The architecture and the known numbers, as a reader of the file finds them.
+    pub(super) fn metadata(&self) -> Metadata {
+        let mut metadata = Metadata::default();
+        metadata.push_text("general.architecture".to_owned(), &self.arch, self.arch.len() as u64);
+        for (name, value) in &self.numbers {
+            metadata.push(self.own(name), value.clone());
+        }
+        metadata
+    }
+
+    /// Numbers under the model's own keys, the prefix left out.
+    #[cfg(test)]
+    pub(super) fn numbers(&self) -> &BTreeMap<String, MetadataValue> {
+        &self.numbers
+    }
+
     pub(super) fn remove(&mut self, key: &str) {
         self.values.remove(key);
     }
@@ -79,13 +110,36 @@ impl Keys {
         self.number(self.own(name));
     }
 
-    pub(super) fn model_flag(&mut self, name: &str) {
-        self.flag(self.own(name));
+    fn note(&mut self, name: &str, value: Option<MetadataValue>) {
+        match value {
+            Some(value) => self.numbers.insert(name.to_owned(), value),
+            None => self.numbers.remove(name),
+        };
     }
 
-    /// An array of so many elements with so many bytes.
-    pub(super) fn model_array(&mut self, name: &str, elements: u64, payload: u64) {
-        self.array(self.own(name), elements, payload);
+    /// A 32-bit count; `None` where it is written and not known.
+    pub(super) fn model_count(&mut self, name: &str, n: Option<u64>) {
+        self.model_number(name);
+        self.note(name, n.map(MetadataValue::Unsigned));
+    }
+
+    /// A 32-bit float; `None` where it is written and not known.
+    pub(super) fn model_float(&mut self, name: &str, x: Option<f64>) {
+        self.model_number(name);
+        self.note(name, x.map(MetadataValue::Float));
+    }
+
+    pub(super) fn model_flag(&mut self, name: &str, is: bool) {
+        self.flag(self.own(name));
+        self.note(name, Some(MetadataValue::Bool(is)));
+    }
+
+    /// An array of truth values.
+    pub(super) fn model_flags(&mut self, name: &str, flags: &[bool]) {
+        let n = flags.len() as u64;
+        self.array(self.own(name), n, n);
+        let flags: Vec<f64> = flags.iter().map(|&flag| f64::from(u8::from(flag))).collect();
+        self.note(name, (n > 0).then_some(MetadataValue::Numbers(flags)));
     }
 
     /// An array of 32-bit numbers.
@@ -103,22 +157,22 @@ impl Keys {
 
     pub(super) fn blocks(&mut self, n: u64) {
         self.block_count = n;
-        self.model_number("block_count");
+        self.model_count("block_count", Some(n));
     }
 
     pub(super) fn heads(&mut self, n: u64) {
         self.head_count = Some(n);
-        self.model_number("attention.head_count");
+        self.model_count("attention.head_count", Some(n));
     }
 
     pub(super) fn kv_heads(&mut self, n: u64) {
         self.head_count_kv = Some(n);
-        self.model_number("attention.head_count_kv");
+        self.model_count("attention.head_count_kv", Some(n));
     }
 
     pub(super) fn experts(&mut self, n: u64) {
         self.expert_count = n;
-        self.model_number("expert_count");
+        self.model_count("expert_count", Some(n));
     }
 
     /// Bytes of a key and its value in the file.

@@ -12,6 +12,7 @@ mod further_defaults;
 mod further_keys;
 mod further_tensors;
 mod general;
+mod head;
 mod hparams;
 mod job;
 mod keys;
@@ -28,6 +29,7 @@ mod special;
 mod tests;
 
 pub(crate) use candidates::gguf_candidates;
+pub(crate) use head::{Head, head};
 
 use std::borrow::Cow;
 
@@ -67,6 +69,15 @@ const PRE_RANGE: u64 = 32;
 
 /// `None` for a family whose conversion is not known; otherwise the conversion, or why the converter stops.
 pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<Conversion, String>> {
+    Some(family_of(folder)?.and_then(|(family, mut settings)| {
+        let mut conversion = without_vocabulary(input, folder, family, &mut settings)?;
+        conversion.pre = vocab::add(&mut conversion.keys, family.vocab, folder, &mut settings)?;
+        Ok(conversion)
+    }))
+}
+
+/// The row of a folder's family and its settings; `None` for a family that has none.
+fn family_of(folder: &HfFolder) -> Option<Result<(&'static family::Family, Hparams), String>> {
     if let (true, Some(reason)) = (folder.config.is_empty(), &folder.refusal) {
         // config.json is there and could not be read: which family it is, is not known.
         return Some(Err(reason.clone()));
@@ -74,14 +85,15 @@ pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Res
     let settings = Hparams::new(&folder.config, false);
     let family = family::of(settings.architecture()?)?;
     let settings = if family.raw_config { Hparams::new(&folder.config, true) } else { settings };
-    Some(run(input, folder, family, settings))
+    Some(Ok((family, settings)))
 }
 
-fn run(
+/// The tensors, and the keys but for the tokenizer's.
+fn without_vocabulary(
     input: &ProjectInput<'_>,
     folder: &HfFolder,
     family: &'static family::Family,
-    mut settings: Hparams,
+    settings: &mut Hparams,
 ) -> Result<Conversion, String> {
     if let Some(reason) = &folder.refusal {
         return Err(reason.clone());
@@ -93,8 +105,8 @@ fn run(
     if family.predicts_further {
         blocks = blocks.saturating_add(settings.count("num_nextn_predict_layers").unwrap_or(0));
     }
-    let loading = packed::load(input, folder, family, &settings)?;
-    let mut job = Job::new(family, &settings, folder, blocks);
+    let loading = packed::load(input, folder, family, settings)?;
+    let mut job = Job::new(family, settings, folder, blocks);
     for t in &loading.first {
         job.write_kept(t)?;
     }
@@ -116,8 +128,7 @@ fn run(
     }
     let mut keys = Keys::new(family.arch);
     general::add(&mut keys, folder, &counts(&tensors));
-    (family.keys)(&mut keys, &mut Given { hparams: &mut settings, folder, blocks })?;
-    let pre = vocab::add(&mut keys, family.vocab, folder, &mut settings)?;
+    (family.keys)(&mut keys, &mut Given { hparams: settings, folder, blocks })?;
     notes.extend(folder.notes.iter().cloned());
     let basis = if doubtful || !folder.notes.is_empty() { Basis::Estimate } else { Basis::Exact };
     let written: u64 = tensors.iter().fold(0, |n, t| n.saturating_add(t.origin.bytes));
@@ -128,7 +139,8 @@ fn run(
     if dropped > 0 {
         left_out.push((Group::Others, dropped));
     }
-    Ok(Conversion { tensors, keys, arch: family.arch, auto: loading.auto.unwrap_or(Dtype::F16), basis, pre, left_out, notes })
+    let auto = loading.auto.unwrap_or(Dtype::F16);
+    Ok(Conversion { tensors, keys, arch: family.arch, auto, basis, pre: Pre::Known, left_out, notes })
 }
 
 fn counts(tensors: &[Converted]) -> Counts {
