@@ -283,3 +283,42 @@ fn cold_and_warm_are_told_apart_by_the_page_cache() {
     let keeps = ["tmpfs", "ramfs", "overlayfs", "UNKNOWN"].iter().any(|name| String::from_utf8_lossy(&kind).contains(name));
     assert!(keeps || cold < length / 2, "{cold} of {length} B are in the cache, on {}", String::from_utf8_lossy(&kind));
 }
+
+/// Text without its line breaks and indents.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_term_is_explained() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/declared/llama-3.2-1b");
+    let runs: [&[&str]; 7] = [
+        &["--engine", "llama.cpp,vllm,transformers"],
+        &["--engine", "llama.cpp,vllm,transformers", "--pp", "2", "--seqs", "2"],
+        &["--engine", "vllm,transformers", "--tp", "2", "--dp", "2"],
+        &["--train", "lora-8", "--tp", "2", "--pp", "2"],
+        &["--train", "distill", "--zero", "2", "--dp", "4"],
+        &["--train", "adam-mixed-20", "--zero", "3", "--dp", "4"],
+        &["--train", "adam", "--dp", "2"],
+    ];
+    let mut names = std::collections::BTreeSet::new();
+    for args in runs {
+        let run = |more: &[&str]| {
+            let run =
+                Command::new(env!("CARGO_BIN_EXE_weigh")).arg("memory").arg(&fixtures).args(args).args(more).output().unwrap();
+            String::from_utf8(run.stdout).unwrap()
+        };
+        let document: Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
+        let explained = flat(&run(&["--explain"]));
+        let places = |row: &Value| row["devices"].as_array().unwrap().iter().chain([&row["host"]]).cloned().collect::<Vec<_>>();
+        let rows = ["engines", "training"].into_iter().flat_map(|part| document[part].as_array().unwrap());
+        for term in rows.flat_map(places).flat_map(|place| place["terms"].as_array().cloned().unwrap_or_default()) {
+            let (name, formula) = (term["name"].as_str().unwrap(), term["formula"].as_str().unwrap());
+            assert!(formula.len() > 10, "{args:?} {name}: {formula}");
+            assert!(explained.contains(&flat(formula)), "{args:?}: {name} is not explained: {formula}");
+            names.insert(name.to_owned());
+        }
+    }
+    println!("{} terms: {names:?}", names.len());
+    assert!(names.len() >= 15, "{names:?}");
+}

@@ -50,7 +50,7 @@ pub(super) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &Sha
     let high = bounded(token.saturating_mul(step.most.into()).saturating_mul(2).saturating_add(scores)).max(low);
     let eager = if scores > 0 { format!(" + scores {} B", bounded(scores)) } else { String::new() };
     let text = format!(
-        "{} to {} tokens ({}) x 2 B x (2 x {hidden} + the widest of a layer, {widest}), at most twice that{eager}: not measured",
+        "{} to {} tokens ({}) x 2 B x (2 x {hidden} + the widest of a layer, {widest}), at most twice that{eager} (closed form of vLLM's warm-up, hf-mem#67): not measured",
         step.least, step.most, step.text
     );
     Term::range("compute_buffer", low, high, text)
@@ -63,6 +63,9 @@ pub(super) fn logits(input: &ProjectInput<'_>, share: &Share, least: u64, most: 
         return None;
     }
     let (low, high) = (product(&[least, vocabulary, 2]), product(&[most, vocabulary, 10]));
-    let text = format!("{least} to {most} rows x {vocabulary} tokens x 2 to 10 B (16-bit, a 32-bit copy, the sampler's)");
+    let text = format!(
+        "{least} to {most} rows x {vocabulary} tokens x 2 to 10 B (16-bit; vLLM's sampler and transformers' generate make a 32-bit copy, and \
+         samplers another): not measured"
+    );
     Some(Term::range("logits", bounded(low), bounded(high), text))
 }

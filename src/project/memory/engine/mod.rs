@@ -217,6 +217,6 @@ fn layers_text(layer: &KvLayer) -> String {
 /// The runtime of a GPU process: formulas D, observed overheads (context, allocator, graphs): 0.5 to 1.5 GiB per device.
 pub(super) fn gpu_runtime() -> Term {
     const GIB: u64 = 1 << 30;
-    let text = "0.5 to 1.5 GiB per device: context, allocator and graphs as seen in public logs".to_owned();
+    let text = "0.5 to 1.5 GiB per device: context, allocator and graphs as seen in public logs, not measured".to_owned();
     Term::range("runtime", GIB / 2, GIB + GIB / 2, text)
 }
