@@ -29,8 +29,8 @@ def main():
     print("| | weigh audit |\n| --- | ---: |")
     print("| cases as expected | %d of %d |" % (good, len(rows)))
     print("| panics, signals, hangs | %d |" % sum(any("signal" in p or "panic" in p for p in r["problems"]) for r in rows))
-    slow, big = max(rows, key=lambda r: r["seconds"]), max(rows, key=lambda r: r["mib"])
-    print("| slowest | %.2f s (%s) |" % (slow["seconds"], slow["id"]))
+    slow, big = max(rows, key=lambda r: r["cpu"]), max(rows, key=lambda r: r["mib"])
+    print("| slowest | %.2f s (%s) |" % (slow["cpu"], slow["id"]))
     print("| most memory (peak resident set) | %d MiB (%s) |\n" % (big["mib"], big["id"]))
     print("## Other readers on the same files\n")
     print("Outcomes as they were recorded, counted over the cases each reader was given. A reader that refuses a file it should refuse and takes one it")
@@ -60,7 +60,7 @@ def main():
         others = "; ".join("%s: %s" % (k, ", ".join(v)) for k, v in by.items())
         wrong = r["wrong"].replace("|", "\\|").replace("<", "&lt;")
         mark = r["outcome"] if not r["problems"] else "**%s**" % r["outcome"]
-        print("| %s | %s | %s | %s | %.2f | %d | %s |" % (r["id"], wrong, r["expect"], mark, r["seconds"], r["mib"], others))
+        print("| %s | %s | %s | %s | %.2f | %d | %s |" % (r["id"], wrong, r["expect"], mark, r["cpu"], r["mib"], others))
 
 
 if __name__ == "__main__":
