@@ -1,7 +1,7 @@
 //! The view that projections read: tensors with what they mean, and the few header facts that file sizes depend on.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role};
 use crate::dtype::Dtype;
@@ -252,7 +252,7 @@ fn beside(checkpoint: &Checkpoint) -> Vec<Beside> {
     let others = checkpoint.components.iter().enumerate().filter(|(i, _)| *i != main);
     others
         .map(|(_, component)| {
-            let files: Vec<usize> =
+            let files: HashSet<usize> =
                 component.weight_sets.iter().filter(|set| set.selected).flat_map(|set| set.files.iter().copied()).collect();
             let places = checkpoint.tensors().enumerate().filter(|(_, t)| files.contains(&t.file)).map(|(place, _)| place);
             Beside { name: component.name.clone(), tensors: places.collect() }

@@ -1,6 +1,6 @@
 //! The configured number of layers against the layers that are there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::super::Severity::Warning;
 use super::super::finding::{Code, Finding, Findings};
@@ -69,8 +69,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
 /// The tensors of the main component.
 pub(super) fn main_tensors(checkpoint: &Checkpoint) -> impl Iterator<Item = Tensor<'_>> {
     let main = checkpoint.components.iter().find(|c| c.name != "mmproj" && c.name != "adapter");
-    let files: Vec<usize> =
-        main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).map(|s| s.files.clone()).unwrap_or_default();
-    let member: Vec<bool> = (0..checkpoint.files.len()).map(|i| files.contains(&i)).collect();
-    checkpoint.tensors().filter(move |t| member.get(t.file).copied().unwrap_or(false))
+    let set = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected));
+    let files: HashSet<usize> = set.map(|s| s.files.iter().copied().collect()).unwrap_or_default();
+    checkpoint.tensors().filter(move |t| files.contains(&t.file))
 }

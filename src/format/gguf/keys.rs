@@ -1,5 +1,8 @@
 //! GGUF keys: names, typed values, strings and arrays, each read with a bound.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
 use super::{DEFAULT_ALIGNMENT, Parser};
 use crate::error::Result;
 use crate::format::metadata::MetadataValue;
@@ -29,7 +32,9 @@ const U32: u32 = 4;
 
 impl Parser<'_> {
     pub(super) fn keys(&mut self, n: u64) -> Result<()> {
-        let mut seen = std::collections::HashSet::new();
+        // Places of the keys by their hash: a second copy of a million names would cost more than all else.
+        let mut seen: HashMap<u64, usize> = HashMap::new();
+        let hasher = RandomState::new();
         for _ in 0..n {
             let at = self.input.offset();
             self.string(limits::MAX_NAME, "a key")?;
@@ -41,7 +46,9 @@ impl Parser<'_> {
                 let message = format!("the key `{}` is no UTF-8", escape_limited(&key, 80));
                 self.defect(DefectKind::ForbiddenValue, None, at, message);
             }
-            if !seen.insert(key.clone()) {
+            let entries = self.container.metadata.entries();
+            let first = *seen.entry(hasher.hash_one(&key)).or_insert(entries.len());
+            if entries.get(first).is_some_and(|(known, _)| *known == key) {
                 let message = format!("the key `{}` stands twice", escape_limited(&key, 80));
                 self.defect(DefectKind::DuplicateName, None, at, message);
             }
