@@ -1,5 +1,5 @@
-//! Projections are arithmetic: a hundred thousand tensors are answered at once. The bounds are loose, for builds without
-//! optimisation on a shared machine; what was measured is printed.
+//! Projections are arithmetic: a hundred thousand tensors are answered at once (a fifth of them in a debug build). The bounds are
+//! loose, for builds without optimisation on a shared machine; what was measured is printed.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -13,7 +13,7 @@ use weighbridge::project::storage::shard::{RULES, ShardSpec};
 use weighbridge::project::storage::{Request, scheme};
 use weighbridge::project::{GgufSource, ProjectInput, ProjectTensor, Target, project};
 
-const LAYERS: u32 = 100;
+const LAYERS: u32 = if cfg!(debug_assertions) { 20 } else { 100 };
 const PER_LAYER: u32 = 1000;
 
 fn input(format: Format, config: &ModelConfig) -> ProjectInput<'_> {
@@ -75,7 +75,7 @@ fn a_hundred_thousand_tensors() {
         let took = start.elapsed();
         println!("{targets} of {} tensors: {took:?}", input.tensors.len());
         assert_eq!(got.quantized.len(), request.targets.len());
-        assert!(took.as_millis() < 2000 * (1 + request.targets.len() as u128), "{targets}: {took:?}");
+        assert!(took.as_millis() < u128::from(20 * LAYERS) * (1 + request.targets.len() as u128), "{targets}: {took:?}");
     }
     let start = Instant::now();
     let request = Request {

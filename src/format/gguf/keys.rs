@@ -33,7 +33,7 @@ const U32: u32 = 4;
 impl Parser<'_> {
     pub(super) fn keys(&mut self, n: u64) -> Result<()> {
         // Places of the keys by their hash: a second copy of a million names would cost more than all else.
-        let mut seen: HashMap<u64, usize> = HashMap::new();
+        let mut seen: HashMap<u64, usize> = HashMap::with_capacity(n.min(1 << 20) as usize);
         let hasher = RandomState::new();
         for _ in 0..n {
             let at = self.input.offset();
