@@ -141,7 +141,8 @@ impl Needs {
 
 pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, budget: &Budget) -> FitRow {
     // Weights are repacked for a processor only, and `this` is the only budget that is surely a processor's.
-    let settings = Settings { repack: settings.repack && budget.text == "this", ..*settings };
+    let repack = settings.repack;
+    let settings = Settings { repack: repack && budget.text == "this", ..*settings };
     let (settings, mut notes) = spread(engine, input, settings, budget.devices);
     let asked = settings.parallel.devices();
     let too_many = asked.as_ref().is_ok_and(|&n| n > budget.devices);
@@ -173,6 +174,12 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     if needs.allows {
         let aside = Bytes(ALLOWANCE).binary();
         notes.push(format!("the high figure sets {aside} a device aside for what is not estimated"));
+    }
+    if needs.sum_high != needs_of(&Settings { repack, ..settings }).sum_high {
+        notes.push(
+            "a size is taken as a GPU's: the copy of repacked weights, for a processor, is not in it (--fit this counts it)"
+                .to_owned(),
+        );
     }
     if too_many {
         notes.push(format!("the run asks for {} devices", asked.unwrap_or_default()));
