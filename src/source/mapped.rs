@@ -120,9 +120,13 @@ impl Window {
     }
 }
 
-/// Bytes of a file in the page cache, by steps of 1 MiB from its start; `None` where the system does not say. A hint: it is out of date
-/// at once, and Linux tells it only to the owner of a file (`can_do_mincore`), so that others are told nothing here either.
-pub fn resident(source: &FileSource) -> Option<Vec<u64>> {
+/// A step of [`resident`]: 1 MiB.
+pub const RESIDENT_STEP: u64 = 1 << 20;
+
+/// Bytes of a file in the page cache, in every `nth` step of [`RESIDENT_STEP`] from its start, each with the offset of the step; `None`
+/// where the system does not say. A hint: it is out of date at once, and Linux tells it only to the owner of a file
+/// (`can_do_mincore`), so that others are told nothing here either.
+pub fn resident(source: &FileSource, nth: u64) -> Option<Vec<(u64, u64)>> {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::MetadataExt;
@@ -132,28 +136,26 @@ pub fn resident(source: &FileSource) -> Option<Vec<u64>> {
         if user != 0 && file.metadata().ok()?.uid() != user {
             return None;
         }
-        let (mut steps, mut start) = (Vec::new(), 0);
-        while start < source.len() {
-            let len = usize::try_from(WINDOW_STEP.min(source.len() - start)).ok()?;
+        let page = page_size()?;
+        // 4 KiB is the smallest page there is: the vector is never too short.
+        let mut pages = vec![0u8; RESIDENT_STEP as usize / 4096];
+        let mut steps = Vec::new();
+        for start in (0..source.len()).step_by(usize::try_from(RESIDENT_STEP.checked_mul(nth.max(1))?).ok()?) {
+            let len = usize::try_from(RESIDENT_STEP.min(source.len() - start)).ok()?;
             // SAFETY: the map is read-only and none of its bytes is ever looked at.
             let map = unsafe { memmap2::MmapOptions::new().offset(start).len(len).map(file) }.ok()?;
-            // 4 KiB is the smallest page there is: the vector is never too short.
-            let mut pages = vec![0u8; len.div_ceil(4096)];
             // SAFETY: the range is that of the map, which lives until the end of the turn, and the vector has a byte for each of its pages.
             if unsafe { libc::mincore(map.as_ptr().cast_mut().cast(), len, pages.as_mut_ptr()) } != 0 {
                 return None;
             }
-            let page = page_size()?;
-            let in_window = pages.get(..len.div_ceil(page))?;
-            let per_step = ((1 << 20) / page).max(1);
-            steps.extend(in_window.chunks(per_step).map(|step| step.iter().filter(|&&p| p & 1 == 1).count() as u64 * page as u64));
-            start += WINDOW_STEP;
+            let there = pages.get(..len.div_ceil(page))?.iter().filter(|&&p| p & 1 == 1).count() * page;
+            steps.push((start, (there as u64).min(len as u64)));
         }
         Some(steps)
     }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = source;
+        let _ = (source, nth);
         None
     }
 }

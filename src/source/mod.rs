@@ -14,7 +14,7 @@ use std::path::Path;
 #[cfg(unix)]
 pub use fault::fail_beyond_file_size_limit;
 pub use file::FileSource;
-pub use mapped::{MappedFile, Window, is_network_file, resident};
+pub use mapped::{MappedFile, RESIDENT_STEP, Window, is_network_file, resident};
 pub use memory::MemorySource;
 
 use crate::error::{Error, ErrorKind, Result};

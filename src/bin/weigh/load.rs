@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::Result;
 use weighbridge::project::memory::Load;
-use weighbridge::source::{FileSource, Source, resident};
+use weighbridge::source::{FileSource, RESIDENT_STEP, Source, resident};
 
-const STEP: u64 = 1 << 20;
+const STEP: u64 = RESIDENT_STEP;
+
+/// The page cache is asked about at most so many steps: of files of more than 32 GiB in all about every nth.
+const ASKED: u64 = 32 << 10;
 
 /// At most so many steps of each kind are read: 128 MiB.
 const STEPS: usize = 128;
@@ -43,22 +46,28 @@ pub(crate) fn measure(checkpoint: &Checkpoint) -> Result<Option<Load>> {
         return Ok(None);
     }
     let (mut cold, mut warm, mut partly, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut cached = Some(0u64);
+    let nth = bytes.div_ceil(STEP).div_ceil(ASKED);
+    // Bytes asked about, and those of them that are there.
+    let mut cached = Some((0u64, 0u64));
     for (file, source) in files.iter().enumerate() {
-        let steps = resident(source);
-        let here = steps.as_ref().map(|steps| steps.iter().sum::<u64>().min(source.len()));
-        cached = cached.zip(here).map(|(a, b)| a + b);
-        for n in 0..source.len().div_ceil(STEP) {
-            let place = Place { file, offset: n * STEP };
-            let length = STEP.min(source.len() - place.offset);
-            match steps.as_ref().map(|steps| steps.get(n as usize).copied().unwrap_or(0)) {
-                None => unknown.push(place),
-                Some(0) => cold.push(place),
-                Some(there) if there >= length => warm.push(place),
-                Some(_) => partly.push(place),
+        let Some(steps) = resident(source, nth) else {
+            cached = None;
+            unknown.extend((0..source.len()).step_by((STEP * nth) as usize).map(|offset| Place { file, offset }));
+            continue;
+        };
+        for (offset, there) in steps {
+            let place = Place { file, offset };
+            let length = STEP.min(source.len() - offset);
+            cached = cached.map(|(asked, found)| (asked + length, found + there));
+            match there {
+                0 => cold.push(place),
+                there if there >= length => warm.push(place),
+                _ => partly.push(place),
             }
         }
     }
+    // What was not asked about is taken to be as the rest is.
+    let cached = cached.map(|(asked, found)| (u128::from(found) * u128::from(bytes) / u128::from(asked.max(1))) as u64);
     // Where hardly a step is wholly out of the cache, those that are in it in part have to do.
     if cold.len() < 2 * TOGETHER {
         cold.append(&mut partly);

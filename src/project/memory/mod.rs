@@ -180,7 +180,7 @@ pub struct MemoryReport {
 pub struct Load {
     /// Bytes to read.
     pub bytes: u64,
-    /// Of these, in the page cache now.
+    /// Of these, in the page cache now; of more than 32 GiB, by a sample of steps of 1 MiB.
     pub cached_bytes: Option<u64>,
     /// Fastest.
     pub seconds_low: Option<f64>,
