@@ -246,7 +246,10 @@ fn lists_as_long_as_a_file_wants_them_take_bounded_memory() {
     safetensors_of(&path, 300_000, |i| plain(i, "model.layers.7.mlp.experts.", "U8"));
     for form in ["json", "text"] {
         assert_eq!(within_the_limit(&[&every_list[..], &["--format", form]].concat(), &path), Some(0));
+        assert_eq!(within_the_limit(&["scan", "--tensors", "--format", form], &path), Some(0));
+        assert_eq!(within_the_limit(&["--format", form], &path), Some(0));
     }
+    assert_eq!(within_the_limit(&["audit", "--scan"], &path), Some(0));
     let long = "k".repeat(1_000_000);
     safetensors_of(&path, 50, |i| plain(i, &long, "U8"));
     for arguments in [&every_list[..], &["project", "--to", "all"], &["audit"], &["memory"]] {

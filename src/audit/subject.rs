@@ -91,12 +91,11 @@ impl<'a> Subject<'a> {
     }
 
     /// The tensors whose values were scanned, with what was found in them.
-    pub(crate) fn scanned(&self) -> Vec<(Tensor<'a>, &'a TensorOutcome, &'a TensorStats)> {
-        let (Some(checkpoint), Some((selection, outcome))) = (self.checkpoint, self.values) else { return Vec::new() };
-        let tensors: Vec<Tensor<'a>> = checkpoint.tensors().collect();
-        let files = outcome.files.iter().zip(&selection.order).filter(|(file, _)| file.error.is_none());
-        let pairs = files.flat_map(|(file, order)| file.tensors.iter().zip(order));
-        pairs.filter_map(|(found, &index)| Some((*tensors.get(index)?, found, found.stats.as_ref()?))).collect()
+    pub(crate) fn scanned(&self) -> impl Iterator<Item = (Tensor<'a>, &'a TensorOutcome, &'a TensorStats)> + use<'a> {
+        let checkpoint = self.checkpoint;
+        let files = self.values.into_iter().flat_map(|(selection, outcome)| outcome.files.iter().zip(&selection.order));
+        let pairs = files.filter(|(file, _)| file.error.is_none()).flat_map(|(file, order)| file.tensors.iter().zip(order));
+        pairs.filter_map(move |(found, &place)| Some((checkpoint?.tensor(place)?, found, found.stats.as_ref()?)))
     }
 
     /// A finding about a tensor, with its place.

@@ -164,19 +164,26 @@ impl<'a> Tensor<'a> {
 impl Checkpoint {
     /// The tensors of the selected weight sets, in file and header order.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> + Clone {
-        self.tensors.iter().map(|t| {
-            let container = &self.files[t.file as usize].container;
-            Tensor {
-                file: t.file as usize,
-                index: t.index as usize,
-                container,
-                info: &container.tensors[t.index as usize],
-                naming: t.naming,
-                part: t.part,
-                logical_params: t.logical_params,
-                packed: self.packed.get(&(t.file, t.index)),
-            }
-        })
+        self.tensors.iter().map(|selected| self.view(selected))
+    }
+
+    /// One of them, by its place among them.
+    pub fn tensor(&self, place: usize) -> Option<Tensor<'_>> {
+        self.tensors.get(place).map(|selected| self.view(selected))
+    }
+
+    fn view(&self, t: &SelectedTensor) -> Tensor<'_> {
+        let container = &self.files[t.file as usize].container;
+        Tensor {
+            file: t.file as usize,
+            index: t.index as usize,
+            container,
+            info: &container.tensors[t.index as usize],
+            naming: t.naming,
+            part: t.part,
+            logical_params: t.logical_params,
+            packed: self.packed.get(&(t.file, t.index)),
+        }
     }
 
     /// Indices of the files that the selected weight sets are made of, in name order.

@@ -2,10 +2,13 @@
 
 pub mod full;
 mod gather;
+mod remarks;
+mod tensors;
 
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Tensor};
+use crate::report::page::Walked;
 use crate::report::show::ErrorRow;
 use crate::scan::full::FullOutcome;
 use crate::scan::{CopyCheck, ScanOutcome};
@@ -157,7 +160,7 @@ pub struct Remark {
 /// The body of `weigh scan`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
-pub struct ScanBody {
+pub struct ScanBody<'a> {
     pub bytes_read: u64,
     pub seconds: Option<f64>,
     pub bytes_per_second: Option<f64>,
@@ -171,7 +174,7 @@ pub struct ScanBody {
     pub dtypes: Vec<DtypeStats>,
     pub roles: Vec<RoleStats>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tensors: Option<Vec<TensorStatsRow>>,
+    pub tensors: Option<Walked<'a, TensorStatsRow>>,
     pub remarks: Vec<Remark>,
     pub sparsest: Vec<SparseRow>,
     pub tied: Option<TiedRow>,
@@ -245,22 +248,14 @@ const MAX_REMARKS: usize = 200;
 /// Experts named in one remark.
 const MAX_SLICES: usize = 8;
 
-impl ScanBody {
-    /// Gathers the body. `order` holds, per file and tensor of the outcomes, the index into the checkpoint's selected tensors;
-    /// `full` the full pass where there was one.
-    pub fn of(
-        checkpoint: &Checkpoint,
-        outcome: &ScanOutcome,
-        full: Option<&FullOutcome>,
-        order: &[Vec<usize>],
-        with_tensors: bool,
-    ) -> Self {
-        let selected: Vec<Tensor<'_>> = checkpoint.tensors().collect();
+impl ScanBody<'static> {
+    /// Gathers the body, without a row per tensor: [`ScanBody::with_tensors`]. `order` holds, per file and tensor of the outcomes,
+    /// the index into the checkpoint's selected tensors; `full` the full pass where there was one.
+    pub fn of(checkpoint: &Checkpoint, outcome: &ScanOutcome, full: Option<&FullOutcome>, order: &[Vec<usize>]) -> Self {
         let mut gather = Gather {
             checkpoint,
             dtypes: Vec::new(),
             roles: Vec::new(),
-            rows: Vec::with_capacity(if with_tensors { selected.len() } else { 0 }),
             remarks: Vec::new(),
             remarked: 0,
             all: Pairwise::default(),
@@ -268,14 +263,14 @@ impl ScanBody {
         };
         let mut not_scanned = 0;
         for (f, (file, order)) in outcome.files.iter().zip(order).enumerate() {
-            for (t, (tensor, &index)) in file.tensors.iter().zip(order).enumerate() {
-                not_scanned += u64::from(tensor.stats.is_none());
-                let full = full.and_then(|full| full.files.get(f)?.tensors.get(t)?.as_ref());
-                gather.tensor(&selected[index], tensor, full, with_tensors);
+            for (t, (found, &place)) in file.tensors.iter().zip(order).enumerate() {
+                not_scanned += u64::from(found.stats.is_none());
+                let Some(tensor) = checkpoint.tensor(place) else { continue };
+                gather.tensor(&tensor, found, full.and_then(|full| full.of(f, t)));
             }
         }
         let sums = gather.full.take();
-        let sparsest = gather::sparsest(&selected, outcome, order);
+        let sparsest = gather::sparsest(checkpoint, outcome, order);
         let totals = Totals { stats: StatsRow::of(&gather.all.finish()), full: sums.as_ref().map(FullSums::total) };
         gather.remarks.sort_by_key(|r| r.severity);
         gather.remarks.truncate(MAX_REMARKS);
@@ -325,7 +320,7 @@ impl ScanBody {
             totals,
             dtypes,
             roles,
-            tensors: with_tensors.then_some(gather.rows),
+            tensors: None,
             remarks: gather.remarks,
             sparsest,
             tied: None,
@@ -334,7 +329,9 @@ impl ScanBody {
             notes,
         }
     }
+}
 
+impl ScanBody<'_> {
     /// Whether anything in it could not be read as asked.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()

@@ -32,7 +32,7 @@ pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) 
         level,
         state: Mutex::new(State {
             cursor: Cursor::new(files, options.part),
-            progress: files.iter().map(Progress::new).collect(),
+            progress: files.iter().map(|file| Progress::new(file, options.part.is_some())).collect(),
             bytes_read: 0,
             io: IoUsed::Nothing,
             stopped: false,
@@ -57,7 +57,7 @@ pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) 
     }
     let part = options.part.is_some();
     let outcomes: Vec<FileOutcome> =
-        state.progress.into_iter().zip(files).map(|(progress, file)| progress.finish(file, part, state.stopped)).collect();
+        state.progress.into_iter().zip(files).map(|(progress, file)| progress.finish(file, state.stopped)).collect();
     let whole = |file: &FileOutcome| {
         let done = |t: &TensorOutcome| t.stats.is_some() || (part && t.skipped == Some(Skip::OtherPart));
         file.error.is_none() && file.tensors.iter().all(done)
@@ -98,10 +98,12 @@ struct Progress {
     handed_out: bool,
     folds: BTreeMap<usize, TensorFold>,
     outcome: FileOutcome,
+    /// Whether nodes are what is asked for: a scan of the whole keeps none, a file may have a million tensors.
+    part: bool,
 }
 
 impl Progress {
-    fn new(file: &ScanFile) -> Self {
+    fn new(file: &ScanFile, part: bool) -> Self {
         let start = |tensor: &super::ScanTensor| match Layout::in_file(file, tensor) {
             Err(skip) => TensorOutcome { skipped: Some(skip), ..TensorOutcome::default() },
             Ok(_) if tensor.elements == 0 => TensorOutcome { stats: Some(TensorStats::default()), ..TensorOutcome::default() },
@@ -114,6 +116,7 @@ impl Progress {
             handed_out: false,
             folds: BTreeMap::new(),
             outcome: FileOutcome { tensors, ..FileOutcome::default() },
+            part,
         }
     }
 
@@ -127,31 +130,32 @@ impl Progress {
         {
             let outcome = &mut self.outcome.tensors[unit.tensor];
             outcome.stats = fold.stats();
-            outcome.nodes = fold.nodes();
+            if self.part {
+                outcome.nodes = fold.nodes();
+            }
             outcome.slices = fold.into_slices();
         }
     }
 
-    fn finish(mut self, file: &ScanFile, part: bool, stopped: bool) -> FileOutcome {
-        for (index, fold) in self.folds {
-            self.outcome.tensors[index].nodes = fold.nodes();
+    fn finish(mut self, file: &ScanFile, stopped: bool) -> FileOutcome {
+        if self.part {
+            for (index, fold) in self.folds {
+                self.outcome.tensors[index].nodes = fold.nodes();
+            }
         }
         let failed = self.outcome.error.is_some();
         for (outcome, tensor) in self.outcome.tensors.iter_mut().zip(&file.tensors) {
             if failed && tensor.bytes != 0 && outcome.skipped.is_none() {
                 *outcome = TensorOutcome { skipped: Some(Skip::FileFailed), ..TensorOutcome::default() };
             }
-            if part {
+            if self.part {
                 // Only the merged parts have figures, so that one part's are not taken for the whole.
                 outcome.slices = Vec::new();
                 if outcome.stats.take().is_some() || outcome.skipped.is_none() {
                     outcome.skipped = Some(Skip::OtherPart);
                 }
-            } else {
-                outcome.nodes = Vec::new();
-                if outcome.stats.is_none() && outcome.skipped.is_none() {
-                    outcome.skipped = Some(if stopped { Skip::Interrupted } else { Skip::FileFailed });
-                }
+            } else if outcome.stats.is_none() && outcome.skipped.is_none() {
+                outcome.skipped = Some(if stopped { Skip::Interrupted } else { Skip::FileFailed });
             }
         }
         self.outcome

@@ -116,9 +116,10 @@ impl Job {
 pub(super) struct Cursor<'a> {
     files: &'a [ScanFile],
     file: usize,
-    /// Scannable tensors of the present file in order of their bytes.
-    order: Vec<(usize, Layout)>,
+    /// Scannable tensors of the present file in order of their bytes, and how the present one is cut.
+    order: Vec<usize>,
     at: usize,
+    layout: Option<Layout>,
     slice: u64,
     unit: u64,
     /// Bytes of weights that lie before the present unit, over all files; and what belongs to this part.
@@ -151,18 +152,24 @@ impl<'a> Cursor<'a> {
                 total * u128::from(part.index.saturating_sub(1)) / count..total * u128::from(part.index) / count
             }
         };
-        let mut cursor = Self { files, file: 0, order: Vec::new(), at: 0, slice: 0, unit: 0, before: 0, part: range };
+        let mut cursor = Self { files, file: 0, order: Vec::new(), at: 0, layout: None, slice: 0, unit: 0, before: 0, part: range };
         cursor.enter_file();
         cursor
     }
 
     fn enter_file(&mut self) {
         self.order.clear();
-        (self.at, self.slice, self.unit) = (0, 0, 0);
+        (self.slice, self.unit) = (0, 0);
         let Some(file) = self.files.get(self.file) else { return };
-        let scannable = file.tensors.iter().enumerate().filter(|(_, tensor)| tensor.bytes != 0);
-        self.order.extend(scannable.filter_map(|(index, tensor)| Some((index, Layout::in_file(file, tensor).ok()?))));
-        self.order.sort_by_key(|(index, _)| (file.tensors[*index].offset, *index));
+        let scannable = |tensor: &ScanTensor| tensor.bytes != 0 && Layout::in_file(file, tensor).is_ok();
+        self.order.extend(file.tensors.iter().enumerate().filter(|(_, tensor)| scannable(tensor)).map(|(index, _)| index));
+        self.order.sort_unstable_by_key(|&index| (file.tensors[index].offset, index));
+        self.go_to(0);
+    }
+
+    fn go_to(&mut self, at: usize) {
+        self.at = at;
+        self.layout = self.order.get(at).and_then(|&index| Layout::of(&self.files[self.file].tensors[index]).ok());
     }
 
     /// Leaves the present file; what was not handed out of it stays so.
@@ -171,14 +178,13 @@ impl<'a> Cursor<'a> {
             return;
         }
         let tensors = &self.files[self.file].tensors;
-        let whole: u128 = self.order.iter().map(|(index, _)| u128::from(tensors[*index].bytes)).sum();
-        let done: u128 = self.order[..self.at].iter().map(|(index, _)| u128::from(tensors[*index].bytes)).sum();
-        let inside = match self.order.get(self.at) {
-            Some((_, layout)) => self.slice * layout.slice_bytes + self.unit * layout.unit_bytes(),
+        let left: u128 = self.order[self.at..].iter().map(|&index| u128::from(tensors[index].bytes)).sum();
+        let inside = match self.layout {
+            Some(layout) => self.slice * layout.slice_bytes + self.unit * layout.unit_bytes(),
             None => 0,
         };
-        self.before += whole - done - u128::from(inside);
-        self.at = self.order.len();
+        self.before += left - u128::from(inside);
+        self.go_to(self.order.len());
         (self.slice, self.unit) = (0, 0);
     }
 
@@ -219,7 +225,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn peek(&self) -> Option<Unit> {
-        let (tensor, layout) = *self.order.get(self.at)?;
+        let (tensor, layout) = (*self.order.get(self.at)?, self.layout?);
         let of = &self.files[self.file].tensors[tensor];
         let inside = self.unit * layout.unit_bytes();
         Some(Unit {
@@ -235,7 +241,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn step(&mut self, bytes: u64) {
-        let Some((_, layout)) = self.order.get(self.at) else { return };
+        let Some(layout) = self.layout else { return };
         self.before += u128::from(bytes);
         self.unit += 1;
         if self.unit == layout.units_per_slice() {
@@ -244,7 +250,7 @@ impl<'a> Cursor<'a> {
         }
         if self.slice == layout.slices {
             self.slice = 0;
-            self.at += 1;
+            self.go_to(self.at + 1);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The scales inside ggml blocks.
 
 use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
+use super::super::finding::{Code, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
 use crate::units::grouped;
@@ -24,21 +24,15 @@ const ZERO: Code = code(
 pub(super) const CHECK: Check = Check { name: "block_scales", codes: &[BROKEN, ZERO], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    let scanned = subject.scanned();
-    let (mut broken, mut zero): (Vec<Finding>, Vec<Finding>) = Default::default();
-    for (tensor, _, stats) in &scanned {
-        let scales = stats.scales;
-        let of = grouped(scales.blocks);
-        if scales.is_sick() {
-            let message =
-                format!("of {of} blocks {} have a scale that is NaN, {} an infinite one", grouped(scales.nan), grouped(scales.inf));
-            broken.push(subject.about(&BROKEN, tensor, message));
-        }
-        // All of them: the tensor is all zero, which is said elsewhere.
-        if scales.zero > 0 && !stats.all_zero() {
-            zero.push(subject.about(&ZERO, tensor, format!("{} of {of} block scales are zero", grouped(scales.zero))));
-        }
-    }
+    let broken = subject.scanned().filter(|(_, _, stats)| stats.scales.is_sick()).map(|(tensor, _, stats)| {
+        let (of, nan, inf) = (grouped(stats.scales.blocks), grouped(stats.scales.nan), grouped(stats.scales.inf));
+        subject.about(&BROKEN, &tensor, format!("of {of} blocks {nan} have a scale that is NaN, {inf} an infinite one"))
+    });
     out.push_many(broken);
-    out.push_many(zero);
+    // All of them: the tensor is all zero, which is said elsewhere.
+    let zero = subject.scanned().filter(|(_, _, stats)| stats.scales.zero > 0 && !stats.all_zero());
+    out.push_many(zero.map(|(tensor, _, stats)| {
+        let (of, zero) = (grouped(stats.scales.blocks), grouped(stats.scales.zero));
+        subject.about(&ZERO, &tensor, format!("{zero} of {of} block scales are zero"))
+    }));
 }

@@ -18,12 +18,11 @@ const CONSTANT: Code = code(
 pub(super) const CHECK: Check = Check { name: "constant", codes: &[CONSTANT], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    let scanned = subject.scanned();
-    let found = scanned.iter().filter(|(tensor, _, stats)| {
+    let found = subject.scanned().filter(|(tensor, _, stats)| {
         let matrix = tensor.info.shape.iter().filter(|d| **d > 1).count() >= 2;
         matrix && tensor.part == Part::Weight && stats.constant() && !stats.all_zero()
     });
     out.push_many(found.map(|(tensor, _, stats)| {
-        subject.about(&CONSTANT, tensor, format!("all {} values are {:e}", grouped(stats.elements), stats.raw_min))
+        subject.about(&CONSTANT, &tensor, format!("all {} values are {:e}", grouped(stats.elements), stats.raw_min))
     }));
 }

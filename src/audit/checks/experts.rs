@@ -20,8 +20,7 @@ pub(super) const CHECK: Check = Check { name: "experts", codes: &[DEAD], run };
 const NAMED: usize = 8;
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    let scanned = subject.scanned();
-    let experts = || scanned.iter().filter(|(tensor, ..)| tensor.naming.role == Role::Expert && tensor.part == Part::Weight);
+    let experts = || subject.scanned().filter(|(tensor, ..)| tensor.naming.role == Role::Expert && tensor.part == Part::Weight);
     // Stored one by one: nothing to tell dead from living where all are zero.
     let living = experts().any(|(tensor, _, stats)| tensor.naming.expert.is_some() && !stats.all_zero());
     let single = experts().filter(|(tensor, _, stats)| {
@@ -31,7 +30,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     let single = single.map(|(tensor, ..)| {
         let layer = tensor.naming.layer.map_or_else(String::new, |layer| format!(" of layer {layer}"));
         let message = format!("expert {}{layer} is dead: all values of this matrix are zero", tensor.naming.expert.unwrap_or(0));
-        subject.about(&DEAD, tensor, message)
+        subject.about(&DEAD, &tensor, message)
     });
     let stacked = experts().filter_map(|(tensor, found, stats)| {
         let dead: Vec<usize> = found.slices.iter().enumerate().filter(|(_, s)| s.all_zero()).map(|(i, _)| i).collect();
@@ -39,7 +38,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             let named: Vec<String> = dead.iter().take(NAMED).map(usize::to_string).collect();
             let more = if dead.len() > NAMED { ", ..." } else { "" };
             let message = format!("{} of {} experts are all zero: {}{more}", dead.len(), found.slices.len(), named.join(", "));
-            subject.about(&DEAD, tensor, message)
+            subject.about(&DEAD, &tensor, message)
         })
     });
     out.push_many(single.chain(stacked));

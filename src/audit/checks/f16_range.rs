@@ -21,13 +21,12 @@ pub(super) const CHECK: Check = Check { name: "f16_range", codes: &[OVERFLOW], r
 const INFINITE_FROM: f64 = 65520.0;
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    let scanned = subject.scanned();
-    let found = scanned.iter().filter_map(|(tensor, _, stats)| {
+    let found = subject.scanned().filter_map(|(tensor, _, stats)| {
         let wide = matches!(tensor.info.dtype, Dtype::F32 | Dtype::F64 | Dtype::BF16);
         let most = stats.abs_max().filter(|most| *most >= INFINITE_FROM)?;
         // Masks hold the lowest number of their type on purpose.
         (wide && tensor.part != Part::Buffer)
-            .then(|| subject.about(&OVERFLOW, tensor, format!("the largest magnitude is {most:e}; F16 ends at 65504")))
+            .then(|| subject.about(&OVERFLOW, &tensor, format!("the largest magnitude is {most:e}; F16 ends at 65504")))
     });
-    out.push_many(found.collect::<Vec<_>>());
+    out.push_many(found);
 }

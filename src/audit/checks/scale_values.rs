@@ -1,7 +1,7 @@
 //! The values of scale tensors.
 
 use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
+use super::super::finding::{Code, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
 use crate::checkpoint::{Part, Tensor};
@@ -42,11 +42,8 @@ const E8M0_NAN: f64 = 255.0;
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let method = subject.checkpoint.and_then(|c| c.quantization.as_ref()).map_or("", |q| q.method.as_str());
-    let scanned = subject.scanned();
-    let scales = scanned.iter().filter(|(tensor, ..)| tensor.part == Part::Auxiliary && is_scale(&tensor.name()));
-    let found: Vec<Finding> =
-        scales.filter_map(|(tensor, _, stats)| Some(subject.about(&RANGE, tensor, wrong(tensor, stats, method)?))).collect();
-    out.push_many(found);
+    let scales = subject.scanned().filter(|(tensor, ..)| tensor.part == Part::Auxiliary && is_scale(&tensor.name()));
+    out.push_many(scales.filter_map(|(tensor, _, stats)| Some(subject.about(&RANGE, &tensor, wrong(&tensor, stats, method)?))));
 }
 
 fn is_scale(name: &str) -> bool {

@@ -19,8 +19,7 @@ const BIAS: Code = code(
 pub(super) const CHECK: Check = Check { name: "zero_bias", codes: &[BIAS], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    let scanned = subject.scanned();
-    let found = scanned.iter().filter(|(tensor, _, stats)| {
+    let found = subject.scanned().filter(|(tensor, _, stats)| {
         tensor.part == Part::Weight
             && tensor.info.dtype.is_float()
             && stats.elements > 1
@@ -28,6 +27,6 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             && !is_long(tensor, stats)
     });
     out.push_many(
-        found.map(|(tensor, _, stats)| subject.about(&BIAS, tensor, format!("all {} values are zero", grouped(stats.elements)))),
+        found.map(|(tensor, _, stats)| subject.about(&BIAS, &tensor, format!("all {} values are zero", grouped(stats.elements)))),
     );
 }

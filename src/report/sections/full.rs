@@ -2,8 +2,9 @@
 
 use super::{LISTED, fold};
 use crate::report::cell::{Cell, Line, Section, Table, Tone};
-use crate::report::scan::ScanBody;
+use crate::report::page::Walked;
 use crate::report::scan::full::{CastRow, DuplicateRow, FullRow, LinesRow, PatternRow};
+use crate::report::scan::{ScanBody, TensorStatsRow};
 use crate::report::text::value;
 use crate::text::escape_limited;
 use crate::units::{Bytes, grouped, percent};
@@ -14,7 +15,7 @@ const SPARSE: f64 = 0.2;
 const NAMED: usize = 4;
 
 /// The sections of a full scan; none for a base scan.
-pub(super) fn full(body: &ScanBody) -> Vec<Section<'static>> {
+pub(super) fn full<'a>(body: &ScanBody<'a>) -> Vec<Section<'a>> {
     let (Some(total), Some(_)) = (&body.totals.full, &body.full) else { return Vec::new() };
     let mut sections = vec![remarkable(body, total), dtypes(body, total)];
     sections.extend(structure(body, total));
@@ -22,7 +23,7 @@ pub(super) fn full(body: &ScanBody) -> Vec<Section<'static>> {
     sections
 }
 
-fn remarkable(body: &ScanBody, total: &FullRow) -> Section<'static> {
+fn remarkable(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
     let mut section = Section::new("What the weights allow");
     patterns(&mut section, body, total);
     zero_lines(&mut section, total);
@@ -57,7 +58,7 @@ fn remarkable(body: &ScanBody, total: &FullRow) -> Section<'static> {
     section
 }
 
-fn patterns(section: &mut Section<'_>, body: &ScanBody, total: &FullRow) {
+fn patterns(section: &mut Section<'_>, body: &ScanBody<'_>, total: &FullRow) {
     let Some(full) = &body.full else { return };
     for claim in &full.patterns {
         section.say(format!(
@@ -140,7 +141,7 @@ fn duplicates(section: &mut Section<'_>, groups: &[DuplicateRow]) {
     }
 }
 
-fn dtypes(body: &ScanBody, total: &FullRow) -> Section<'static> {
+fn dtypes(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
     let mut table = Table::new(&[
         "dtype",
         "?median",
@@ -195,7 +196,7 @@ fn structure_cells(name: Cell, row: &FullRow) -> Vec<Cell> {
 }
 
 /// Only where there are zeros to speak of: without any, every figure is 0.
-fn structure(body: &ScanBody, total: &FullRow) -> Option<Section<'static>> {
+fn structure(body: &ScanBody<'_>, total: &FullRow) -> Option<Section<'static>> {
     total.block_sparsity.filter(|_| body.totals.stats.zeros > 0)?;
     let mut table = Table::new(&STRUCTURE);
     for role in &body.roles {
@@ -209,8 +210,8 @@ fn structure(body: &ScanBody, total: &FullRow) -> Option<Section<'static>> {
     Some(section)
 }
 
-fn tensors(body: &ScanBody) -> Option<Section<'static>> {
-    let rows = body.tensors.as_ref()?;
+fn tensors<'a>(body: &ScanBody<'a>) -> Option<Section<'a>> {
+    let rows = body.tensors.clone()?;
     let titles = [
         "tensor",
         "??p01",
@@ -224,32 +225,44 @@ fn tensors(body: &ScanBody) -> Option<Section<'static>> {
         "??zero rows",
         "???zero columns",
     ];
-    let mut table = Table::new(&titles);
-    for (name, row) in rows.iter().filter_map(|row| Some((&row.name, row.full.as_ref()?))) {
-        let q = row.quantiles_abs;
-        let structure = structure_cells(Cell::Foreign(name.clone()), row);
-        table.row(vec![
-            structure[0].clone(),
-            Cell::value(q.map(|q| q.p01)),
-            Cell::value(q.map(|q| q.p50)),
-            Cell::value(q.map(|q| q.p99)),
-            Cell::value(q.map(|q| q.p999)),
-            Cell::value(row.exponent_entropy_bits),
-            row.lossless_ratio.map_or(Cell::None, Cell::Share),
-            structure[1].clone(),
-            structure[2].clone(),
-            structure[5].clone(),
-            structure[6].clone(),
-        ]);
-    }
-    let mut section = Section { table: Some(table), ..Section::new("Magnitudes and structure by tensor") };
-    for line in rows.iter().filter_map(first_odd).take(LISTED) {
-        section.note(line);
-    }
+    let mut section = Section::new("Magnitudes and structure by tensor");
+    rows.each(|row| {
+        if section.after.len() < LISTED
+            && let Some(line) = first_odd(&row)
+        {
+            section.note(line);
+        }
+    });
+    let cells = Walked::new(move |set| {
+        rows.each(|row| {
+            if let Some(full) = &row.full {
+                set(tensor_cells(row.name, full));
+            }
+        });
+    });
+    section.table = Some(Table::new(&titles).walking(cells));
     Some(section)
 }
 
-fn first_odd(row: &crate::report::scan::TensorStatsRow) -> Option<String> {
+fn tensor_cells(name: String, row: &FullRow) -> Vec<Cell> {
+    let q = row.quantiles_abs;
+    let structure = structure_cells(Cell::Foreign(name), row);
+    vec![
+        structure[0].clone(),
+        Cell::value(q.map(|q| q.p01)),
+        Cell::value(q.map(|q| q.p50)),
+        Cell::value(q.map(|q| q.p99)),
+        Cell::value(q.map(|q| q.p999)),
+        Cell::value(row.exponent_entropy_bits),
+        row.lossless_ratio.map_or(Cell::None, Cell::Share),
+        structure[1].clone(),
+        structure[2].clone(),
+        structure[5].clone(),
+        structure[6].clone(),
+    ]
+}
+
+fn first_odd(row: &TensorStatsRow) -> Option<String> {
     let full = row.full.as_ref()?;
     let at = |what: &str, index: Option<u64>| index.map(|i| format!("first {what} at element {}", grouped(i)));
     let found: Vec<String> = [at("NaN", full.first_nan), at("infinity", full.first_inf)].into_iter().flatten().collect();

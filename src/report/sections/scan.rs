@@ -2,12 +2,13 @@
 
 use super::{Detail, LISTED, fold};
 use crate::report::cell::{Cell, Line, Section, Table, Tone};
-use crate::report::scan::{ScanBody, StatsRow, Weight};
+use crate::report::page::Walked;
+use crate::report::scan::{ScanBody, StatsRow, TensorStatsRow, Weight};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, percent};
 
 /// The sections of a scan.
-pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section<'static>> {
+pub fn scan<'a>(body: &ScanBody<'a>, detail: Detail) -> Vec<Section<'a>> {
     let mut sections = vec![findings(body)];
     // What is remarkable leads; the figures of the base pass come before those of the full pass.
     let mut full = super::full::full(body).into_iter();
@@ -20,7 +21,7 @@ pub fn scan(body: &ScanBody, detail: Detail) -> Vec<Section<'static>> {
     sections
 }
 
-fn findings(body: &ScanBody) -> Section<'static> {
+fn findings(body: &ScanBody<'_>) -> Section<'static> {
     let mut section = Section::new("Scan");
     section.aside = match (body.seconds, body.threads) {
         (Some(time), Some(threads)) => {
@@ -111,7 +112,7 @@ fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&
     table
 }
 
-fn dtypes(body: &ScanBody) -> Section<'static> {
+fn dtypes(body: &ScanBody<'_>) -> Section<'static> {
     let rows = body.dtypes.iter().map(|d| (Cell::Foreign(d.dtype.clone()), d.stats)).collect();
     let mut section = Section::new("Values by dtype");
     section.table = Some(stats_table("dtype", rows, Some(&body.totals.stats)));
@@ -129,14 +130,14 @@ fn dtypes(body: &ScanBody) -> Section<'static> {
     section
 }
 
-fn roles(body: &ScanBody) -> Section<'static> {
+fn roles(body: &ScanBody<'_>) -> Section<'static> {
     let rows = body.roles.iter().map(|r| (Cell::text(r.role), r.stats)).collect();
     let mut section = Section::new("Values by role");
     section.table = Some(stats_table("role", rows, Some(&body.totals.stats)));
     section
 }
 
-fn sparsest(body: &ScanBody) -> Option<Section<'static>> {
+fn sparsest(body: &ScanBody<'_>) -> Option<Section<'static>> {
     if body.sparsest.is_empty() {
         return None;
     }
@@ -154,25 +155,26 @@ fn sparsest(body: &ScanBody) -> Option<Section<'static>> {
     Some(Section { table: Some(table), ..Section::new("Sparsest tensors") })
 }
 
-fn tensors(body: &ScanBody) -> Option<Section<'static>> {
-    let rows = body.tensors.as_ref()?;
+fn tensors<'a>(body: &ScanBody<'a>) -> Option<Section<'a>> {
+    let rows = body.tensors.clone()?;
     let mut titles = TITLES.to_vec();
     titles[0] = "tensor";
     titles.insert(1, "?<dtype");
-    let mut table = Table::new(&titles);
-    for row in rows {
-        let name = Cell::Foreign(row.name.clone());
-        let mut cells = match &row.stats {
-            Some(stats) => stats_cells(name, stats),
-            None => {
-                let mut cells = vec![Cell::None; TITLES.len()];
-                cells[0] = name;
-                cells[1] = Cell::Text(format!("not scanned: {}", row.why.unwrap_or("unknown")));
-                cells
-            }
-        };
-        cells.insert(1, Cell::Foreign(row.dtype.clone()));
-        table.row(cells);
-    }
-    Some(Section { table: Some(table), ..Section::new("Values by tensor") })
+    let cells = Walked::new(move |set| rows.each(|row| set(tensor_cells(row))));
+    Some(Section { table: Some(Table::new(&titles).walking(cells)), ..Section::new("Values by tensor") })
+}
+
+fn tensor_cells(row: TensorStatsRow) -> Vec<Cell> {
+    let name = Cell::Foreign(row.name);
+    let mut cells = match &row.stats {
+        Some(stats) => stats_cells(name, stats),
+        None => {
+            let mut cells = vec![Cell::None; TITLES.len()];
+            cells[0] = name;
+            cells[1] = Cell::Text(format!("not scanned: {}", row.why.unwrap_or("unknown")));
+            cells
+        }
+    };
+    cells.insert(1, Cell::Foreign(row.dtype));
+    cells
 }

@@ -48,6 +48,11 @@ pub struct FullPart {
 }
 
 impl FullOutcome {
+    /// The figures of a tensor by its file and its place there.
+    pub fn of(&self, file: usize, tensor: usize) -> Option<&FullStats> {
+        self.files.get(file)?.tensors.get(tensor)?.as_ref()
+    }
+
     /// In the form of a part.
     pub fn to_part(&self) -> FullPart {
         FullPart {

@@ -23,8 +23,8 @@ use crate::output::Output;
 const MAX_PART: u64 = 4 << 30;
 
 #[derive(Serialize)]
-struct Body {
-    scan: ScanBody,
+struct Body<'a> {
+    scan: ScanBody<'a>,
 }
 
 /// Runs it.
@@ -49,7 +49,10 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
     check_same_checkpoint(&parts, &selection)?;
     let outcome = merge_parts(&parts)?;
     let full = merge_full_parts(&bodies, &outcome)?;
-    let body = body(&checkpoint, &selection, &outcome, full.as_ref(), bodies.iter().any(|(_, b)| b.list_tensors));
+    let mut body: ScanBody<'_> = body(&checkpoint, &selection, &outcome, full.as_ref());
+    if bodies.iter().any(|(_, part)| part.list_tensors) {
+        body = body.with_tensors(&checkpoint, &outcome, full.as_ref(), &selection.order);
+    }
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::scan(&body, Detail::Full));

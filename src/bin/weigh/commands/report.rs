@@ -26,7 +26,7 @@ use crate::output::Output;
 #[derive(Serialize)]
 struct Body<'a> {
     show: ShowBody<'a>,
-    scan: Option<ScanBody>,
+    scan: Option<ScanBody<'static>>,
     project: ProjectBody,
     memory: MemoryReport,
 }
@@ -111,8 +111,13 @@ fn request(checkpoint: &Checkpoint) -> Request {
     }
 }
 
-fn run_scan(checkpoint: &Checkpoint, selection: &Selection, request: &mut Request, common: &Common) -> Result<(ScanBody, End)> {
+fn run_scan(
+    checkpoint: &Checkpoint,
+    selection: &Selection,
+    request: &mut Request,
+    common: &Common,
+) -> Result<(ScanBody<'static>, End)> {
     let outcome = watch(selection, &ScanOptions { io: Io::Auto, ..ScanOptions::default() }, !common.no_progress)?;
     request.zeros = Some(zeros(checkpoint, selection, &outcome));
-    Ok((body(checkpoint, selection, &outcome, None, false), ended(checkpoint, &outcome)))
+    Ok((body(checkpoint, selection, &outcome, None), ended(checkpoint, &outcome)))
 }

@@ -22,8 +22,8 @@ use crate::progress::Bar;
 
 /// The body of a scan's document.
 #[derive(Serialize)]
-pub(crate) struct Body {
-    scan: ScanBody,
+pub(crate) struct Body<'a> {
+    scan: ScanBody<'a>,
 }
 
 /// What `--part` writes: the part, and the question it answers, so that `weigh merge` can ask it again.
@@ -80,7 +80,10 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<E
     if let Some(part) = options.part {
         return write_part(args, path, &selection, (&outcome, full.as_ref()), part, output);
     }
-    let body = body(&checkpoint, &selection, &outcome, full.as_ref(), args.tensors);
+    let mut body: ScanBody<'_> = body(&checkpoint, &selection, &outcome, full.as_ref());
+    if args.tensors {
+        body = body.with_tensors(&checkpoint, &outcome, full.as_ref(), &selection.order);
+    }
     let end = ended(&checkpoint, &outcome);
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::scan(&body, Detail::Full));
@@ -148,9 +151,8 @@ pub(crate) fn body(
     selection: &Selection,
     outcome: &ScanOutcome,
     full: Option<&FullOutcome>,
-    with_tensors: bool,
-) -> ScanBody {
-    let mut body = ScanBody::of(checkpoint, outcome, full, &selection.order, with_tensors);
+) -> ScanBody<'static> {
+    let mut body = ScanBody::of(checkpoint, outcome, full, &selection.order);
     if let Some(of_full) = &mut body.full
         && !outcome.interrupted
     {
