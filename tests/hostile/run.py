@@ -9,8 +9,9 @@ and 256 MiB of memory (peak resident set, of which mapped file pages are no part
 Seconds are of the processor (user and system), so that other work on the machine does not count; a run that takes a minute by the
 clock hangs.
 """
-import json, os, subprocess, sys, time
+import json, os, signal, subprocess, sys, time
 
+CLOCK = 60  # seconds by the clock after which a run is ended
 NEEDS_VALUES = {"st-nan_inf", "st-bool_values", "st-sparse_hole_data"}
 
 
@@ -20,26 +21,27 @@ def run(weigh, path, scan, user=None):
     with open(os.devnull) as null:
         p = subprocess.Popen(cmd, stdin=null, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **extra)
     try:
-        o, e = p.communicate(timeout=60)
+        o, e = p.communicate(timeout=CLOCK)
     except subprocess.TimeoutExpired:
         p.kill(); o, e = p.communicate()
     return p.returncode, o, e
 
 
-def peak_kib(weigh, path, scan, user=None):
-    """Peak resident set of one run, its seconds by the clock, and those of the processor, by wait4."""
+def measured(weigh, path, scan, user=None):
+    """Exit code of one run (negative: the signal), peak resident set, seconds by the clock, those of the processor, by wait4."""
     pid = os.fork()
     if pid == 0:
         try:
             fd = os.open(os.devnull, os.O_RDWR)
             for n in (0, 1, 2): os.dup2(fd, n)
             if user: os.setgroups([]); os.setgid(user); os.setuid(user)
+            signal.alarm(CLOCK)  # outlives exec: the kernel ends a run that hangs
             os.execv(weigh, [weigh, "audit", path, "--format", "json", "--no-progress"] + (["--scan"] if scan else []))
         finally:
             os._exit(127)
     start = time.monotonic()
     _, status, usage = os.wait4(pid, 0)
-    return usage.ru_maxrss, time.monotonic() - start, usage.ru_utime + usage.ru_stime
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss, time.monotonic() - start, usage.ru_utime + usage.ru_stime
 
 
 def judge(case, code, out, err, cpu, kib):
@@ -85,8 +87,8 @@ def main():
         scan = case["id"] in NEEDS_VALUES
         user = 65534 if case.get("needs") == "not-root" and os.getuid() == 0 else None
         code, out, err = run(weigh, path, scan, user)
-        kib, seconds, cpu = peak_kib(weigh, path, scan, user)
-        outcome, problems = judge(case, code, out, err, cpu, kib)
+        again, kib, seconds, cpu = measured(weigh, path, scan, user)
+        outcome, problems = judge(case, min(code, again), out, err, cpu, kib)
         rows.append(dict(id=case["id"], wrong=case["wrong"], expect=case["expect"], outcome=outcome, seconds=round(seconds, 3), cpu=round(cpu, 3), mib=kib // 1024, problems=problems))
         if problems:
             bad += 1
