@@ -255,6 +255,11 @@ fn lists_as_long_as_a_file_wants_them_take_bounded_memory() {
     for arguments in [&every_list[..], &["project", "--to", "all"], &["audit"], &["memory"]] {
         within_the_limit(arguments, &path);
     }
+    safetensors_of(&path, 90, |i| plain(i, &long, "U8"));
+    for form in ["json", "text"] {
+        let twice = ["diff", "--tensors", "--format", form, path.to_str().unwrap()];
+        assert_eq!(within_the_limit(&twice, &path), Some(0));
+    }
     // Cut short: an error, within the same bound.
     let path = folder.path().join("x.gguf");
     gguf_of_blocks(&path, 1_000_000);

@@ -25,11 +25,11 @@ pub struct DiffBytes {
 
 /// What differs between two checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Diff {
+pub struct Diff<'a> {
     /// File bytes.
     pub bytes: DiffBytes,
     /// Tensors, one row a difference.
-    pub tensors: DiffTensors,
+    pub tensors: DiffTensors<'a>,
     /// The changes by kind of tensor and types, most bytes first.
     pub kinds: Vec<KindRow>,
     /// What a reader of the figures should know; escaped.
@@ -37,7 +37,7 @@ pub struct Diff {
 }
 
 /// Compares the selected weight sets of two checkpoints. `all` lists the identical tensors too.
-pub fn diff(a: &Checkpoint, b: &Checkpoint, all: bool) -> Diff {
+pub fn diff<'a>(a: &'a Checkpoint, b: &'a Checkpoint, all: bool) -> Diff<'a> {
     let (a, b) = (ProjectInput::from_checkpoint(a), ProjectInput::from_checkpoint(b));
     let matches = match_tensors(&a, &b);
     let tensors = DiffTensors::of(&a, &b, &matches, all);

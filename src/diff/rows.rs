@@ -1,5 +1,6 @@
 //! The rows of a comparison: one a tensor, and their sums by kind.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -22,15 +23,15 @@ pub enum Status {
     OnlyB,
 }
 
-/// One tensor, or several that are one on the other side.
+/// One tensor, or several that are one on the other side. Names are those of the checkpoints, not copies: there are many, and long ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DiffRow {
+pub struct DiffRow<'a> {
     /// What became of it.
     pub status: Status,
     /// Name in A; the first of several.
-    pub name: Option<String>,
+    pub name: Option<Cow<'a, str>>,
     /// Name in B; the first of several.
-    pub name_b: Option<String>,
+    pub name_b: Option<Cow<'a, str>>,
     /// How many tensors it is in A.
     pub parts_a: u64,
     /// How many tensors it is in B.
@@ -57,14 +58,14 @@ pub struct DiffRow {
     pub sqnr_db: Option<f64>,
 }
 
-impl DiffRow {
-    fn of(a: &ProjectInput<'_>, b: &ProjectInput<'_>, m: &Match) -> Self {
+impl<'a> DiffRow<'a> {
+    fn of(a: &ProjectInput<'a>, b: &ProjectInput<'a>, m: &Match) -> Self {
         let (first_a, first_b) = (m.a.first().map(|&i| &a.tensors[i]), m.b.first().map(|&i| &b.tensors[i]));
         let shape = |t: Option<&ProjectTensor<'_>>| t.map(|t| t.shape.to_vec());
         Self {
             status: status(a, b, m),
-            name: first_a.map(|t| t.name.to_string()),
-            name_b: first_b.map(|t| t.name.to_string()),
+            name: first_a.map(|t| t.name.clone()),
+            name_b: first_b.map(|t| t.name.clone()),
             parts_a: m.a.len() as u64,
             parts_b: m.b.len() as u64,
             dtype_a: first_a.map(dtype),
@@ -107,7 +108,7 @@ fn status(a: &ProjectInput<'_>, b: &ProjectInput<'_>, m: &Match) -> Status {
 
 /// How the tensors compare, and the rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DiffTensors {
+pub struct DiffTensors<'a> {
     /// Matches of the same type and shape.
     pub identical: u64,
     /// Matches that differ.
@@ -117,11 +118,11 @@ pub struct DiffTensors {
     /// Tensors that only B has.
     pub only_b: u64,
     /// One row a match; the identical ones where all were asked for.
-    pub rows: Vec<DiffRow>,
+    pub rows: Vec<DiffRow<'a>>,
 }
 
-impl DiffTensors {
-    pub(super) fn of(a: &ProjectInput<'_>, b: &ProjectInput<'_>, matches: &[Match], all: bool) -> Self {
+impl<'a> DiffTensors<'a> {
+    pub(super) fn of(a: &ProjectInput<'a>, b: &ProjectInput<'a>, matches: &[Match], all: bool) -> Self {
         let count = |wanted: Status| matches.iter().filter(|m| status(a, b, m) == wanted).count() as u64;
         let listed = |m: &&Match| all || status(a, b, m) != Status::Identical;
         Self {

@@ -3,6 +3,7 @@
 use super::{fold, others};
 use crate::diff::{Diff, DiffRow, KindRow, Status};
 use crate::report::cell::{Cell, Section, Table};
+use crate::report::page::Walked;
 use crate::report::show::Totals;
 use crate::text::escape_limited;
 use crate::units::percent;
@@ -11,16 +12,16 @@ use crate::units::percent;
 const LISTED: usize = 12;
 
 /// Two checkpoints side by side. `all` lists every row.
-pub fn diff(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &Diff, all: bool) -> Vec<Section<'static>> {
+pub fn diff<'d>(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &'d Diff<'_>, all: bool) -> Vec<Section<'d>> {
     let mut sections = vec![side_by_side(path_a, path_b, totals.0, totals.1)];
     sections.push(kinds(&diff.kinds, diff));
     sections.push(super::project::bridge("Where the bytes went", &diff.bytes.bridge, Some(diff.bytes.b)));
-    let rows = |wanted: fn(&DiffRow) -> bool| diff.tensors.rows.iter().filter(|row| wanted(row)).collect::<Vec<_>>();
-    sections.extend(both("Other shape", &rows(DiffRow::reshaped), all));
+    let rows = |wanted: fn(&DiffRow<'_>) -> bool| diff.tensors.rows.iter().filter(|row| wanted(row)).collect::<Vec<_>>();
+    sections.extend(both("Other shape", rows(|row| row.reshaped()), all));
     sections.extend(only("Only in A", rows(|row| row.status == Status::OnlyA), all));
     sections.extend(only("Only in B", rows(|row| row.status == Status::OnlyB), all));
     if all {
-        sections.extend(both("In both", &rows(|row| matches!(row.status, Status::Identical | Status::Changed)), all));
+        sections.extend(both("In both", rows(|row| matches!(row.status, Status::Identical | Status::Changed)), all));
     }
     sections
 }
@@ -54,7 +55,7 @@ fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section<'
     section
 }
 
-fn kinds(rows: &[KindRow], diff: &Diff) -> Section<'static> {
+fn kinds(rows: &[KindRow], diff: &Diff<'_>) -> Section<'static> {
     let mut table = Table::new(&["what", "<in A", "<in B", "tensors", "bytes in A", "bytes in B", "B of A"]);
     for row in rows {
         let tensors = if row.tensors_a == row.tensors_b || row.tensors_b == 0 { row.tensors_a } else { row.tensors_b };
@@ -82,49 +83,65 @@ fn kinds(rows: &[KindRow], diff: &Diff) -> Section<'static> {
 }
 
 /// Tensors of one side, biggest first.
-fn only(title: &str, mut rows: Vec<&DiffRow>, all: bool) -> Option<Section<'static>> {
-    let bytes = |row: &DiffRow| row.bytes_a.max(row.bytes_b);
+fn only<'d>(title: &str, mut rows: Vec<&'d DiffRow<'_>>, all: bool) -> Option<Section<'d>> {
+    let bytes = |row: &DiffRow<'_>| row.bytes_a.max(row.bytes_b);
     rows.sort_by_key(|row| std::cmp::Reverse(bytes(row)));
-    let mut table = Table::new(&["tensor", "<type", "bytes"]);
-    let (listed, rest) = fold(&rows, if all { rows.len() } else { LISTED });
-    for row in listed {
+    let cells = move |row: &DiffRow<'_>| {
         let (dtype, shape) = if row.name.is_some() { (row.dtype_a, &row.shape_a) } else { (row.dtype_b, &row.shape_b) };
-        table.row(vec![name(row), side(dtype, shape.as_deref()), Cell::Bytes(bytes(row))]);
-    }
-    if !rest.is_empty() {
+        vec![name(row), side(dtype, shape.as_deref()), Cell::Bytes(bytes(row))]
+    };
+    let rest = move |rest: &[&DiffRow<'_>]| {
         let sum = rest.iter().fold(0u64, |n, row| n.saturating_add(bytes(row)));
-        table.row(vec![others(rest.len()), Cell::text(""), Cell::Bytes(sum)]);
-    }
-    section(title, table, rows.len(), rest.len())
+        vec![others(rest.len()), Cell::text(""), Cell::Bytes(sum)]
+    };
+    section(title, Table::new(&["tensor", "<type", "bytes"]), rows, all, cells, rest)
 }
 
 /// Tensors that both sides have.
-fn both(title: &str, rows: &[&DiffRow], all: bool) -> Option<Section<'static>> {
-    let mut table = Table::new(&["tensor", "<in A", "<in B", "bytes in A", "bytes in B"]);
-    let (listed, rest) = fold(rows, if all { rows.len() } else { LISTED });
-    for row in listed {
+fn both<'d>(title: &str, rows: Vec<&'d DiffRow<'_>>, all: bool) -> Option<Section<'d>> {
+    let cells = |row: &DiffRow<'_>| {
         let (a, b) = (side(row.dtype_a, row.shape_a.as_deref()), side(row.dtype_b, row.shape_b.as_deref()));
-        table.row(vec![name(row), a, b, Cell::Bytes(row.bytes_a), Cell::Bytes(row.bytes_b)]);
-    }
-    if !rest.is_empty() {
-        let sum = |of: fn(&DiffRow) -> u64| Cell::Bytes(rest.iter().fold(0u64, |n, row| n.saturating_add(of(row))));
-        table.row(vec![others(rest.len()), Cell::text(""), Cell::text(""), sum(|row| row.bytes_a), sum(|row| row.bytes_b)]);
-    }
-    section(title, table, rows.len(), rest.len())
+        vec![name(row), a, b, Cell::Bytes(row.bytes_a), Cell::Bytes(row.bytes_b)]
+    };
+    let rest = |rest: &[&DiffRow<'_>]| {
+        let sum = |of: fn(&DiffRow<'_>) -> u64| Cell::Bytes(rest.iter().fold(0u64, |n, row| n.saturating_add(of(row))));
+        vec![others(rest.len()), Cell::text(""), Cell::text(""), sum(|row| row.bytes_a), sum(|row| row.bytes_b)]
+    };
+    section(title, Table::new(&["tensor", "<in A", "<in B", "bytes in A", "bytes in B"]), rows, all, cells, rest)
 }
 
-fn section(title: &str, table: Table<'static>, rows: usize, folded: usize) -> Option<Section<'static>> {
-    let mut section = Section { table: Some(table), ..Section::new(title) };
-    if folded > 0 {
+/// The first rows, or all of them, and one for the rest; cells are made when they are written.
+fn section<'d>(
+    title: &str,
+    table: Table<'d>,
+    rows: Vec<&'d DiffRow<'_>>,
+    all: bool,
+    cells: impl Fn(&DiffRow<'_>) -> Vec<Cell> + 'd,
+    of_rest: impl Fn(&[&DiffRow<'_>]) -> Vec<Cell> + 'd,
+) -> Option<Section<'d>> {
+    if rows.is_empty() {
+        return None;
+    }
+    let listed = if all { rows.len() } else { LISTED };
+    let folded = !fold(&rows, listed).1.is_empty();
+    let walked = Walked::new(move |set| {
+        let (listed, rest) = fold(&rows, listed);
+        listed.iter().for_each(|row| set(cells(row)));
+        if !rest.is_empty() {
+            set(of_rest(rest));
+        }
+    });
+    let mut section = Section { table: Some(table.walking(walked)), ..Section::new(title) };
+    if folded {
         section.note("--tensors lists them all");
     }
-    (rows > 0).then_some(section)
+    Some(section)
 }
 
 /// The name in A, with how many there are where B stacks them.
-fn name(row: &DiffRow) -> Cell {
-    let name = row.name.clone().or_else(|| row.name_b.clone()).unwrap_or_default();
-    Cell::Foreign(if row.parts_a > 1 { format!("{name} and {} more", row.parts_a - 1) } else { name })
+fn name(row: &DiffRow<'_>) -> Cell {
+    let name = row.name.as_deref().or(row.name_b.as_deref()).unwrap_or_default();
+    Cell::Foreign(if row.parts_a > 1 { format!("{name} and {} more", row.parts_a - 1) } else { name.to_owned() })
 }
 
 fn side(dtype: Option<&str>, shape: Option<&[u64]>) -> Cell {

@@ -14,12 +14,12 @@ use crate::args::DiffArgs;
 use crate::output::Output;
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     a: Totals,
     b: Totals,
     path_b: String,
     #[serde(flatten)]
-    diff: Diff,
+    diff: Diff<'a>,
 }
 
 /// Runs it.
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<End> {
     let mut sections = sections::errors(&a);
     sections.extend(sections::errors(&b));
     sections.extend(sections::diff(&path_a, &body.path_b, (&body.a, &body.b), &body.diff, args.tensors));
-    output.write(&Document { head: Head::of_noted("diff", Some(path_a)), body }, &sections)?;
+    output.write(&Document { head: Head::of_noted("diff", Some(path_a)), body: &body }, &sections)?;
     if !output.streams() {
         complain_of(&a);
         complain_of(&b);
