@@ -5,7 +5,7 @@
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::memory::{Budget, MemoryRequest};
+use weighbridge::project::memory::{Budget, Memory, MemoryRequest};
 use weighbridge::project::storage::Request;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::{RULES, ShardSpec};
@@ -114,7 +114,7 @@ fn storage_of_impossible_shapes() {
                 seqs: Some(u64::MAX),
                 ubatch: Some(u64::MAX),
                 batch: Some(u64::MAX),
-                fit: vec![Budget { text: "x".to_owned(), bytes: u64::MAX, devices: u64::MAX }],
+                fit: vec![Budget { text: "x".to_owned(), bytes: u64::MAX, devices: Some(u64::MAX), memory: Memory::Device }],
                 ..MemoryRequest::default()
             };
             assert!(serde_json::to_string(&memory(&input, &asked)).is_ok());
