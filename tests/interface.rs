@@ -48,11 +48,13 @@ fn scan_fields() -> String {
 
 fn memory_fields() -> String {
     format!(
-        "inputs{{ctx seqs kv_type_k kv_type_v batch ubatch flash_attention kv_unified swa_full server repack load_mode cpu_experts tp pp ep dp}}
+        "inputs{{ctx seqs kv_type_k kv_type_v batch ubatch flash_attention kv_unified swa_full server repack load_mode cpu_experts tp pp ep dp
+            gpu_utilization reserve ram}}
         engines[engine version devices[name {TERMS} low high] host{{{TERMS} low high}} low high resident{{private{{low high}} page_cache{{low high}} low high peak_while_loading{{low high}} formula}} notes[]]
         kv_layers[kind layers kv_heads head_dim_k head_dim_v window]
         training[recipe devices[]] load{{bytes cached_bytes seconds_low seconds_high}}
-        fit[engine budget devices verdict needs_low needs_high max_ctx max_seqs first_scheme_that_fits biggest_lever]"
+        fit[engine? recipe? scheme budget devices usable verdict why needs_low needs_high sum_low sum_high host_low host_high
+            max_ctx max_ctx_low max_ctx_high max_seqs first_scheme_that_fits biggest_lever notes[]]"
     )
 }
 
@@ -188,6 +190,11 @@ fn project_a_training_set() {
 fn memory() {
     has(&json("memory", &["memory", "fixtures/odd/version2.gguf", "--fit", "1GiB,2x24GiB"]), &memory_fields());
     has(&json("memory", &["memory", "fixtures/fracast/model.safetensors", "--engine", "vllm,transformers"]), &memory_fields());
+    let no = ["memory", "fixtures/declared/llama-3.1-8b", "--engine", "vllm", "--fit", "12GiB"];
+    has(&json("memory", &no), "fit[engine first_scheme_that_fits{scheme bytes}]");
+    let train = ["memory", "fixtures/declared/llama-3.1-8b", "--train", "lora", "--fit", "24GiB"];
+    has(&json("memory", &train), &memory_fields());
+    assert_eq!(json("memory", &train)["fit"][0]["recipe"], "lora-16");
 }
 
 #[test]

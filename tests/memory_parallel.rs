@@ -70,7 +70,8 @@ fn llama_70b_over_tensor_parallel_ranks() {
         let row = engine(&model, "vllm", 16, tp(ranks));
         assert_eq!(row.devices.len() as u64, ranks);
         for device in &row.devices {
-            assert_eq!(term(device, "weights").basis, Basis::Exact, "{}", term(device, "weights").formula);
+            // Exact, if the weights are those declared.
+            assert_eq!(term(device, "weights").basis, Basis::Estimate, "{}", term(device, "weights").formula);
             assert_eq!(format!("{:.2}", low(device, "weights") as f64 / GIB), weights, "tp {ranks}");
             assert_eq!(low(device, "kv_cache"), cache * 16, "tp {ranks}");
         }
@@ -234,12 +235,14 @@ fn a_budget_of_several_devices_is_answered_by_the_worst() {
     };
     // 16.43 GiB of weights on each of 8, 32.86 on each of 4.
     let row = fit("8x24GiB");
-    assert_eq!(row.verdict, Some(Verdict::Fits), "{row:?}");
+    assert_eq!((row.verdict, row.devices), (Verdict::Fits, 8), "{row:?}");
+    // What is judged is the worst device's; the sum stands apart.
+    assert!(row.needs_high.unwrap() < 24 << 30 && row.sum_low >= 8 * 1643 * (1 << 30) / 100, "{row:?}");
     assert!(row.notes.iter().any(|n| n.contains("tensor parallel")));
     assert!(row.max_seqs.unwrap() > 1 && row.max_ctx.unwrap() > 8192);
     let row = fit("4x24GiB");
-    assert_eq!(row.verdict, Some(Verdict::No));
-    assert_eq!(row.first_scheme_that_fits.as_deref(), Some("ct-fp8-dynamic"));
+    assert_eq!(row.verdict, Verdict::No);
+    assert_eq!(row.first_scheme_that_fits.unwrap().scheme, "ct-fp8-dynamic");
     assert!(row.biggest_lever.unwrap().starts_with("weights as ct-fp8-dynamic save"));
     // 5 devices: no tensor parallel size, so a pipeline of 16 layers each.
     assert!(fit("5x40GiB").notes.iter().any(|n| n.contains("pipeline")));

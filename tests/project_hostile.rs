@@ -5,11 +5,11 @@
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::memory::{Budget, MemoryRequest};
+use weighbridge::project::memory::{Budget, Memory, MemoryRequest};
 use weighbridge::project::storage::Request;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::{RULES, ShardSpec};
-use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Target, memory, project};
+use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn tensors(gguf: bool) -> Vec<ProjectTensor<'static>> {
     let big = 1 << 40;
@@ -52,6 +52,7 @@ fn input<'a>(format: Option<Format>, tensors: Vec<ProjectTensor<'a>>, model: &'a
             ..GgufSource::default()
         }),
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 
@@ -113,7 +114,7 @@ fn storage_of_impossible_shapes() {
                 seqs: Some(u64::MAX),
                 ubatch: Some(u64::MAX),
                 batch: Some(u64::MAX),
-                fit: vec![Budget { text: "x".to_owned(), bytes: u64::MAX, devices: u64::MAX }],
+                fit: vec![Budget { text: "x".to_owned(), bytes: u64::MAX, devices: Some(u64::MAX), memory: Memory::Device }],
                 ..MemoryRequest::default()
             };
             assert!(serde_json::to_string(&memory(&input, &asked)).is_ok());

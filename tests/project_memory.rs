@@ -6,9 +6,9 @@ use serde_json::Value;
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::memory::{Budget, KvType, MemoryRequest, Verdict};
+use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, MemoryRequest, Share, Verdict};
 use weighbridge::project::storage::Request;
-use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, memory, project};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/memory/llama_memory.json");
@@ -56,6 +56,7 @@ fn input<'a>(config: &'a ModelConfig, format: Format) -> ProjectInput<'a> {
         safetensors_metadata: None,
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 
@@ -147,20 +148,55 @@ fn what_is_not_known_is_refused_and_the_rest_stays() {
     assert!(memory(&input(&config, Format::Gguf), &request("other", 1)).notes.iter().any(|n| n.contains("unknown engine")));
 }
 
+/// A tensor of 1 GiB.
+fn gibibyte() -> ProjectTensor<'static> {
+    ProjectTensor::weight("blk.0.ffn_up.weight", Role::Mlp, Some(0), Dtype::BF16, &[1 << 14, 1 << 15])
+}
+
 #[test]
 fn a_budget_is_answered_with_the_largest_context() {
     let config = ModelConfig { context_length: Some(131_072), ..model(vec![layer(KvKind::Full, 32, 8, 128, None)]) };
+    let input = ProjectInput { tensors: vec![gibibyte()], ..input(&config, Format::Gguf) };
     let asked = MemoryRequest {
-        fit: vec![Budget::parse("10GiB").unwrap(), Budget::parse("2x512GiB").unwrap(), Budget::parse("100MiB").unwrap()],
+        fit: ["10GiB", "2x512GiB", "100MiB"].map(|text| Budget::parse(text).unwrap()).to_vec(),
         ..request("llama.cpp", 8192)
     };
-    let fit = memory(&input(&config, Format::Gguf), &asked).fit;
-    // 10 GiB less 1.5 GiB set aside leaves 8.5 GiB at 128 KiB a token.
-    assert_eq!((fit[0].verdict, fit[0].max_ctx), (Some(Verdict::Fits), Some(69_632)));
+    let fit = memory(&input, &asked).fit;
+    // 10 GiB less 1 GiB that is left free, 1 GiB of weights and 1.5 GiB set aside leave 6.5 GiB at 128 KiB a token; less only the
+    // weights, 8 GiB.
+    assert_eq!((fit[0].usable, fit[0].verdict, fit[0].max_ctx), (9 << 30, Verdict::Fits, Some(53_248)));
+    assert_eq!((fit[0].max_ctx_low, fit[0].max_ctx_high), (Some(53_248), Some(65_536)));
     assert_eq!(fit[0].biggest_lever.as_deref(), Some("KV q8_0 saves 480 MiB"));
     assert_eq!((fit[1].devices, fit[1].max_ctx), (2, Some(131_072)));
-    assert_eq!((fit[2].verdict, fit[2].max_ctx), (Some(Verdict::No), None));
+    assert_eq!((fit[2].verdict, fit[2].max_ctx), (Verdict::No, None));
     assert!(Budget::parse("24G").is_err() && Budget::parse("0x24GiB").is_err());
+    // What is set aside may be chosen.
+    let limits = Limits { reserve: Some(0), ..Limits::default() };
+    let fit = memory(&input, &MemoryRequest { limits, ..asked }).fit;
+    assert_eq!((fit[0].usable, fit[0].max_ctx), (10 << 30, Some(61_440)));
+}
+
+#[test]
+fn no_verdict_stands_on_no_weights_or_on_an_unknown_cache() {
+    let known = ModelConfig { context_length: Some(131_072), ..model(vec![layer(KvKind::Full, 32, 8, 128, None)]) };
+    let unknown = ModelConfig::default();
+    let one = || vec![gibibyte()];
+    for engine in ["llama.cpp", "vllm", "transformers"] {
+        let format = if engine == "llama.cpp" { Format::Gguf } else { Format::Safetensors };
+        let row = |config: &ModelConfig, tensors, budget: &str| {
+            let asked = MemoryRequest { fit: vec![Budget::parse(budget).unwrap()], ..request(engine, 8192) };
+            memory(&ProjectInput { tensors, ..input(config, format) }, &asked).fit.remove(0)
+        };
+        assert_eq!(row(&known, one(), "24GiB").verdict, Verdict::Fits, "{engine}");
+        let nothing = row(&known, Vec::new(), "24GiB");
+        assert_eq!((nothing.verdict, nothing.why.as_str()), (Verdict::Unknown, "no weights were read"), "{engine}");
+        assert_eq!((nothing.needs_high, nothing.sum_high, nothing.max_ctx, nothing.max_ctx_high), (None, None, None, None));
+        let cache = row(&unknown, one(), "24GiB");
+        assert_eq!((cache.verdict, cache.needs_high, cache.max_seqs), (Verdict::Unknown, None, None), "{engine}");
+        assert!(cache.why.starts_with("the KV cache is not known: "), "{engine}: {}", cache.why);
+        // What is known may be too much already.
+        assert_eq!(row(&unknown, one(), "512MiB").verdict, Verdict::No, "{engine}");
+    }
 }
 
 #[test]
@@ -198,14 +234,20 @@ fn what_would_fit_instead_is_named() {
     input.file_bytes = input.tensor_bytes();
     assert_eq!(input.tensor_bytes(), 16_060_522_496);
     let asked = MemoryRequest {
-        fit: vec![Budget::parse("24GiB").unwrap(), Budget::parse("12GiB").unwrap(), Budget::parse("3GiB").unwrap()],
+        fit: ["24GiB", "12GiB", "3GiB"].map(|text| Budget::parse(text).unwrap()).to_vec(),
         ..request("vllm", 8192)
     };
     let fit = memory(&input, &asked).fit;
-    // 24 GiB less 14.96 of weights and 1.5 set aside leaves 7.5 GiB at 1 GiB a sequence.
-    assert_eq!((fit[0].verdict, fit[0].max_seqs, fit[0].max_ctx), (Some(Verdict::Fits), Some(7), Some(61_760 / 256 * 256)));
-    assert_eq!((fit[1].verdict, fit[1].first_scheme_that_fits.as_deref()), (Some(Verdict::No), Some("ct-fp8-dynamic")));
-    assert_eq!((fit[2].verdict, fit[2].first_scheme_that_fits.as_deref()), (Some(Verdict::No), None));
+    // 0.92 of 24 GiB less 14.96 of weights and 1.5 set aside leaves 5.6 GiB at 1 GiB a sequence.
+    assert_eq!(fit[0].usable, 23_708_219_474);
+    assert_eq!((fit[0].verdict, fit[0].max_seqs, fit[0].max_ctx), (Verdict::Fits, Some(5), Some(46_060 / 256 * 256)));
+    let scheme = |row: &FitRow| row.first_scheme_that_fits.clone().map(|found| (found.scheme, found.bytes));
+    assert_eq!((fit[1].verdict, scheme(&fit[1])), (Verdict::No, Some(("ct-fp8-dynamic".to_owned(), 9_083_953_152))));
+    assert_eq!((fit[2].verdict, scheme(&fit[2])), (Verdict::No, None));
+    // All of the card: 7.5 GiB are left.
+    let limits = Limits { utilization: Some(Share::parse("1").unwrap()), ..Limits::default() };
+    let whole = memory(&input, &MemoryRequest { limits, ..asked }).fit;
+    assert_eq!((whole[0].usable, whole[0].max_seqs, whole[0].max_ctx), (24 << 30, Some(7), Some(61_760 / 256 * 256)));
 
     // formulas A.1, the same model: tensor bytes by scheme.
     let stated = [

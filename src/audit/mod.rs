@@ -64,6 +64,8 @@ pub struct Audit {
     pub failed: bool,
     /// Whether something that was asked for could not be read at all.
     pub unreadable: bool,
+    /// Whether a budget was asked about of which no verdict can be given.
+    pub unanswered: bool,
     /// Whether the scan was stopped.
     pub interrupted: bool,
     /// What was looked at.
@@ -110,6 +112,7 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
         path: path.to_path_buf(),
         allowed: (total - findings.len()) as u64,
         failed: findings.iter().any(|f| request.policy.denies(f)),
+        unanswered: findings.iter().any(checks::is_unanswered),
         findings,
         unreadable,
         interrupted: scanned.is_some_and(|(_, outcome)| outcome.interrupted),

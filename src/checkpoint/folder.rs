@@ -22,7 +22,10 @@ const OTHERS: &[(&str, &str)] = &[
     ("joblib", "pickle: loading it can run code"),
     ("h5", "HDF5 (Keras)"),
     ("keras", "Keras archive"),
+    ("distcp", "piece of a PyTorch distributed checkpoint: loading it can run code"),
+    ("pt2", "PyTorch export archive"),
     ("onnx", "ONNX"),
+    ("onnx_data", "ONNX external data"),
     ("msgpack", "Flax msgpack"),
     ("tflite", "TensorFlow Lite"),
     ("pb", "TensorFlow graph"),
@@ -31,7 +34,13 @@ const OTHERS: &[(&str, &str)] = &[
     ("nemo", "NeMo archive"),
     ("mar", "TorchServe archive"),
     ("mlmodel", "Core ML"),
+    ("engine", "TensorRT engine"),
+    ("ggml", "ggml from before GGUF"),
 ];
+
+/// Names that are told by more than their ending, as they end, and why they are not read.
+const NAMES: &[(&str, &str)] =
+    &[(".onnx.data", "ONNX external data"), ("/.metadata", "index of a PyTorch distributed checkpoint: loading it can run code")];
 
 /// The weight files among `files` that are not read, in name order. Partial downloads are problems.
 pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> Vec<UnreadFile> {
@@ -58,7 +67,11 @@ pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> 
                     continue;
                 }
             },
-            _ => OTHERS.iter().find(|(e, _)| *e == extension).map(|(_, reason)| *reason),
+            _ => {
+                let place = format!("/{}", file.name.to_ascii_lowercase());
+                let named = NAMES.iter().find(|(end, _)| place.ends_with(end));
+                named.or_else(|| OTHERS.iter().find(|(e, _)| *e == extension)).map(|(_, reason)| *reason)
+            }
         };
         if let Some(reason) = reason {
             unread.push(UnreadFile { name: file.name.clone(), bytes: file.bytes, reason: reason.to_owned() });

@@ -64,7 +64,7 @@ impl AuditBody {
                 note: audit.count(Severity::Note),
                 allowed: audit.allowed,
             },
-            passed: !audit.failed && !audit.unreadable,
+            passed: !audit.failed && !audit.unreadable && !audit.unanswered,
         }
     }
 }

@@ -142,7 +142,7 @@ fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
     }
     let over = used(&keep, &widths).saturating_sub(page);
     if over > 0 {
-        widths[0] = widths[0].saturating_sub(over).max(12);
+        widths[0] = widths[0].min(widths[0].saturating_sub(over).max(12));
     }
     (keep, widths, rows)
 }
@@ -253,6 +253,15 @@ mod tests {
             assert!(text.contains("total") && text.contains("\\u{1b}") && !text.contains('\u{1b}'));
             assert_eq!(text.contains("50.0 %"), width >= 60, "{text}");
         }
+    }
+
+    #[test]
+    fn a_narrow_first_column_is_not_widened_to_be_cut() {
+        let mut table = Table::new(&["a", "<what does not fit the page"]);
+        table.row(vec![Cell::text("x"), Cell::text("y".repeat(50))]);
+        let section = Section { table: Some(table), ..Section::default() };
+        let text = Page::text(|page| render(&[section], &TextStyle { width: 40, ..TextStyle::default() }, page));
+        assert!(text.contains("\n  x  yyy"), "{text}");
     }
 
     #[test]

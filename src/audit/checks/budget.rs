@@ -24,11 +24,23 @@ const RAM: Code = code(
     "over-ram",
     "More memory at inference than allowed",
     Bad,
-    "Weights and KV cache at the stated context, by an engine's conventions, take more than `--max-ram` even at the low end. It is a warning where only the high end does, or \
-     where the cache is not known; `weigh memory` shows the terms.",
+    "Weights and KV cache at the stated context, by an engine's conventions, take more than `--max-ram` even at the low end. It is a warning where only the high end does; \
+     `weigh memory` shows the terms.",
+);
+const RAM_UNKNOWN: Code = code(
+    "ram-unknown",
+    "No verdict on the memory at inference",
+    Warning,
+    "`--max-ram` (or `max_ram` of the policy) asks for a bound that cannot be judged: no weights were read, a shard is missing or cut short, or the cache of this architecture is \
+     not known. What was asked for is not answered, so the exit code is 2; `--allow ram-unknown` takes that for good.",
 );
 
-pub(super) const CHECK: Check = Check { name: "budget", codes: &[SIZE, PARAMS, RAM], run };
+pub(super) const CHECK: Check = Check { name: "budget", codes: &[SIZE, PARAMS, RAM, RAM_UNKNOWN], run };
+
+/// Whether a finding says that a budget could not be judged.
+pub(crate) fn is_unanswered(finding: &Finding) -> bool {
+    finding.code == RAM_UNKNOWN.code
+}
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };
@@ -54,30 +66,35 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&PARAMS, message));
         }
     }
-    let Some(most) = policy.max_ram.filter(|_| checkpoint.tensors().len() > 0) else { return };
+    let Some(most) = policy.max_ram else { return };
     let request = MemoryRequest {
         engines: MemoryRequest::default_engines(checkpoint.format()),
         ctx: policy.ctx,
-        fit: vec![Budget { text: Bytes(most).binary(), bytes: most, devices: 1 }],
+        fit: vec![Budget::total(most)],
         ..MemoryRequest::default()
     };
     let report = memory(&ProjectInput::from_checkpoint(checkpoint), &request);
+    let mut unknown: Vec<(String, Vec<&str>)> = Vec::new();
     for row in &report.fit {
+        let engine = row.engine.unwrap_or_default();
         let needs = match row.needs_high {
             Some(high) => format!("{} to {}", Bytes(row.needs_low).binary(), Bytes(high).binary()),
             None => format!("over {}", Bytes(row.needs_low).binary()),
         };
-        let message = format!(
-            "{} at a context of {} needs {needs}; allowed are {}",
-            row.engine,
-            grouped(report.inputs.ctx),
-            Bytes(most).binary()
-        );
+        let ctx = grouped(report.inputs.ctx);
+        let message = format!("{engine} at a context of {ctx} needs {needs}; allowed are {}", Bytes(most).binary());
         match row.verdict {
-            Some(Verdict::No) => out.push(Finding::new(&RAM, message)),
-            Some(Verdict::Tight) => out.push(Finding::new(&RAM, message).severity(Warning)),
-            None => out.push(Finding::new(&RAM, format!("{message}; the KV cache is not known")).severity(Warning)),
-            Some(Verdict::Fits) => {}
+            Verdict::No => out.push(Finding::new(&RAM, message)),
+            Verdict::Tight => out.push(Finding::new(&RAM, message).severity(Warning)),
+            Verdict::Unknown => match unknown.iter_mut().find(|(why, _)| *why == row.why) {
+                Some((_, engines)) => engines.push(engine),
+                None => unknown.push((row.why.clone(), vec![engine])),
+            },
+            Verdict::Fits => {}
         }
+    }
+    for (why, engines) in unknown {
+        let message = format!("no verdict on whether {} takes at most {}: {why}", engines.join(" or "), Bytes(most).binary());
+        out.push(Finding::new(&RAM_UNKNOWN, message));
     }
 }

@@ -39,6 +39,7 @@ mod zero_bias;
 use super::finding::{Code, Findings};
 use super::subject::Subject;
 
+pub(crate) use budget::is_unanswered;
 pub(crate) use unread::{failed_reads, is_unreadable};
 
 /// A check: the codes it may give, and how it looks.

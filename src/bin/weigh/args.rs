@@ -83,6 +83,9 @@ pub(crate) struct ReportArgs {
     /// Leave out the scan of the values
     #[arg(long)]
     pub(crate) no_scan: bool,
+    /// Does it fit: 24GiB (each device), 2x24GiB, this (machine); exit 1 on no, 2 on unknown
+    #[arg(long, value_name = "BUDGET,...")]
+    pub(crate) fit: Option<String>,
     /// A shard stands for itself, not for its set
     #[arg(long)]
     pub(crate) only_this_file: bool,
@@ -234,9 +237,10 @@ pub(crate) enum RecomputeMode {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  weigh memory model.gguf --ctx 32k --kv-type q8_0\n  weigh memory ./repo --engine vllm --seqs 16\n  \
-                        weigh memory model.gguf --fit 8GiB,2x24GiB,this\n  \
-                        weigh memory ./repo --tp 8 --seqs 32\n  weigh memory ./repo --train adam-mixed-18 --zero 3 --dp 8 --seq 8k\n\n\
-                        --ctx is llama.cpp's total over all sequences (its -c), and per sequence for vLLM and transformers."
+                        weigh memory model.gguf --fit 8GiB,2x24GiB,this\n  weigh memory moe.gguf --cpu-experts 48 --fit 24GiB --ram 64GiB\n  \
+                        weigh memory ./repo --tp 8 --seqs 32\n  weigh memory ./repo --train adam-mixed-18 --zero 3 --dp 8 --seq 8k --fit 80GiB\n\n\
+                        --ctx is llama.cpp's total over all sequences (its -c), and per sequence for vLLM and transformers.\n\
+                        --fit: tight lies between the low and the high figure and exits 0; unknown: weights or a cache are not known."
 )]
 pub(crate) struct MemoryArgs {
     /// What to run or to train
@@ -308,9 +312,18 @@ pub(crate) struct MemoryArgs {
     /// Training: what is computed again instead of being kept
     #[arg(long, value_enum, value_name = "WHAT", requires = "train")]
     pub(crate) recompute: Option<RecomputeMode>,
-    /// Does it fit: 24GiB, 2x24GiB, this (machine); exit 1 on no
+    /// Does it fit: 24GiB (each device), 2x24GiB, this (machine); with --train, does training fit; exit 1 on no, 2 on unknown
     #[arg(long, value_name = "BUDGET,...")]
     pub(crate) fit: Option<String>,
+    /// Share of a device that vLLM may take; 0.92 when absent, as in 0.33 (0.9 in older versions)
+    #[arg(long, value_name = "F", requires = "fit")]
+    pub(crate) gpu_utilization: Option<String>,
+    /// Memory of a device that is to be set aside; 1GiB for llama.cpp when absent, as its own --fit has it
+    #[arg(long, value_name = "SIZE", requires = "fit")]
+    pub(crate) reserve: Option<String>,
+    /// Memory of the host beside the devices; that of this machine when absent
+    #[arg(long, value_name = "SIZE", requires = "fit")]
+    pub(crate) ram: Option<String>,
     /// Show every formula with this model's figures
     #[arg(long)]
     pub(crate) explain: bool,
@@ -324,7 +337,7 @@ pub(crate) struct MemoryArgs {
 #[command(
     after_help = "Examples:\n  weigh audit ./repo\n  weigh audit ./repo --deny warning --allow pickle --format sarif -o audit.sarif\n  \
                         weigh audit model.gguf --scan --max-size 8GiB --max-ram 12GiB --ctx 8k\n  weigh audit --explain truncated\n\n\
-                        Exit codes: 0 nothing at or above the threshold (error, unless --deny lowers it); 1 findings; 2 something could not be read.\n\
+                        Exit codes: 0 nothing at or above the threshold (error, unless --deny lowers it); 1 findings; 2 something could not be read, or --max-ram not judged.\n\
                         A policy is JSON: {\"deny\": [..], \"allow\": [..], \"max_size\": \"10GiB\", \"max_params\": \"8B\", \"max_ram\": \"24GiB\", \"ctx\": 8192}"
 )]
 pub(crate) struct AuditArgs {

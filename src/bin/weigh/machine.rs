@@ -6,9 +6,19 @@ use weighbridge::project::memory::Budget;
 /// Reads `24GiB`, `2x24GiB` and `this`.
 pub(crate) fn budget(text: &str) -> Result<Budget> {
     if text.trim().eq_ignore_ascii_case("this") {
-        return Ok(Budget { text: "this".to_owned(), bytes: memory()?, devices: 1 });
+        return Ok(Budget::machine(memory()?));
     }
     Budget::parse(text)
+}
+
+/// Reads a list of budgets.
+pub(crate) fn budgets(text: Option<&str>) -> Result<Vec<Budget>> {
+    text.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty()).map(budget).collect()
+}
+
+/// Memory of the host beside a device, in bytes; `None` where the system does not say.
+pub(crate) fn host() -> Option<u64> {
+    memory().ok()
 }
 
 /// Memory that this process may use, in bytes: the smaller of the installed memory and the control group's limit.

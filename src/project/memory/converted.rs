@@ -24,6 +24,12 @@ impl Converted {
         self.0.as_ref()?.as_ref().ok().map(Head::input)
     }
 
+    /// The scheme that the converter writes, where there is a file of it.
+    pub(super) fn scheme(&self) -> Option<String> {
+        let head = self.0.as_ref()?.as_ref().ok()?;
+        Some(format!("gguf:{}", head.outtype.name().unwrap_or("auto").to_lowercase()))
+    }
+
     /// Says in an engine's row what its figures are of, or why the graph is not known.
     pub(super) fn say(&self, row: &mut EngineRow) {
         let terms = row.devices.iter_mut().flat_map(|place| &mut place.terms);

@@ -3,6 +3,7 @@
 
 mod contradiction;
 mod converted;
+mod partial;
 pub mod engine;
 pub mod fit;
 pub mod parallel;
@@ -11,7 +12,7 @@ pub mod resident;
 pub mod training;
 
 pub use engine::{ENGINES, Engine};
-pub use fit::{Budget, FitRow, Verdict};
+pub use fit::{Budget, Demand, FitRow, FittingScheme, Held, Judgement, Limits, Memory, Room, Share, Verdict, judge};
 pub use parallel::Parallel;
 pub use request::{KvType, LoadMode, MemoryRequest};
 pub use resident::{Resident, Span};
@@ -154,6 +155,12 @@ pub struct Inputs {
     pub ep: u64,
     /// Replicas.
     pub dp: u64,
+    /// Share of a device that was asked for.
+    pub gpu_utilization: Option<Share>,
+    /// Bytes of a device that are to be set aside.
+    pub reserve: Option<u64>,
+    /// Bytes of the host's memory that budgets of devices were judged with.
+    pub ram: Option<u64>,
 }
 
 /// The answers, in the field names of the JSON report.
@@ -169,7 +176,7 @@ pub struct MemoryReport {
     pub training: Vec<TrainingRow>,
     /// Load time: depends on the machine, so it is measured elsewhere.
     pub load: Option<Load>,
-    /// One row per engine and budget.
+    /// One row per engine and budget; with training, one per recipe and budget instead.
     pub fit: Vec<FitRow>,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
@@ -196,10 +203,12 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
     let input = checked.as_ref().unwrap_or(given);
     let settings = request.settled(input);
     let mut notes = Vec::new();
-    if request.ctx.is_none() {
+    let provenance = &input.provenance;
+    notes.extend(provenance.shortfall.as_ref().map(|shortfall| shortfall.reason.clone()));
+    if request.ctx.is_none() && !request.engines.is_empty() {
         notes.push(format!("no context was asked for: {} tokens are assumed", settings.ctx));
     }
-    if let Some(longest) = input.model.context_length.filter(|&n| settings.ctx > n) {
+    if let Some(longest) = input.model.context_length.filter(|&n| settings.ctx > n && !request.engines.is_empty()) {
         notes.push(format!("{} tokens are more than the {longest} that the model was made for", settings.ctx));
     }
     let mut engines = Vec::new();
@@ -213,12 +222,23 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         let converted = converted::Converted::of(engine, given);
         let read = converted.input();
         let refuted = read.as_ref().and_then(contradiction::refuted);
-        let read = read.as_ref().map(|read| ProjectInput { model: refuted.as_ref().unwrap_or(read.model), ..read.clone() });
+        let read = read.as_ref().map(|read| ProjectInput {
+            model: refuted.as_ref().unwrap_or(read.model),
+            provenance: provenance.clone(),
+            ..read.clone()
+        });
         let input = read.as_ref().unwrap_or(input);
         let mut row = engine::row(engine, input, &settings);
         converted.say(&mut row);
         engines.push(row);
-        fits.extend(request.fit.iter().map(|budget| fit::row(engine, input, &settings, budget)));
+        // A run that trains is judged by what training takes.
+        if request.train.is_none() {
+            let row = |budget| {
+                let row = fit::row(engine, input, &settings, budget, &request.limits);
+                FitRow { scheme: converted.scheme().or(row.scheme), ..row }
+            };
+            fits.extend(request.fit.iter().map(row));
+        }
     }
     let kv_layers = match &input.model.kv {
         KvLayers::Known(layers) => layers
@@ -260,8 +280,19 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         pp: settings.parallel.pp,
         ep: settings.parallel.ep,
         dp: settings.parallel.dp,
+        gpu_utilization: request.limits.utilization,
+        reserve: request.limits.reserve,
+        ram: request.limits.ram,
     };
-    let training =
-        request.train.iter().flat_map(|asked| training::rows(input, asked, &settings.parallel, settings.flash_attention)).collect();
+    let mut training = Vec::new();
+    if let Some(asked) = &request.train {
+        let run = fit::Run { asked, parallel: &settings.parallel, fused: settings.flash_attention };
+        training = training::rows(input, asked, run.parallel, run.fused);
+        let judged = |place: usize| {
+            let of = |budget| fit::training_row(&run, input, &training, place, budget, &request.limits);
+            request.fit.iter().filter_map(of).collect::<Vec<FitRow>>()
+        };
+        fits.extend((0..training.len()).flat_map(judged));
+    }
     MemoryReport { inputs, engines, kv_layers, training, load: None, fit: fits, notes }
 }

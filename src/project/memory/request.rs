@@ -1,6 +1,6 @@
 //! What a memory projection is asked for.
 
-use super::fit::Budget;
+use super::fit::{Budget, Limits};
 use super::parallel::Parallel;
 use super::training::TrainRequest;
 use crate::dtype::Dtype;
@@ -147,6 +147,8 @@ pub struct MemoryRequest {
     pub train: Option<TrainRequest>,
     /// Budgets to compare with.
     pub fit: Vec<Budget>,
+    /// What may be used of them.
+    pub limits: Limits,
 }
 
 impl MemoryRequest {

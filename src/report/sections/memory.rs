@@ -1,15 +1,20 @@
 //! `weigh memory` as sections: terms per engine, what they leave out, and whether it fits.
 
 use crate::project::Basis;
-use crate::project::memory::{EngineRow, Load, MemoryReport, Place, Term, Verdict};
+use crate::project::memory::{EngineRow, Load, MemoryReport, Place, Term};
 use crate::report::cell::{Cell, Section, Table};
 use crate::units::{Bytes, grouped};
 
 use super::Detail;
+use super::fit::fit;
 
 /// The sections of a memory report.
 pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Section<'static>> {
-    let mut sections = vec![engines(report, detail)];
+    let mut sections = Vec::new();
+    // Where training alone is asked about, no engine runs it.
+    if report.training.is_empty() || !report.engines.is_empty() {
+        sections.push(engines(report, detail));
+    }
     if explain {
         sections.extend(report.engines.iter().map(formulas));
     }
@@ -26,7 +31,7 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     let most = i.model_ctx.map_or_else(String::new, |n| format!(" (the model was made for up to {})", grouped(n)));
     section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
     let columns = ["engine", "<device", "weights", "KV cache", "other known", "sum", "?<left out"];
-    let spread = report.engines.iter().any(|engine| engine.devices.len() > 1);
+    let spread = report.engines.iter().any(|engine| engine.devices.len() > 1 || holds_weights(&engine.host));
     let kept = |place: usize| spread || place != 1;
     let shown: Vec<&str> = columns.iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, name)| *name).collect();
     let mut table = Table::new(&shown);
@@ -34,7 +39,9 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
         |row: Vec<Cell>| table.row(row.into_iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, cell)| cell).collect());
     for engine in &report.engines {
         match engine.devices.as_slice() {
-            [one] => add(row(engine.engine, Cell::None, &[one, &engine.host], (engine.low, engine.high))),
+            [one] if !holds_weights(&engine.host) => {
+                add(row(engine.engine, Cell::None, &[one, &engine.host], (engine.low, engine.high)));
+            }
             several => {
                 for (name, place) in alike(several) {
                     let short = name.trim_start_matches("device ").split(" (").next().unwrap_or_default().to_owned();
@@ -90,6 +97,11 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     }
     report.notes.iter().filter(|n| !n.starts_with("KV cache not")).for_each(|n| section.note(n.clone()));
     section
+}
+
+/// Whether weights stay in host memory while devices hold the rest.
+fn holds_weights(host: &Place) -> bool {
+    host.terms.iter().any(|term| matches!(term.name, "expert_weights" | "embedding_weights"))
 }
 
 /// Devices that hold the same: how many, and the first one's name.
@@ -180,6 +192,7 @@ fn say_formulas<'t>(section: &mut Section<'_>, terms: impl Iterator<Item = &'t T
         let size = match (term.low, term.high) {
             (Some(low), Some(high)) if low == high => format!("{} B", grouped(low)),
             (Some(low), Some(high)) => format!("{} to {} B", grouped(low), grouped(high)),
+            (Some(low), None) => format!("over {} B", grouped(low)),
             _ => "not known".to_owned(),
         };
         section.say(format!("{}: {size} = {}", term.name.replace('_', " "), term.formula));
@@ -213,48 +226,4 @@ fn training(report: &MemoryReport, explain: bool) -> Vec<Section<'static>> {
         }
     }
     sections
-}
-
-fn fit(report: &MemoryReport) -> Option<Section<'static>> {
-    if report.fit.is_empty() {
-        return None;
-    }
-    let mut section = Section::new("Does it fit");
-    let mut table = Table::new(&[
-        "budget",
-        "<engine",
-        "<verdict",
-        "needs",
-        "longest context",
-        "sequences",
-        "?<first that fits",
-        "?<biggest lever",
-    ]);
-    for row in &report.fit {
-        let verdict = match row.verdict {
-            Some(Verdict::Fits) => "fits",
-            Some(Verdict::Tight) => "tight",
-            Some(Verdict::No) => "no",
-            None => "not known",
-        };
-        table.row(vec![
-            Cell::Text(row.budget.clone()),
-            Cell::text(row.engine),
-            Cell::text(verdict),
-            range(Some(row.needs_low), row.needs_high),
-            Cell::count(row.max_ctx),
-            Cell::count(row.max_seqs),
-            row.first_scheme_that_fits.clone().map_or(Cell::None, Cell::Text),
-            row.biggest_lever.clone().map_or(Cell::None, Cell::Text),
-        ]);
-    }
-    section.table = Some(table);
-    let mut said: Vec<&String> = Vec::new();
-    for note in report.fit.iter().flat_map(|r| &r.notes) {
-        if !said.contains(&note) {
-            said.push(note);
-            section.note(note.clone());
-        }
-    }
-    Some(section)
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod fit;
 mod full;
 mod memory;
 mod project;

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     Ok(if audit.interrupted {
         complain("interrupted: the values were not scanned to the end");
         End::Interrupted
-    } else if audit.unreadable {
+    } else if audit.unreadable || audit.unanswered {
         End::Incomplete
     } else if audit.failed {
         End::Findings

@@ -2,12 +2,14 @@
 
 use weighbridge::checkpoint::{Checkpoint, HfFolder};
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, Engine, KvType, LoadMode, Parallel, Place, Recipe, Recompute, TrainRequest, Verdict};
-use weighbridge::project::{Basis, MemoryRequest, ProjectInput, memory};
+use weighbridge::project::memory::{
+    ENGINES, Engine, KvType, Limits, LoadMode, Parallel, Place, Recipe, Recompute, Share, TrainRequest, Verdict,
+};
+use weighbridge::project::{Basis, MemoryReport, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
-use weighbridge::text::escape;
-use weighbridge::units::parse_tokens;
+use weighbridge::text::{escape, escape_limited};
+use weighbridge::units::{grouped, parse_bytes, parse_tokens};
 
 use super::End;
 use super::opened::{complain_of, end_of, open_or_declared};
@@ -19,20 +21,19 @@ use crate::{load, machine};
 pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = request(args)?;
     let mut checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
+    let declared = declared_instead(&checkpoint);
     let request = with_engines(request, &checkpoint);
-    let folder = to_convert(&request, &checkpoint);
-    let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref()), &request);
+    let mut report = report_on(declared.as_ref().unwrap_or(&checkpoint), &request);
+    report.notes.extend(declared.is_some().then(|| of_config(&checkpoint)));
     match load::measure(&checkpoint) {
         Ok(load) => report.load = load,
         Err(error) => checkpoint.problems.push(error),
     }
-    let no = report.fit.iter().any(|row| row.verdict == Some(Verdict::No));
     let refused = |place: &Place| place.terms.iter().all(|t| t.basis == Basis::Refused);
     let rows = report.engines.iter().map(|e| &e.devices).chain(report.training.iter().map(|row| &row.devices));
     // Nothing of what was asked for could be answered.
     let nothing = rows.into_iter().all(|devices| devices.iter().all(refused));
-    let end =
-        if nothing { End::Incomplete } else { End::Done }.max(if no { End::Findings } else { End::Done }).max(end_of(&checkpoint));
+    let end = if nothing { End::Incomplete } else { judged(&report) }.max(end_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::memory(&report, Detail::Full, args.explain));
     output.write(
@@ -45,9 +46,45 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     Ok(end)
 }
 
-/// The engines that read the checkpoint's format, where none was asked for.
+/// The report on a checkpoint.
+pub(crate) fn report_on(checkpoint: &Checkpoint, request: &MemoryRequest) -> MemoryReport {
+    let folder = to_convert(request, checkpoint);
+    memory(&ProjectInput::from_checkpoint(checkpoint).with_folder(folder.as_ref()), request)
+}
+
+/// How a run ends whose verdicts these are: a budget that is exceeded is a finding, one of which no verdict can be given was not
+/// answered. `tight` is an answer.
+pub(crate) fn judged(report: &MemoryReport) -> End {
+    let ends = report.fit.iter().map(|row| match row.verdict {
+        Verdict::No => End::Findings,
+        Verdict::Unknown => End::Incomplete,
+        Verdict::Tight | Verdict::Fits => End::Done,
+    });
+    ends.max().unwrap_or(End::Done)
+}
+
+/// Where every weight is in files that are not read, what config.json declares; `None` where it says nothing of them either.
+pub(crate) fn declared_instead(checkpoint: &Checkpoint) -> Option<Checkpoint> {
+    let root = &checkpoint.listing.root;
+    let is_only_unread = checkpoint.files.is_empty() && !checkpoint.unread.is_empty() && root.join("config.json").is_file();
+    if is_only_unread { weighbridge::checkpoint::declared(root).ok() } else { None }
+}
+
+/// Says what such figures are of, with every file that was not read.
+pub(crate) fn of_config(checkpoint: &Checkpoint) -> String {
+    let files = checkpoint.unread.iter().take(UNREAD_LISTED);
+    let names: Vec<String> = files.map(|f| format!("{} ({} bytes)", escape_limited(&f.name, 120), grouped(f.bytes))).collect();
+    let rest = checkpoint.unread.len().saturating_sub(UNREAD_LISTED);
+    let more = if rest > 0 { format!(" and {rest} more: `weigh show` lists them") } else { String::new() };
+    format!("the weights are those that config.json declares, not those of the files that are not read: {}{more}", names.join(", "))
+}
+
+/// Unread files that a note names.
+const UNREAD_LISTED: usize = 16;
+
+/// The engines that read the checkpoint's format, where none was asked for and nothing is trained.
 pub(crate) fn with_engines(mut request: MemoryRequest, checkpoint: &Checkpoint) -> MemoryRequest {
-    if request.engines.is_empty() {
+    if request.engines.is_empty() && request.train.is_none() {
         request.engines = MemoryRequest::default_engines(checkpoint.format());
     }
     request
@@ -92,14 +129,15 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
             dp: args.dp.unwrap_or(1),
         },
         train: training(args)?,
-        fit: args
-            .fit
-            .as_deref()
-            .unwrap_or_default()
-            .split(',')
-            .filter(|b| !b.trim().is_empty())
-            .map(machine::budget)
-            .collect::<Result<_>>()?,
+        fit: machine::budgets(args.fit.as_deref())?,
+        limits: Limits {
+            utilization: args.gpu_utilization.as_deref().map(Share::parse).transpose()?,
+            reserve: args.reserve.as_deref().map(parse_bytes).transpose()?.map(|bytes| bytes.0),
+            ram: match args.ram.as_deref() {
+                Some(size) => Some(parse_bytes(size)?.0),
+                None => args.fit.as_ref().and_then(|_| machine::host()),
+            },
+        },
     })
 }
 

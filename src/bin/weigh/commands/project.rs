@@ -150,7 +150,7 @@ pub(crate) fn hf_folder(checkpoint: &Checkpoint, targets: &[Target], pre: Option
 
 /// Bytes of all devices of a budget.
 fn budget(text: &str) -> Result<u64> {
-    machine::budget(text).map(|b| b.bytes.saturating_mul(b.devices))
+    machine::budget(text).map(|b| b.bytes.saturating_mul(b.devices.unwrap_or(1)))
 }
 
 fn outtype(text: &str) -> Result<QuantTarget> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::Result;
 use weighbridge::format::Format;
-use weighbridge::project::memory::MemoryReport;
+use weighbridge::project::memory::{Limits, MemoryReport};
 use weighbridge::project::storage::copies::copies;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::ShardSpec;
@@ -16,11 +16,12 @@ use weighbridge::report::show::{ShowBody, ShowOptions};
 use weighbridge::scan::{Io, ScanOptions, Selection};
 
 use super::End;
-use super::memory::with_engines;
+use super::memory::{declared_instead, judged, of_config, report_on, with_engines};
 use super::opened::{complain_of, end_of, open_or_declared, opinions};
 use super::project::{Body as ProjectBody, estimate, hf_folder, targets, zeros};
 use super::scan::{body, ended, select, watch};
 use crate::args::{Common, ReportArgs};
+use crate::machine;
 use crate::output::Output;
 
 #[derive(Serialize)]
@@ -46,7 +47,18 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     if checkpoint.declared {
         estimate(&mut projected.projection);
     }
-    let memory = memory(&input, &with_engines(MemoryRequest::default(), &checkpoint));
+    let declared = declared_instead(&checkpoint);
+    let asked = MemoryRequest {
+        fit: machine::budgets(args.fit.as_deref())?,
+        limits: Limits { ram: args.fit.as_ref().and_then(|_| machine::host()), ..Limits::default() },
+        ..MemoryRequest::default()
+    };
+    let asked = with_engines(asked, &checkpoint);
+    let mut memory = match &declared {
+        Some(declared) => report_on(declared, &asked),
+        None => memory(&input, &asked),
+    };
+    memory.notes.extend(declared.is_some().then(|| of_config(&checkpoint)));
 
     let shown = path.to_string_lossy().into_owned();
     let mut page = sections::show(&shown, &show, None);
@@ -56,7 +68,13 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
         page.extend(sections::project(&sizes, Detail::Brief));
         page.extend(sections::likely_bridge(&sizes).filter(|_| projected.copies.is_empty()));
         page.extend(sections::copies(&projected.copies));
-        page.extend(sections::memory(&memory, Detail::Brief, false));
+    }
+    if show.totals.tensors > 0 || declared.is_some() || !memory.fit.is_empty() {
+        let mut part = sections::memory(&memory, Detail::Brief, false);
+        if let (Some(_), Some(first)) = (&declared, part.first_mut()) {
+            first.note(of_config(&checkpoint));
+        }
+        page.extend(part);
     }
     if output.streams() {
         let pruned_follows = show.totals.tensors > 0 && checkpoint.format() != Some(Format::Gguf);
@@ -64,7 +82,7 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     }
     // The scan of many tensors needs the room.
     drop(input);
-    let mut end = end_of(&checkpoint);
+    let mut end = end_of(&checkpoint).max(judged(&memory));
     let mut scan = None;
     let mut after = Vec::new();
     if scans {

@@ -7,10 +7,11 @@ mod states;
 mod transformers;
 mod vllm;
 
+use super::fit::Takes;
 use super::parallel::{self, Convention, Share, Slice};
 use super::request::Settings;
 use super::resident::Resident;
-use super::{EngineRow, Place, Term};
+use super::{EngineRow, Place, Term, partial};
 use crate::checkpoint::{KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
@@ -79,6 +80,22 @@ pub trait Engine: Sync {
     fn resident(&self, _: &ProjectInput<'_>, _: &Settings) -> Option<Resident> {
         None
     }
+    /// What of a device it may take.
+    fn takes(&self) -> Takes {
+        Takes::default()
+    }
+    /// The same settings for so many sequences of this context each.
+    fn with_seqs(&self, settings: &Settings, seqs: u64) -> Settings {
+        Settings { others_seqs: seqs, ..*settings }
+    }
+    /// Most sequences that it takes; `None` where nothing but memory bounds them.
+    fn most_seqs(&self) -> Option<u64> {
+        None
+    }
+    /// A cache type of about 8 bits.
+    fn small_cache(&self) -> &'static str {
+        "fp8"
+    }
     /// What `--ctx` means for it.
     fn ctx_means(&self) -> &'static str;
 }
@@ -112,7 +129,14 @@ fn kv_of(engine: &dyn Engine, model: &ModelConfig, layers: &[KvLayer], settings:
     engine.kv(&engine.layers(model, layers), settings)
 }
 
-pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
+/// What a run holds, place by place.
+pub(super) struct Places {
+    pub(super) devices: Vec<Place>,
+    pub(super) host: Place,
+    notes: Vec<String>,
+}
+
+pub(super) fn places(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> Places {
     let mut notes = vec![engine.ctx_means().to_owned()];
     let devices = if settings.parallel.is_single() {
         vec![single(engine, input, settings)]
@@ -129,6 +153,12 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
             }
         }
     };
+    let host = partial::mark(Place::new(None, engine.host(input, settings)), input);
+    Places { devices: devices.into_iter().map(|place| partial::mark(place, input)).collect(), host, notes }
+}
+
+pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
+    let Places { devices, host, mut notes } = places(engine, input, settings);
     let mut left_out: Vec<&str> = Vec::new();
     for term in devices.iter().flat_map(|d| &d.terms).filter(|t| t.basis == Basis::Refused) {
         if !left_out.contains(&term.name) {
@@ -142,7 +172,6 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     // The first of those that need most.
     let worst = devices.iter().reduce(|most, one| if (one.high, one.low) > (most.high, most.low) { one } else { most });
     let worst_device = worst.filter(|_| devices.len() > 1).and_then(|d| d.name.clone());
-    let host = Place::new(None, engine.host(input, settings));
     let low = devices.iter().fold(host.low, |n, d| n.saturating_add(d.low));
     let high = devices.iter().map(|d| d.high).chain([host.high]).try_fold(0u64, |n, high| Some(n.saturating_add(high?)));
     let resident = engine.resident(input, settings).filter(|_| settings.parallel.is_single());

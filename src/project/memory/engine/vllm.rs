@@ -9,6 +9,7 @@ use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
+use crate::project::memory::fit::{Share as Portion, Takes};
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
 use crate::project::storage::Basis;
@@ -41,6 +42,15 @@ impl Engine for Vllm {
 
     fn ctx_means(&self) -> &'static str {
         "ctx is per sequence; the cache is what these sequences fill, not what vLLM reserves (gpu_memory_utilization)"
+    }
+
+    /// `gpu_memory_utilization` of `config/cache.py` in 0.33.0; older versions had 0.9.
+    fn takes(&self) -> Takes {
+        Takes {
+            share: Some(Portion::of_millionths(920_000)),
+            rule: "vLLM's gpu_memory_utilization; --gpu-utilization F",
+            reserve: 0,
+        }
     }
 
     fn weights(&self, input: &ProjectInput<'_>, _: &Settings) -> Term {

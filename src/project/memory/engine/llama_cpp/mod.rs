@@ -17,6 +17,7 @@ use crate::checkpoint::model_config::{ARCHITECTURES, GgufLayout};
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
+use crate::project::memory::fit::Takes;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
 use crate::project::memory::resident::Resident;
@@ -37,6 +38,26 @@ impl Engine for LlamaCpp {
 
     fn reads_gguf(&self) -> bool {
         true
+    }
+
+    /// What its own `--fit` leaves free of each device, and of the host where there is none (`fit_params_target` in `common/common.h`,
+    /// `common_params_fit_impl` in `common/fit.cpp`): a GPU's driver and a display lie in it.
+    fn takes(&self) -> Takes {
+        Takes { reserve: 1 << 30, rule: "llama.cpp's own --fit leaves that free; --reserve S", ..Takes::default() }
+    }
+
+    /// Its context is the total over all sequences.
+    fn with_seqs(&self, settings: &Settings, seqs: u64) -> Settings {
+        Settings { ctx: settings.ctx.saturating_mul(seqs), seqs, ..*settings }
+    }
+
+    /// `LLAMA_MAX_SEQ` of `llama-cparams.h`.
+    fn most_seqs(&self) -> Option<u64> {
+        Some(256)
+    }
+
+    fn small_cache(&self) -> &'static str {
+        "q8_0"
     }
 
     fn ctx_means(&self) -> &'static str {
