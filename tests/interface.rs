@@ -17,7 +17,7 @@ const SHOW: &str = "format
     dtypes[dtype tensors stored_elements bytes]
     roles[role tensors stored_elements logical_params bytes]
     files[path format file_bytes tensors missing_bytes regions{magic header metadata padding tensors gap overlap trailing}]
-    components[name weight_sets[name files[] tensor_bytes selected]]
+    components[name weight_sets[name files[] tensor_bytes selected beside ranks]]
     model{architecture layers hidden_size heads kv_heads head_dim ffn_size vocab_size context_length experts experts_used
         tied_embeddings active_params{all without_input_embedding without_embeddings}}
     quantization{method bits group_size evidence}

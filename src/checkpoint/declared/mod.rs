@@ -8,6 +8,7 @@ mod encoder;
 mod experts;
 mod packing;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -131,6 +132,12 @@ pub(super) fn read(path: &Path) -> Result<(Container, ModelConfig, Value)> {
         .ok_or_else(|| Error::new(ErrorKind::Limit, "the sizes that config.json declares do not fit 64 bits").with_path(path))?;
     let container = format::read(&MemorySource::head(path, head, length))?;
     Ok((container, model, config))
+}
+
+/// The shapes that a configuration declares, by name; `None` where its family is not known or a key is missing.
+pub(super) fn shapes(config: &Value) -> Option<HashMap<String, Shape>> {
+    let rows = rows(config, &model_config::from_config_json(config)).ok()?;
+    Some(rows.into_iter().map(|row| (row.name, row.shape)).collect())
 }
 
 fn rows(config: &Value, model: &ModelConfig) -> std::result::Result<Vec<Row>, String> {

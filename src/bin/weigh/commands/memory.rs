@@ -6,6 +6,7 @@ use weighbridge::project::memory::{ENGINES, Engine, KvType, LoadMode, Parallel, 
 use weighbridge::project::{Basis, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
+use weighbridge::report::show::cautions;
 use weighbridge::text::escape;
 use weighbridge::units::parse_tokens;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = with_engines(request, &checkpoint);
     let folder = to_convert(&request, &checkpoint);
     let mut report = memory(&ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref()), &request);
+    report.notes.extend(cautions(&checkpoint));
     match load::measure(&checkpoint) {
         Ok(load) => report.load = load,
         Err(error) => checkpoint.problems.push(error),
