@@ -42,6 +42,21 @@ fn llama() -> Tensors {
     ]
 }
 
+/// One of two ranks of that model.
+fn halves() -> Tensors {
+    let half = |(name, dtype, shape): (&'static str, &'static str, &'static [u64])| -> (_, _, &'static [u64]) {
+        match shape {
+            [16, 8] => (name, dtype, &[8, 8]),
+            [8, 16] => (name, dtype, &[8, 8]),
+            [8, 8] if name.contains("o_proj") => (name, dtype, &[8, 4]),
+            [8, 8] => (name, dtype, &[4, 8]),
+            [4, 8] => (name, dtype, &[2, 8]),
+            whole => (name, dtype, whole),
+        }
+    };
+    llama().into_iter().map(half).collect()
+}
+
 /// A repo at which nothing is wrong.
 fn healthy(d: &Path) {
     put(d, "model.safetensors", packed(&llama(), 4));
@@ -451,6 +466,30 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
                 put(d, "model.safetensors", two((0, 16), (16, 32), 32))
             },
             sharded,
+        ),
+        (
+            "different-weights",
+            |d| {
+                healthy(d);
+                let mut other = packed(&llama(), 4);
+                other.iter_mut().rev().take(3000).for_each(|byte| *byte = 2);
+                put(d, "other.safetensors", other)
+            },
+            |d| {
+                healthy(d);
+                put(d, "other.safetensors", packed(&llama(), 4))
+            },
+        ),
+        (
+            "tensor-parallel-slices",
+            |d| {
+                healthy(d);
+                std::fs::remove_file(d.join("model.safetensors")).unwrap();
+                for rank in ["rank0.safetensors", "rank1.safetensors"] {
+                    put(d, rank, packed(&halves(), 4));
+                }
+            },
+            healthy,
         ),
         (
             "leads-outside",

@@ -87,8 +87,8 @@ fn a_float_checkpoint_and_its_int8_form() {
     let got = diff(&a, &b, true);
     let tensors = &got.tensors;
     // Counted with python safetensors: 47 and 67 tensors, of which 20 are scales and 20 weights are I8.
-    assert_eq!((tensors.identical, tensors.changed, tensors.only_a, tensors.only_b), (27, 20, 0, 20));
-    assert!(tensors.rows.iter().filter(|r| r.status == Status::Changed).all(|r| r.dtype_b == Some("I8") && !r.reshaped()));
+    assert_eq!((tensors.same_header, tensors.other_header, tensors.only_a, tensors.only_b), (27, 20, 0, 20));
+    assert!(tensors.rows.iter().filter(|r| r.status == Status::OtherHeader).all(|r| r.dtype_b == Some("I8") && !r.reshaped()));
     let sums = |of: fn(&weighbridge::diff::DiffRow) -> u64| tensors.rows.iter().map(of).sum::<u64>();
     assert_eq!((sums(|r| r.bytes_a), sums(|r| r.bytes_b)), (340_004, 106_828));
     assert_eq!((got.bytes.a, got.bytes.b), (344_412, 113_228));
@@ -97,5 +97,5 @@ fn a_float_checkpoint_and_its_int8_form() {
     let back = diff(&b, &a, false);
     assert_eq!((back.tensors.only_a, back.tensors.only_b, back.tensors.rows.len()), (20, 0, 40));
     let same = diff(&a, &a, false);
-    assert_eq!((same.tensors.identical, same.tensors.rows.len()), (47, 0));
+    assert_eq!((same.tensors.same_header, same.tensors.rows.len()), (47, 0));
 }

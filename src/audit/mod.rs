@@ -45,8 +45,10 @@ pub struct Coverage {
     pub files_understood: u64,
     /// The others, in name order.
     pub files_not_understood: Vec<String>,
-    /// Bytes that were read of headers, texts, and weights where they were scanned.
+    /// Bytes that were read of headers, texts, and weights where they were scanned or compared.
     pub bytes_read: u64,
+    /// Those of them that were read to tell weight sets of the same tensor names apart.
+    pub bytes_compared: u64,
     /// Whether every value was scanned.
     pub values_scanned: bool,
 }
@@ -153,7 +155,9 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
     }
     let headers: u64 = subject.containers().map(|(_, c)| c.layout.data_start.min(c.file_len)).sum();
     let texts: u64 = subject.texts.iter().map(|t| t.text.len() as u64).sum();
-    coverage.bytes_read = headers + texts + outcome.map_or(0, |o| o.bytes_read);
+    let compared = subject.checkpoint.map_or(0, |c| c.compared_bytes);
+    coverage.bytes_compared = compared;
+    coverage.bytes_read = headers + texts + compared + outcome.map_or(0, |o| o.bytes_read);
     coverage.values_scanned = outcome.is_some_and(|o| o.complete);
     coverage
 }

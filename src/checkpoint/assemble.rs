@@ -40,32 +40,38 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
             }
             continue;
         }
-        let places = places(checkpoint, set);
-        let interpretation = interpret(checkpoint, &places, format);
-        for (place, meaning) in places.iter().zip(&interpretation.parts) {
-            if meaning.packed && format == Format::Safetensors {
-                let key = (u32::try_from(place.file).unwrap_or(u32::MAX), u32::try_from(place.index).unwrap_or(u32::MAX));
-                packed.insert(key, meaning.logical_shape.clone());
+        // The slices of each rank are a model of their own kind: the names of one stand in the others again.
+        for (rank, files) in set.parts().into_iter().enumerate() {
+            let places = places(checkpoint, files);
+            let interpretation = interpret(checkpoint, &places, format);
+            for (place, meaning) in places.iter().zip(&interpretation.parts) {
+                if meaning.packed && format == Format::Safetensors {
+                    let key = (u32::try_from(place.file).unwrap_or(u32::MAX), u32::try_from(place.index).unwrap_or(u32::MAX));
+                    packed.insert(key, meaning.logical_shape.clone());
+                }
+                // What an earlier rank holds too is stored again and counts once.
+                let again = set.ranks.as_ref().is_some_and(|ranks| ranks.repeats(rank, place.name.as_bytes()));
+                tensors.push(SelectedTensor {
+                    file: u32::try_from(place.file).unwrap_or(u32::MAX),
+                    index: u32::try_from(place.index).unwrap_or(u32::MAX),
+                    naming: Naming { role: meaning.part.role(place.naming.role), ..place.naming },
+                    part: meaning.part,
+                    logical_params: if again { 0 } else { meaning.logical_params },
+                });
             }
-            tensors.push(SelectedTensor {
-                file: u32::try_from(place.file).unwrap_or(u32::MAX),
-                index: u32::try_from(place.index).unwrap_or(u32::MAX),
-                naming: Naming { role: meaning.part.role(place.naming.role), ..place.naming },
-                part: meaning.part,
-                logical_params: meaning.logical_params,
-            });
+            notes.extend(interpretation.notes);
+            if interpretation.unresolved > 0 {
+                let n = crate::units::grouped(interpretation.unresolved);
+                notes.push(format!("{n} packed weights of a kind that is not unpacked: their stored elements are counted, so parameters are a lower bound"));
+            }
+            quantization = quantization.or(interpretation.quantization);
         }
-        notes.extend(interpretation.notes);
-        if interpretation.unresolved > 0 {
-            let n = crate::units::grouped(interpretation.unresolved);
-            notes.push(format!("{n} packed weights of a kind that is not unpacked: their stored elements are counted, so parameters are a lower bound"));
-        }
-        quantization = quantization.or(interpretation.quantization);
     }
     let place = |t: &SelectedTensor| (t.file, t.index);
     if !tensors.is_sorted_by_key(place) {
         tensors.sort_by_key(place);
     }
+    notes.dedup();
     checkpoint.tensors = tensors;
     checkpoint.packed = packed;
     checkpoint.quantization = quantization;
@@ -125,9 +131,9 @@ fn naming(checkpoint: &Checkpoint, name: &str, format: Format) -> Naming {
     }
 }
 
-fn places<'a>(checkpoint: &'a Checkpoint, set: &WeightSet) -> Vec<Place<'a>> {
+fn places<'a>(checkpoint: &'a Checkpoint, files: &[usize]) -> Vec<Place<'a>> {
     let mut places = Vec::new();
-    for &file in &set.files {
+    for &file in files {
         let container = &checkpoint.files[file].container;
         places.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);

@@ -3,6 +3,7 @@
 mod assemble;
 mod declared;
 mod discover;
+mod fingerprint;
 mod folder;
 mod index;
 mod index_check;
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 pub use discover::{FoundFile, Listing, PassedBy, ShardName};
+pub use fingerprint::{Likeness, MAX_READ, Obstacle};
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
@@ -32,6 +34,7 @@ pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
 pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
+pub use weight_sets::{Against, Ranks};
 
 use crate::error::Error;
 use crate::format::{Container, Format, SecondOpinion, Shape, TensorInfo};
@@ -52,7 +55,7 @@ pub struct CheckpointFile {
     pub opinion: SecondOpinion,
 }
 
-/// One of the alternative copies of a component.
+/// One of the forms that a component is stored in.
 #[derive(Debug, Clone)]
 pub struct WeightSet {
     /// What tells it from its alternatives: `model`, `consolidated`, `Q4_K_M`, `fp16`.
@@ -63,6 +66,21 @@ pub struct WeightSet {
     pub tensor_bytes: u64,
     /// Whether it is the one that totals are made of.
     pub selected: bool,
+    /// The set of the same names that it may be taken for, and what is known of its values beside that one's; `None` where there is
+    /// no such set.
+    pub against: Option<Against>,
+    /// Where its files are the slices of tensor-parallel ranks: which, and how they are known.
+    pub ranks: Option<Ranks>,
+}
+
+impl WeightSet {
+    /// Files whose tensors make one whole: all, or those of each rank.
+    pub fn parts(&self) -> Vec<&[usize]> {
+        match &self.ranks {
+            Some(ranks) => ranks.files.iter().map(Vec::as_slice).collect(),
+            None => vec![&self.files],
+        }
+    }
 }
 
 /// A part of a repo that is needed beside others: text model, vision projector, unet, adapter.
@@ -70,7 +88,8 @@ pub struct WeightSet {
 pub struct Component {
     /// `model`, or the folder or kind it is known by: `unet`, `text_encoder`, `mmproj`, `adapter`.
     pub name: String,
-    /// Its alternative copies; one is selected, or none where the component repeats others (a single-file pipeline).
+    /// Its copies and forms; one is selected, or none where the component repeats others (a single-file pipeline) or is another model
+    /// of the same tensor names.
     pub weight_sets: Vec<WeightSet>,
 }
 
@@ -112,6 +131,8 @@ pub struct Checkpoint {
     pub declared: bool,
     /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
+    /// Bytes of tensors that were read to tell weight sets of the same names apart; 0 where no names collide.
+    pub compared_bytes: u64,
     /// Shapes of packed weights before they were packed, where they are known, by file and index.
     pub(crate) packed: std::collections::BTreeMap<(u32, u32), Option<Shape>>,
     /// Selected tensors with what they mean, in file and header order.
@@ -200,6 +221,26 @@ impl Checkpoint {
         files.sort_unstable();
         files.dedup();
         files
+    }
+
+    /// Whether slices of tensor-parallel ranks are among the selected sets.
+    pub fn is_sliced(&self) -> bool {
+        self.slices().next().is_some()
+    }
+
+    /// Whether they are, and it is known of every tensor how it was cut.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.slices().any(Ranks::is_known)
+    }
+
+    /// The ranks of each selected set that is stored in slices.
+    pub fn slices(&self) -> impl Iterator<Item = &Ranks> {
+        self.components.iter().flat_map(|c| &c.weight_sets).filter(|set| set.selected).filter_map(|set| set.ranks.as_ref())
+    }
+
+    /// The rank that a file is of, where it is known how the tensors of its set were cut.
+    pub(crate) fn rank_of(&self, file: usize) -> Option<(&Ranks, usize)> {
+        self.slices().filter(|ranks| ranks.is_known()).find_map(|ranks| Some((ranks, ranks.rank_of(file)?)))
     }
 
     /// The one format of the selected files; `None` when they are of several or there are none.

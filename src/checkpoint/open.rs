@@ -67,7 +67,7 @@ pub fn declared(path: &Path) -> Result<Checkpoint> {
     let config_path = if metadata.is_dir() { path.join("config.json") } else { path.to_path_buf() };
     let (container, model, config) = super::declared::read(&config_path)?;
     let (tensor_bytes, name) = (container.tensor_bytes(), "config.json".to_owned());
-    let set = WeightSet { name: "declared".to_owned(), files: vec![0], tensor_bytes, selected: true };
+    let set = WeightSet { name: "declared".to_owned(), files: vec![0], tensor_bytes, selected: true, against: None, ranks: None };
     let mut checkpoint = Checkpoint {
         path: path.to_path_buf(),
         files: vec![CheckpointFile {
@@ -87,6 +87,7 @@ pub fn declared(path: &Path) -> Result<Checkpoint> {
         indexes: Vec::new(),
         declared: true,
         notes: vec!["no weights are here: the tensors are those that config.json declares, as one file".to_owned()],
+        compared_bytes: 0,
         packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),
         config: Some(config),
@@ -314,7 +315,10 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
     }
     let indexed: HashSet<usize> =
         files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
-    let components = weight_sets::group(&files, &indexed, plan.pipeline);
+    let config_of = |folder: &str| stated_config(&plan.root, folder);
+    let sets = weight_sets::group(&files, &indexed, plan.pipeline, &config_of);
+    let components = sets.components;
+    plan.problems.extend(weight_sets::missing_ranks(&components, &files));
     compare_indexes(&plan.indexes, &files, &plan.root, &mut plan.notes);
     let (model, config) = model_facts(&plan.root, &files, &components, &mut plan.problems);
     let mut checkpoint = Checkpoint {
@@ -330,6 +334,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         indexes: plan.indexes,
         declared: false,
         notes: plan.notes,
+        compared_bytes: sets.bytes_read,
         packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),
         config,
@@ -365,6 +370,13 @@ fn compare_indexes(indexes: &[ShardIndex], files: &[CheckpointFile], root: &Path
             notes.push(format!("{shown} says total_size {}; its files hold {} bytes of tensors", grouped(total), grouped(bytes)));
         }
     }
+}
+
+/// The configuration that stands for a folder: its own, or that of the root.
+fn stated_config(root: &Path, folder: &str) -> Option<serde_json::Value> {
+    let candidates = [root.join(folder), root.to_path_buf()].map(|f| f.join("config.json"));
+    let path = candidates.into_iter().find(|p| p.is_file())?;
+    read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)).ok()
 }
 
 /// Architecture facts of the main component: its GGUF keys, or the config.json beside it.

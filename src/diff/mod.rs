@@ -36,7 +36,7 @@ pub struct Diff<'a> {
     pub notes: Vec<String>,
 }
 
-/// Compares the selected weight sets of two checkpoints. `all` lists the identical tensors too.
+/// Compares the selected weight sets of two checkpoints. `all` lists the tensors of the same type and shape too.
 pub fn diff<'a>(a: &'a Checkpoint, b: &'a Checkpoint, all: bool) -> Diff<'a> {
     let (a, b) = (ProjectInput::from_checkpoint(a), ProjectInput::from_checkpoint(b));
     let matches = match_tensors(&a, &b);
@@ -48,7 +48,7 @@ pub fn diff<'a>(a: &'a Checkpoint, b: &'a Checkpoint, all: bool) -> Diff<'a> {
                 .to_owned(),
         );
     }
-    if tensors.identical == 0 && tensors.changed == 0 && !a.tensors.is_empty() && !b.tensors.is_empty() {
+    if tensors.same_header == 0 && tensors.other_header == 0 && !a.tensors.is_empty() && !b.tensors.is_empty() {
         notes.push("no tensor of one has a counterpart in the other: these are not two forms of one model".to_owned());
     }
     Diff {

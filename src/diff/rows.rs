@@ -14,9 +14,9 @@ use crate::project::{ProjectInput, ProjectTensor};
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Of the same type and shape; the values were not compared.
-    Identical,
+    SameHeader,
     /// Of another type or shape, stacked or split.
-    Changed,
+    OtherHeader,
     /// In A only.
     OnlyA,
     /// In B only.
@@ -101,33 +101,41 @@ fn status(a: &ProjectInput<'_>, b: &ProjectInput<'_>, m: &Match) -> Status {
     match (m.a.as_slice(), m.b.as_slice()) {
         (_, []) => Status::OnlyA,
         ([], _) => Status::OnlyB,
-        ([i], [j]) if a.tensors[*i].dtype == b.tensors[*j].dtype && a.tensors[*i].shape == b.tensors[*j].shape => Status::Identical,
-        _ => Status::Changed,
+        ([i], [j]) if a.tensors[*i].dtype == b.tensors[*j].dtype && a.tensors[*i].shape == b.tensors[*j].shape => {
+            Status::SameHeader
+        }
+        _ => Status::OtherHeader,
     }
 }
 
 /// How the tensors compare, and the rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DiffTensors<'a> {
-    /// Matches of the same type and shape.
-    pub identical: u64,
-    /// Matches that differ.
-    pub changed: u64,
+    /// Matches of the same type and shape; their values may differ.
+    pub same_header: u64,
+    /// Matches of another type or shape, stacked or split.
+    pub other_header: u64,
+    /// Matches of equal values; `None` because headers hold no values.
+    pub identical: Option<u64>,
+    /// Matches of other values; `None` because headers hold no values.
+    pub changed: Option<u64>,
     /// Tensors that only A has.
     pub only_a: u64,
     /// Tensors that only B has.
     pub only_b: u64,
-    /// One row a match; the identical ones where all were asked for.
+    /// One row a match; those of the same type and shape where all were asked for.
     pub rows: Vec<DiffRow<'a>>,
 }
 
 impl<'a> DiffTensors<'a> {
     pub(super) fn of(a: &ProjectInput<'a>, b: &ProjectInput<'a>, matches: &[Match], all: bool) -> Self {
         let count = |wanted: Status| matches.iter().filter(|m| status(a, b, m) == wanted).count() as u64;
-        let listed = |m: &&Match| all || status(a, b, m) != Status::Identical;
+        let listed = |m: &&Match| all || status(a, b, m) != Status::SameHeader;
         Self {
-            identical: count(Status::Identical),
-            changed: count(Status::Changed),
+            same_header: count(Status::SameHeader),
+            other_header: count(Status::OtherHeader),
+            identical: None,
+            changed: None,
             only_a: count(Status::OnlyA),
             only_b: count(Status::OnlyB),
             rows: matches.iter().filter(listed).map(|m| DiffRow::of(a, b, m)).collect(),

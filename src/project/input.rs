@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role, Shortfall};
+use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role, Shortfall, Tensor};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, Metadata, MetadataValue, Shape};
 
@@ -158,7 +158,8 @@ pub struct Provenance {
 pub struct ProjectInput<'a> {
     /// The one format of the files; `None` when they are of several.
     pub format: Option<Format>,
-    /// Tensors of the selected weight sets, in file and header order.
+    /// Tensors of the selected weight sets, in file and header order. Slices of tensor-parallel ranks are joined where it is known how
+    /// they were cut: one tensor stands for all of them then.
     pub tensors: Vec<ProjectTensor<'a>>,
     /// Bytes of the selected files.
     pub file_bytes: u64,
@@ -183,23 +184,25 @@ pub struct ProjectInput<'a> {
 impl<'a> ProjectInput<'a> {
     /// The view of a checkpoint's selected weight sets.
     pub fn from_checkpoint(checkpoint: &'a Checkpoint) -> Self {
-        let tensors: Vec<ProjectTensor<'a>> = checkpoint
-            .tensors()
-            .map(|t| ProjectTensor {
-                name_bytes: t.container.name_bytes(t.info).len() as u64,
-                name: t.name(),
-                role: t.naming.role,
-                layer: t.naming.layer,
-                dtype: t.info.dtype,
-                shape: t.info.shape.clone(),
-                elements: t.info.elements,
-                logical_params: t.logical_params,
-                bytes: t.info.bytes,
-                part: t.part,
-                packed: t.packed.is_some(),
-                logical_shape: t.packed.and_then(Option::as_ref).cloned(),
-            })
-            .collect();
+        let whole = |t: Tensor<'a>| ProjectTensor {
+            name_bytes: t.container.name_bytes(t.info).len() as u64,
+            name: t.name(),
+            role: t.naming.role,
+            layer: t.naming.layer,
+            dtype: t.info.dtype,
+            shape: t.info.shape.clone(),
+            elements: t.info.elements,
+            logical_params: t.logical_params,
+            bytes: t.info.bytes,
+            part: t.part,
+            packed: t.packed.is_some(),
+            logical_shape: t.packed.and_then(Option::as_ref).cloned(),
+        };
+        let tensors: Vec<ProjectTensor<'a>> = if checkpoint.is_joined() {
+            checkpoint.tensors().filter_map(|t| joined(checkpoint, t, whole(t))).collect()
+        } else {
+            checkpoint.tensors().map(whole).collect()
+        };
         let files: Vec<&'a Container> = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i].container).collect();
         let sum = |f: fn(&Container) -> u64| files.iter().fold(0u64, |n, c| n.saturating_add(f(c)));
         let format = checkpoint.format();
@@ -244,6 +247,23 @@ impl<'a> ProjectInput<'a> {
     pub fn is_packed(&self) -> bool {
         self.format != Some(Format::Gguf) && (self.quantization.is_some() || self.tensors.iter().any(|t| t.part == Part::Auxiliary))
     }
+}
+
+/// A tensor of the first rank as all ranks hold it together; `None` for those of the other ranks.
+fn joined<'a>(checkpoint: &'a Checkpoint, t: Tensor<'a>, mut tensor: ProjectTensor<'a>) -> Option<ProjectTensor<'a>> {
+    let Some((ranks, rank)) = checkpoint.rank_of(t.file) else { return Some(tensor) };
+    if rank > 0 {
+        return None;
+    }
+    let (axis, parts) = ranks.cut(t.container.name_bytes(t.info))?;
+    if let Some(dimension) = tensor.shape.get_mut(axis) {
+        *dimension = dimension.saturating_mul(parts);
+    }
+    for amount in [&mut tensor.elements, &mut tensor.logical_params, &mut tensor.bytes] {
+        *amount = amount.saturating_mul(parts);
+    }
+    tensor.logical_shape = tensor.logical_shape.map(|_| tensor.shape.clone());
+    Some(tensor)
 }
 
 /// The component that a model runs as: the first that is neither a projector nor an adapter.

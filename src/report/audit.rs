@@ -15,6 +15,8 @@ pub struct CoverageRow {
     pub files_not_understood: Vec<String>,
     /// Bytes read.
     pub bytes_read: u64,
+    /// Those of them that were read to tell weight sets of the same tensor names apart.
+    pub bytes_compared: u64,
     /// Whether every value was scanned.
     pub values_scanned: bool,
 }
@@ -56,6 +58,7 @@ impl AuditBody {
                 files_understood: c.files_understood,
                 files_not_understood: c.files_not_understood.clone(),
                 bytes_read: c.bytes_read,
+                bytes_compared: c.bytes_compared,
                 values_scanned: c.values_scanned,
             },
             counts: Counts {

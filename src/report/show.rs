@@ -5,8 +5,9 @@ mod rows;
 
 pub use rows::*;
 
-use crate::checkpoint::{Checkpoint, Summary, Sums};
+use crate::checkpoint::{Against, Checkpoint, Ranks, Summary, Sums, WeightSet};
 use crate::format::{ByteMap, Format, SecondOpinion};
+use crate::text::escape_limited;
 use crate::units::{BitsPerWeight, Bytes, Params};
 
 /// What to put into the body besides the sums.
@@ -124,6 +125,13 @@ fn components(checkpoint: &Checkpoint) -> Vec<ComponentRow> {
         files: s.files.iter().map(name).collect(),
         tensor_bytes: s.tensor_bytes,
         selected: s.selected,
+        beside: s.against.as_ref().map(|against| BesideRow {
+            weight_set: against.other.clone(),
+            likeness: against.likeness.code(),
+            compared_bytes: against.likeness.compared(),
+            why: against.likeness.to_string(),
+        }),
+        ranks: s.ranks.as_ref().map(|r| RanksRow { count: r.count, present: r.present, evidence: r.evidence.clone() }),
     };
     checkpoint
         .components
@@ -249,8 +257,43 @@ fn notes(checkpoint: &Checkpoint, summary: &Summary) -> Vec<String> {
     notes.extend(checkpoint.model.notes.iter().cloned());
     let unselected: u64 =
         checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|s| !s.selected).map(|s| s.tensor_bytes).sum();
+    notes.extend(choices(checkpoint));
     if unselected > 0 {
-        notes.push(format!("{} of tensors stand here in other copies and are not in the totals", Bytes(unselected).binary()));
+        notes.push(format!("{} of tensors stand here in other weight sets and are not in the totals", Bytes(unselected).binary()));
+    }
+    notes
+}
+
+/// What a reader of any figures of a checkpoint should know: that they are of one of several models, or of one in slices; escaped.
+pub fn cautions(checkpoint: &Checkpoint) -> Vec<String> {
+    let slices = checkpoint.slices().map(Ranks::note);
+    let sets = checkpoint.components.iter().flat_map(|c| &c.weight_sets);
+    let others = sets.filter_map(|set| Some((set, set.against.as_ref().filter(|against| against.likeness.is_different())?)));
+    slices.chain(others.map(|(set, against)| beside(set, against)).take(CHOICES)).collect()
+}
+
+/// A weight set, the one that it may be taken for, and what is known of both.
+fn beside(set: &WeightSet, against: &Against) -> String {
+    let name = |name: &str| format!("`{}`", escape_limited(name, 60));
+    let counts = match () {
+        () if set.selected => "; both are in the totals",
+        () if against.likeness.is_different() => "; it is not in the totals",
+        () => "",
+    };
+    format!("{} beside {}: {}{counts}", name(&set.name), name(&against.other), against.likeness)
+}
+
+/// Weight sets of which something is said one by one.
+const CHOICES: usize = 6;
+
+/// What the figures are of where several weight sets have the same names, or a model is stored in slices.
+fn choices(checkpoint: &Checkpoint) -> Vec<String> {
+    let mut notes: Vec<String> = checkpoint.slices().map(Ranks::note).collect();
+    let sets = checkpoint.components.iter().flat_map(|c| &c.weight_sets);
+    let others: Vec<(&WeightSet, &Against)> = sets.filter_map(|set| Some((set, set.against.as_ref()?))).collect();
+    notes.extend(others.iter().take(CHOICES).map(|(set, against)| beside(set, against)));
+    if others.len() > CHOICES {
+        notes.push(format!("{} more weight sets of the same names: see --format json", others.len() - CHOICES));
     }
     notes
 }

@@ -20,6 +20,10 @@ pub(super) const CHECK: Check = Check { name: "attention", codes: &[SHAPE], run 
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };
+    // Slices of tensor-parallel ranks have shapes of their own, which is a finding by itself.
+    if checkpoint.is_sliced() {
+        return;
+    }
     let model = &checkpoint.model;
     let KvLayers::Known(rows) = &model.kv else { return };
     let plain = |k: KvKind| matches!(k, KvKind::Full | KvKind::Sliding | KvKind::Chunked);

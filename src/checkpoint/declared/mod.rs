@@ -8,6 +8,7 @@ mod encoder;
 mod experts;
 mod packing;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -137,6 +138,12 @@ pub(super) fn read(path: &Path) -> Result<(Container, ModelConfig, Value)> {
 pub(super) fn params(config: &Value, model: &ModelConfig) -> Option<u64> {
     let sizes = |row: &Row| row.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d));
     Some(plain(config, model).ok()?.rows.iter().fold(0u64, |n, row| n.saturating_add(sizes(row))))
+}
+
+/// The shapes that a configuration declares, by name; `None` where its family is not known or a key is missing.
+pub(super) fn shapes(config: &Value) -> Option<HashMap<String, Shape>> {
+    let rows = rows(config, &model_config::from_config_json(config)).ok()?;
+    Some(rows.into_iter().map(|row| (row.name, row.shape)).collect())
 }
 
 fn rows(config: &Value, model: &ModelConfig) -> std::result::Result<Vec<Row>, String> {

@@ -75,7 +75,8 @@ fn coverage(body: &AuditBody) -> Section<'static> {
         section.say(format!("{} findings are left out by the policy", grouped(body.counts.allowed)));
     }
     if !c.values_scanned {
-        section.note("only headers and texts were read; --scan reads every value");
+        let ranges = if c.bytes_compared > 0 { ", and ranges of weight sets of the same names" } else { "" };
+        section.note(format!("only headers and texts were read{ranges}; --scan reads every value"));
     }
     section
 }

@@ -6,7 +6,7 @@ use crate::report::cell::{Cell, Section, Table};
 use crate::report::page::Walked;
 use crate::report::show::Totals;
 use crate::text::escape_limited;
-use crate::units::percent;
+use crate::units::{grouped, percent};
 
 /// Tensors listed a section without `--tensors`.
 const LISTED: usize = 12;
@@ -21,7 +21,7 @@ pub fn diff<'d>(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &'
     sections.extend(only("Only in A", rows(|row| row.status == Status::OnlyA), all));
     sections.extend(only("Only in B", rows(|row| row.status == Status::OnlyB), all));
     if all {
-        sections.extend(both("In both", rows(|row| matches!(row.status, Status::Identical | Status::Changed)), all));
+        sections.extend(both("In both", rows(|row| matches!(row.status, Status::SameHeader | Status::OtherHeader)), all));
     }
     sections
 }
@@ -73,11 +73,14 @@ fn kinds(rows: &[KindRow], diff: &Diff<'_>) -> Section<'static> {
     }
     let tensors = &diff.tensors;
     let mut section = Section { table: Some(table), ..Section::new("Kinds of change") };
-    section.aside = format!(
-        "{} as they were, {} changed, {} only in A, {} only in B",
-        tensors.identical, tensors.changed, tensors.only_a, tensors.only_b
-    );
-    section.note("headers only: tensors of the same type and shape may hold other values");
+    section.say(format!(
+        "{} of the same type and shape (values not compared), {} of another, {} only in A, {} only in B",
+        grouped(tensors.same_header),
+        grouped(tensors.other_header),
+        grouped(tensors.only_a),
+        grouped(tensors.only_b)
+    ));
+    section.note("only headers were read: tensors of the same type and shape may hold other values");
     diff.notes.iter().for_each(|note| section.note(note.clone()));
     section
 }

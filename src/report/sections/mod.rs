@@ -15,7 +15,7 @@ pub use diff::diff;
 pub use memory::memory;
 pub use project::{copies, data, likely_bridge, project};
 pub use scan::scan;
-pub use show::{Grouping, errors, show};
+pub use show::{Grouping, cautions, errors, show};
 
 use super::cell::Cell;
 

@@ -5,7 +5,7 @@ use crate::checkpoint::Checkpoint;
 use crate::format::DefectKind;
 use crate::report::cell::{Cell, Section, Table};
 use crate::report::page::Walked;
-use crate::report::show::{GroupRow, ShowBody};
+use crate::report::show::{GroupRow, ShowBody, WeightSetRow};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, Elements, Params, grouped};
 
@@ -115,6 +115,13 @@ pub fn errors(checkpoint: &Checkpoint) -> Vec<Section<'static>> {
     if section.after.is_empty() { Vec::new() } else { vec![section] }
 }
 
+/// What a reader of figures should know of the weights they are of.
+pub fn cautions(notes: &[String]) -> Option<Section<'static>> {
+    let mut section = Section::new("Weights");
+    notes.iter().for_each(|note| section.note(note.clone()));
+    (!notes.is_empty()).then_some(section)
+}
+
 /// What could not be read, and what is odd: right after the headline, as everything below depends on it.
 fn problems(body: &ShowBody<'_>) -> Option<Section<'static>> {
     const SHOWN: usize = 8;
@@ -208,7 +215,7 @@ fn components(body: &ShowBody<'_>) -> Option<Section<'static>> {
     if sets < 2 {
         return None;
     }
-    let mut table = Table::new(&["component", "<weight set", "files", "bytes", "?<"]);
+    let mut table = Table::new(&["component", "<weight set", "?files", "bytes", "<"]);
     for component in &body.components {
         for set in &component.weight_sets {
             table.row(vec![
@@ -216,11 +223,26 @@ fn components(body: &ShowBody<'_>) -> Option<Section<'static>> {
                 Cell::Foreign(set.name.clone()),
                 Cell::Count(set.files.len() as u64),
                 Cell::Bytes(set.tensor_bytes),
-                Cell::text(if set.selected { "in the totals" } else { "a further copy" }),
+                Cell::text(standing(set)),
             ]);
         }
     }
     Some(Section { table: Some(table), ..Section::new("Components") })
+}
+
+/// What a weight set is, in a few words; a note tells more.
+fn standing(set: &WeightSetRow) -> &'static str {
+    if set.selected {
+        return "in the totals";
+    }
+    match set.beside.as_ref().map(|beside| (beside.likeness, beside.compared_bytes > 0)) {
+        Some(("copy", _)) => "a copy",
+        Some(("likely_copy", _)) => "likely a copy",
+        Some(("likely_copy_in_another_type", _)) => "likely a copy in another type",
+        Some(("different", _)) => "other weights",
+        Some((_, true)) => "partly compared",
+        _ => "not compared",
+    }
 }
 
 fn files(body: &ShowBody<'_>) -> Option<Section<'static>> {

@@ -96,6 +96,34 @@ pub struct WeightSetRow {
     pub tensor_bytes: u64,
     /// Whether totals are made of it.
     pub selected: bool,
+    /// What it is beside another set of the same names; null where there is none.
+    pub beside: Option<BesideRow>,
+    /// The slices that its files are; null where they hold whole tensors.
+    pub ranks: Option<RanksRow>,
+}
+
+/// `beside` of a weight set.
+#[derive(Debug, Clone, Serialize)]
+pub struct BesideRow {
+    /// The set that it is held against.
+    pub weight_set: String,
+    /// `copy`: every byte is equal; `likely_copy`, `likely_copy_in_another_type`: what was compared is; `different`: proven; `not_compared`.
+    pub likeness: &'static str,
+    /// Bytes of this set that were compared and are equal.
+    pub compared_bytes: u64,
+    /// The same in words, with the reason.
+    pub why: String,
+}
+
+/// `ranks` of a weight set.
+#[derive(Debug, Clone, Serialize)]
+pub struct RanksRow {
+    /// How many tensor-parallel ranks there are.
+    pub count: u64,
+    /// How many of them are here.
+    pub present: u64,
+    /// What they were told by.
+    pub evidence: String,
 }
 
 /// A row of `components`.
@@ -103,7 +131,7 @@ pub struct WeightSetRow {
 pub struct ComponentRow {
     /// What part of the repo it is.
     pub name: String,
-    /// Its copies.
+    /// Its copies and forms.
     pub weight_sets: Vec<WeightSetRow>,
 }
 

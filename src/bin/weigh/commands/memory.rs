@@ -8,6 +8,7 @@ use weighbridge::project::memory::{
 use weighbridge::project::{Basis, MemoryReport, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
+use weighbridge::report::show::cautions;
 use weighbridge::text::{escape, escape_limited};
 use weighbridge::units::{grouped, parse_bytes, parse_tokens};
 
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
     let request = with_engines(request, &checkpoint);
     let mut report = report_on(declared.as_ref().unwrap_or(&checkpoint), &request);
     report.notes.extend(declared.is_some().then(|| of_config(&checkpoint)));
+    report.notes.extend(cautions(&checkpoint));
     match load::measure(&checkpoint) {
         Ok(load) => report.load = load,
         Err(error) => checkpoint.problems.push(error),

@@ -16,6 +16,7 @@ use weighbridge::project::storage::{Options, Projection};
 use weighbridge::project::{Basis, ProjectInput, Request, Target, project};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
+use weighbridge::report::show::cautions;
 use weighbridge::scan::{Io, ScanOptions, ScanOutcome, Selection};
 use weighbridge::text::escape;
 
@@ -97,9 +98,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         (request.cutoffs, end) = (cutoffs, end.max(ended));
     }
     let mut projection = project(&input, &request);
-    if checkpoint.declared {
-        estimate(&mut projection);
-    }
+    estimate(&checkpoint, &mut projection);
     if !projection.quantized.is_empty() && projection.quantized.iter().all(|row| row.basis == Basis::Refused) {
         end = end.max(End::Incomplete);
     }
@@ -107,21 +106,28 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
         end = end.max(End::Incomplete);
     }
     let body = Body { copies: copies(&checkpoint), projection };
+    let head = Head { notes: Some(cautions(&checkpoint)), ..Head::new("project", Some(path.to_string_lossy().into_owned())) };
     let mut sections = sections::errors(&checkpoint);
+    sections.extend(sections::cautions(&cautions(&checkpoint)));
     sections.extend(sections::project(&body.projection, Detail::Full));
     sections.extend(sections::copies(&body.copies));
-    output.write(&Document { head: Head::new("project", Some(path.to_string_lossy().into_owned())), body }, &sections)?;
+    output.write(&Document { head, body }, &sections)?;
     if !output.streams() {
         complain_of(&checkpoint);
     }
     Ok(end)
 }
 
-/// Makes estimates of the rows of weights that are only declared.
-pub(crate) fn estimate(projection: &mut Projection) {
+/// Makes estimates of the rows of weights that are only declared, or stored in slices.
+pub(crate) fn estimate(checkpoint: &Checkpoint, projection: &mut Projection) {
+    let why = match () {
+        () if checkpoint.declared => "exact if the weights are those that config.json declares",
+        () if checkpoint.is_sliced() => "of the model that the slices of all ranks make: no converter reads them as they are",
+        () => return,
+    };
     for row in projection.quantized.iter_mut().filter(|row| row.basis == Basis::Exact) {
         row.basis = Basis::Estimate;
-        row.notes.push("exact if the weights are those that config.json declares".to_owned());
+        row.notes.push(why.to_owned());
     }
 }
 
@@ -161,8 +167,12 @@ fn outtype(text: &str) -> Result<QuantTarget> {
     })
 }
 
-/// Zeros per selected tensor, for the tensors whose stored elements are the weights themselves.
+/// Zeros per selected tensor, for the tensors whose stored elements are the weights themselves. None of slices: their tensors are not
+/// those of the projection.
 pub(crate) fn zeros(checkpoint: &Checkpoint, selection: &Selection, outcome: &ScanOutcome) -> Vec<Option<u64>> {
+    if checkpoint.is_sliced() {
+        return Vec::new();
+    }
     let mut zeros = vec![None; checkpoint.tensors().len()];
     for (file, order) in outcome.files.iter().zip(&selection.order) {
         for (tensor, &index) in file.tensors.iter().zip(order) {

@@ -44,9 +44,7 @@ pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result
     let folder = hf_folder(&checkpoint, &request.targets, None);
     let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(folder.as_ref());
     let mut projected = ProjectBody { projection: project(&input, &request), copies: copies(&checkpoint) };
-    if checkpoint.declared {
-        estimate(&mut projected.projection);
-    }
+    estimate(&checkpoint, &mut projected.projection);
     let declared = declared_instead(&checkpoint);
     let asked = MemoryRequest {
         fit: machine::budgets(args.fit.as_deref())?,

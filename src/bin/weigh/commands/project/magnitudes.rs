@@ -38,6 +38,10 @@ pub(super) fn read(
     if shares.is_empty() {
         return Ok((None, End::Done));
     }
+    if checkpoint.is_sliced() {
+        complain("thresholds are not looked for: each file is one rank's slice of the weights");
+        return Ok((None, End::Incomplete));
+    }
     let selection = select(checkpoint, None)?;
     let wanted = prunable(input);
     let wanted: Vec<Vec<bool>> =
