@@ -5,7 +5,6 @@ use super::further_keys as fk;
 use super::job::{Job, Loaded};
 use super::keys::Keys;
 use super::model_keys::{self as mk, Given};
-use super::names::{self, DECODER, DECODER_ROOTS, Names};
 use super::tensors;
 use super::vocab::Path;
 
@@ -15,7 +14,6 @@ pub(super) struct Family {
     pub(super) architectures: &'static [&'static str],
     /// `general.architecture`.
     pub(super) arch: &'static str,
-    pub(super) names: Names,
     /// The converter reads config.json as it is, without the class's defaults.
     pub(super) raw_config: bool,
     /// Layers that predict further tokens are written behind the others.
@@ -30,17 +28,10 @@ pub(super) struct Family {
     pub(super) vocab: Path,
 }
 
-pub(super) const fn decoder(allows: &'static str) -> Names {
-    Names { roots: DECODER_ROOTS, layers: DECODER, allows }
-}
-
-const GPT2: Names = names::GPT2;
-
 /// What most rows have; a row says what differs.
 pub(super) const PLAIN: Family = Family {
     architectures: &[],
     arch: "",
-    names: GPT2,
     raw_config: false,
     predicts_further: false,
     rename: tensors::same_name,
@@ -62,9 +53,6 @@ pub(super) const FAMILIES: &[Family] = &[
             "LlamaModel",
         ],
         arch: "llama",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps",
-        ),
         start: tensors::llama_start,
         tensor: tensors::llama,
         keys: mk::llama,
@@ -74,51 +62,24 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["Qwen2Model", "Qwen2ForCausalLM"],
         arch: "qwen2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_gate ffn_down ffn_up",
-        ),
         tensor: tensors::qwen2,
         keys: mk::qwen,
         vocab: Path::Qwen,
         ..PLAIN
     },
-    Family {
-        architectures: &["Qwen2MoeForCausalLM"],
-        arch: "qwen2moe",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_inp_shexp ffn_gate_shexp ffn_down_shexp ffn_up_shexp",
-        ),
-        tensor: tensors::qwen_moe,
-        keys: mk::qwen_moe,
-        ..PLAIN
-    },
+    Family { architectures: &["Qwen2MoeForCausalLM"], arch: "qwen2moe", tensor: tensors::qwen_moe, keys: mk::qwen_moe, ..PLAIN },
     Family {
         architectures: &["Qwen3ForCausalLM", "Qwen3Model"],
         arch: "qwen3",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_norm ffn_gate ffn_down ffn_up",
-        ),
         start: tensors::qwen3_start,
         keys: mk::qwen,
         vocab: Path::Qwen,
         ..PLAIN
     },
-    Family {
-        architectures: &["Qwen3MoeForCausalLM"],
-        arch: "qwen3moe",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_norm ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps",
-        ),
-        tensor: tensors::qwen_moe,
-        keys: mk::qwen_moe,
-        ..PLAIN
-    },
+    Family { architectures: &["Qwen3MoeForCausalLM"], arch: "qwen3moe", tensor: tensors::qwen_moe, keys: mk::qwen_moe, ..PLAIN },
     Family {
         architectures: &["GemmaForCausalLM"],
         arch: "gemma",
-        names: decoder(
-            "token_embd output_norm attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate ffn_down ffn_up ffn_norm",
-        ),
         rename: tensors::without_head,
         keys: mk::gemma,
         vocab: Path::Gemma1,
@@ -127,9 +88,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["Gemma2ForCausalLM"],
         arch: "gemma2",
-        names: decoder(
-            "token_embd output_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate ffn_down ffn_up attn_norm post_attention_norm ffn_norm post_ffw_norm",
-        ),
         rename: tensors::without_head,
         keys: mk::gemma2,
         vocab: Path::Gemma,
@@ -138,55 +96,26 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
         arch: "gemma3",
-        names: decoder(
-            "token_embd output output_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_gate ffn_down ffn_up attn_norm post_attention_norm ffn_norm post_ffw_norm",
-        ),
         tensor: tensors::gemma3,
         keys: mk::gemma3,
         vocab: Path::Gemma3,
         ..PLAIN
     },
-    Family {
-        architectures: &["PhiForCausalLM"],
-        arch: "phi2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
-        ),
-        keys: mk::phi2,
-        ..PLAIN
-    },
+    Family { architectures: &["PhiForCausalLM"], arch: "phi2", keys: mk::phi2, ..PLAIN },
     Family {
         architectures: &["Phi3ForCausalLM"],
         arch: "phi3",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
-        ),
         start: tensors::phi3_start,
         keys: mk::phi3,
         vocab: Path::Phi3,
         ..PLAIN
     },
-    Family {
-        architectures: &["Starcoder2ForCausalLM"],
-        arch: "starcoder2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
-        ),
-        ..PLAIN
-    },
+    Family { architectures: &["Starcoder2ForCausalLM"], arch: "starcoder2", ..PLAIN },
     Family { architectures: &["GPT2LMHeadModel"], arch: "gpt2", tensor: tensors::gpt2, keys: mk::gpt2, ..PLAIN },
-    Family {
-        architectures: &["GPTNeoXForCausalLM"],
-        arch: "gptneox",
-        names: names::GPT_NEOX,
-        tensor: tensors::gpt_neox,
-        keys: mk::gpt_neox,
-        ..PLAIN
-    },
+    Family { architectures: &["GPTNeoXForCausalLM"], arch: "gptneox", tensor: tensors::gpt_neox, keys: mk::gpt_neox, ..PLAIN },
     Family {
         architectures: &["FalconForCausalLM", "RWForCausalLM"],
         arch: "falcon",
-        names: names::FALCON,
         tensor: tensors::falcon,
         keys: mk::falcon,
         ..PLAIN
@@ -194,7 +123,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["BertModel", "BertForMaskedLM", "BertForSequenceClassification"],
         arch: "bert",
-        names: names::BERT,
         rename: tensors::bert_name,
         tensor: tensors::bert,
         keys: mk::bert,
@@ -204,7 +132,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["NomicBertModel"],
         arch: "nomic-bert",
-        names: names::NOMIC_BERT,
         raw_config: true,
         rename: tensors::bert_name,
         start: tensors::nomic_start,
@@ -215,7 +142,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["MambaForCausalLM", "MambaLMHeadModel", "FalconMambaForCausalLM"],
         arch: "mamba",
-        names: names::MAMBA,
         raw_config: true,
         tensor: tensors::mamba,
         keys: fk::mamba,
@@ -230,7 +156,6 @@ pub(super) const FAMILIES: &[Family] = &[
             "UMT5ForConditionalGeneration",
         ],
         arch: "t5",
-        names: names::T5,
         tensor: tensors::t5,
         keys: mk::t5,
         vocab: Path::T5,
@@ -239,9 +164,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["DeepseekForCausalLM"],
         arch: "deepseek",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_shexp ffn_down_shexp ffn_up_shexp",
-        ),
         tensor: tensors::deepseek,
         keys: mk::deepseek,
         vocab: Path::Qwen,
@@ -250,9 +172,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"],
         arch: "deepseek2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_q attn_q_a attn_q_b attn_kv_a_mqa attn_k_b attn_v_b attn_q_a_norm attn_kv_a_norm attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_shexp ffn_down_shexp ffn_up_shexp exp_probs_b",
-        ),
         tensor: tensors::deepseek2,
         keys: mk::deepseek2,
         ..PLAIN
@@ -260,9 +179,6 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         architectures: &["GptOssForCausalLM"],
         arch: "gpt-oss",
-        names: decoder(
-            "token_embd output_norm output attn_norm post_attention_norm attn_qkv attn_q attn_k attn_v attn_output attn_sinks ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps",
-        ),
         rename: tensors::gpt_oss_name,
         tensor: tensors::gpt_oss,
         keys: mk::gpt_oss,

@@ -4,11 +4,9 @@
 //! `fixtures/families` hold folders and what those programs wrote of them.
 
 mod candidates;
-mod class_defaults;
 mod class_tokens;
 mod family;
 mod further;
-mod further_defaults;
 mod further_keys;
 mod further_tensors;
 mod general;
@@ -17,7 +15,6 @@ mod hparams;
 mod job;
 mod keys;
 mod model_keys;
-mod names;
 mod nvfp4;
 mod packed;
 mod tensors;
