@@ -20,6 +20,10 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_M
 
 
 
+# Defaults that a class drops again unless a flag is set: they are read with the flag, for a file that sets it.
+FLAGS = {"sliding_window": {"use_sliding_window": True}}
+
+
 def made(cls, **given):
     """The settings of a class; `None` where it cannot be made so."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -121,6 +125,11 @@ def main():
             skipped.append((kind, "cannot be made without arguments"))
             continue
         wanted = [key for key in keys if key in base]
+        for key, flags in FLAGS.items():
+            flagged = made(cls, **flags) if key in base and all(flag in base for flag in flags) else None
+            base[key] = flagged.get(key) if flagged is not None else base.get(key)
+            if key not in wanted:
+                base.pop(key)
         missing, null = [], []
         for key in wanted:
             if literal(base[key]) is None:

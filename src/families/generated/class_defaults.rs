@@ -709,7 +709,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "deepseek_ocr2_encoder",
         text: None,
-        missing: &[("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -3493,7 +3493,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2",
         text: None,
-        missing: &[("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -3523,13 +3523,13 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_5_omni_talker",
         text: None,
-        missing: &[("head_dim", Number(128.0)), ("hidden_size", Number(3584.0)), ("intermediate_size", Number(18944.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(28.0)), ("num_hidden_layers", Number(28.0)), ("num_key_value_heads", Number(4.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(8448.0))],
+        missing: &[("head_dim", Number(128.0)), ("hidden_size", Number(3584.0)), ("intermediate_size", Number(18944.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(28.0)), ("num_hidden_layers", Number(28.0)), ("num_key_value_heads", Number(4.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(8448.0))],
         null: &[],
     },
     Class {
         model_type: "qwen2_5_omni_text",
         text: None,
-        missing: &[("hidden_size", Number(3584.0)), ("intermediate_size", Number(18944.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(28.0)), ("num_hidden_layers", Number(28.0)), ("num_key_value_heads", Number(4.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(true)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
+        missing: &[("hidden_size", Number(3584.0)), ("intermediate_size", Number(18944.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(28.0)), ("num_hidden_layers", Number(28.0)), ("num_key_value_heads", Number(4.0)), ("tie_word_embeddings", Flag(true)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
         null: &[("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -3559,7 +3559,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_5_vl_text",
         text: None,
-        missing: &[("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(80.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("sliding_window", Null), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
+        missing: &[("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(80.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
         null: &[("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -3583,8 +3583,8 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_moe",
         text: None,
-        missing: &[("hidden_size", Number(2048.0)), ("intermediate_size", Number(5632.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("moe_intermediate_size", Number(1408.0)), ("num_attention_heads", Number(16.0)), ("num_experts", Number(60.0)), ("num_experts_per_tok", Number(4.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(16.0)), ("sliding_window", Number(0.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
-        null: &[("sliding_window", Number(0.0))],
+        missing: &[("hidden_size", Number(2048.0)), ("intermediate_size", Number(5632.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("moe_intermediate_size", Number(1408.0)), ("num_attention_heads", Number(16.0)), ("num_experts", Number(60.0)), ("num_experts_per_tok", Number(4.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(16.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        null: &[],
     },
     Class {
         model_type: "qwen2_vl",
@@ -3595,7 +3595,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_vl_text",
         text: None,
-        missing: &[("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(80.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("sliding_window", Null), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
+        missing: &[("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(80.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
         null: &[("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -3607,7 +3607,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen3",
         text: None,
-        missing: &[("attention_bias", Flag(false)), ("head_dim", Number(128.0)), ("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("attention_bias", Flag(false)), ("head_dim", Number(128.0)), ("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("max_window_layers", Number(28.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -3661,7 +3661,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen3_moe",
         text: None,
-        missing: &[("attention_bias", Flag(false)), ("hidden_size", Number(2048.0)), ("intermediate_size", Number(6144.0)), ("max_position_embeddings", Number(32768.0)), ("moe_intermediate_size", Number(768.0)), ("num_attention_heads", Number(32.0)), ("num_experts_per_tok", Number(8.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(4.0)), ("num_local_experts", Number(128.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("attention_bias", Flag(false)), ("hidden_size", Number(2048.0)), ("intermediate_size", Number(6144.0)), ("max_position_embeddings", Number(32768.0)), ("moe_intermediate_size", Number(768.0)), ("num_attention_heads", Number(32.0)), ("num_experts_per_tok", Number(8.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(4.0)), ("num_local_experts", Number(128.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[],
     },
     Class {

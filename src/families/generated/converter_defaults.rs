@@ -1699,7 +1699,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2",
         text: None,
-        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("id2label", Json("{\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}")), ("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -1717,7 +1717,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_5_vl_text",
         text: None,
-        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("rms_norm_eps", Number(1e-05)), ("rope_scaling", Null), ("rope_theta", Number(1000000.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
+        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("rms_norm_eps", Number(1e-05)), ("rope_scaling", Null), ("rope_theta", Number(1000000.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
         null: &[("id2label", Json("{\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}")), ("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
@@ -1735,7 +1735,7 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_moe",
         text: None,
-        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(2048.0)), ("intermediate_size", Number(5632.0)), ("max_position_embeddings", Number(32768.0)), ("moe_intermediate_size", Number(1408.0)), ("norm_topk_prob", Flag(false)), ("num_attention_heads", Number(16.0)), ("num_experts", Number(60.0)), ("num_experts_per_tok", Number(4.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(16.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("shared_expert_intermediate_size", Number(5632.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(2048.0)), ("intermediate_size", Number(5632.0)), ("max_position_embeddings", Number(32768.0)), ("moe_intermediate_size", Number(1408.0)), ("norm_topk_prob", Flag(false)), ("num_attention_heads", Number(16.0)), ("num_experts", Number(60.0)), ("num_experts_per_tok", Number(4.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(16.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("shared_expert_intermediate_size", Number(5632.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("id2label", Json("{\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}"))],
     },
     Class {
@@ -1747,19 +1747,19 @@ pub(in crate::families) const CLASSES: &[Class] = &[
     Class {
         model_type: "qwen2_vl_text",
         text: None,
-        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("rms_norm_eps", Number(1e-05)), ("rope_scaling", Null), ("rope_theta", Number(1000000.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
+        missing: &[("hidden_act", Text("silu")), ("hidden_size", Number(8192.0)), ("intermediate_size", Number(29568.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(64.0)), ("num_hidden_layers", Number(80.0)), ("num_key_value_heads", Number(8.0)), ("rms_norm_eps", Number(1e-05)), ("rope_scaling", Null), ("rope_theta", Number(1000000.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(152064.0))],
         null: &[("id2label", Json("{\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}")), ("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
         model_type: "qwen3",
         text: None,
-        missing: &[("attention_bias", Flag(false)), ("head_dim", Number(128.0)), ("hidden_act", Text("silu")), ("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("attention_bias", Flag(false)), ("head_dim", Number(128.0)), ("hidden_act", Text("silu")), ("hidden_size", Number(4096.0)), ("intermediate_size", Number(22016.0)), ("max_position_embeddings", Number(32768.0)), ("num_attention_heads", Number(32.0)), ("num_hidden_layers", Number(32.0)), ("num_key_value_heads", Number(32.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("id2label", Json("{\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}")), ("num_key_value_heads", Of("num_attention_heads"))],
     },
     Class {
         model_type: "qwen3_moe",
         text: None,
-        missing: &[("attention_bias", Flag(false)), ("hidden_act", Text("silu")), ("hidden_size", Number(2048.0)), ("intermediate_size", Number(6144.0)), ("max_position_embeddings", Number(32768.0)), ("moe_intermediate_size", Number(768.0)), ("norm_topk_prob", Flag(false)), ("num_attention_heads", Number(32.0)), ("num_experts", Number(128.0)), ("num_experts_per_tok", Number(8.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(4.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("sliding_window", Null), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
+        missing: &[("attention_bias", Flag(false)), ("hidden_act", Text("silu")), ("hidden_size", Number(2048.0)), ("intermediate_size", Number(6144.0)), ("max_position_embeddings", Number(32768.0)), ("moe_intermediate_size", Number(768.0)), ("norm_topk_prob", Flag(false)), ("num_attention_heads", Number(32.0)), ("num_experts", Number(128.0)), ("num_experts_per_tok", Number(8.0)), ("num_hidden_layers", Number(24.0)), ("num_key_value_heads", Number(4.0)), ("rms_norm_eps", Number(1e-06)), ("rope_scaling", Null), ("rope_theta", Number(10000.0)), ("tie_word_embeddings", Flag(false)), ("use_sliding_window", Flag(false)), ("vocab_size", Number(151936.0))],
         null: &[("id2label", Json("{\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}"))],
     },
     Class {
