@@ -17,7 +17,9 @@ const ROOMS: &[&str] = &[
     "dtype",
     "source",
     "observe",
+    "pins",
     "format",
+    "families",
     "checkpoint",
     "stats",
     "scan",
@@ -31,7 +33,11 @@ const ROOMS: &[&str] = &[
 const STRANGERS: &[(&str, &str)] = &[("scan", "project")];
 
 /// Files that may be longer, each with its reason. A file that has become short enough must leave the list.
-const LONG_FILES: &[(&str, &str)] = &[("src/checkpoint/quantization/tests.rs", "one test a packed format")];
+const LONG_FILES: &[(&str, &str)] =
+    &[("src/checkpoint/quantization/tests.rs", "one test a packed format"), ("src/families/rows.rs", "a table: one row a family")];
+
+/// Tables made by scripts; nobody reads them from top to bottom.
+const GENERATED: &str = "src/families/generated/";
 const MAX_LINES: usize = 450;
 
 /// Files that may hold `unsafe`; the tests of hostile files and of full disks bound their child before it runs.
@@ -132,6 +138,9 @@ fn files_keep_to_their_length() {
     let mut wrong = Vec::new();
     for (file, text) in rust_files("src") {
         let lines = text.lines().count();
+        if file.starts_with(GENERATED) {
+            continue;
+        }
         let excepted = LONG_FILES.iter().any(|(f, _)| *f == file);
         if lines > MAX_LINES && !excepted {
             wrong.push(format!("{file}: {lines} lines, more than {MAX_LINES}: split it where it holds two ideas"));

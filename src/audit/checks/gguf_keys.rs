@@ -4,7 +4,7 @@ use super::super::Severity::Warning;
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
-use crate::checkpoint::model_config::ARCHITECTURES;
+use crate::families::gguf_names::{LOADED_ARCHITECTURES, WRITTEN_ARCHITECTURES};
 use crate::format::{Container, Format, MetadataValue};
 use crate::text::escape_limited;
 
@@ -12,7 +12,7 @@ const ARCHITECTURE: Code = code(
     "gguf-architecture",
     "No architecture, or one that nobody knows",
     Warning,
-    "`general.architecture` is required: it chooses the code that runs the model and is the prefix of all other keys. It is missing, no text, or in no list of llama.cpp's      and its relatives' architectures (a newer one may be).",
+    "`general.architecture` is required: it chooses the code that runs the model and is the prefix of all other keys. It is missing, no text, or in no list of llama.cpp's and its relatives' architectures (a newer one may be).",
 );
 const KEY: Code = code(
     "gguf-missing-key",
@@ -30,18 +30,12 @@ const TOKENIZER: Code = code(
     "gguf-tokenizer",
     "Tokenizer arrays that do not fit together",
     Warning,
-    "Tokens, scores and token types must have one length and the element types that llama.cpp reads (text, f32, i32), and byte tokens must be two hexadecimal digits. Old      loaders read beside such arrays.",
+    "Tokens, scores and token types must have one length and the element types that llama.cpp reads (text, f32, i32), and byte tokens must be two hexadecimal digits. Old loaders read beside such arrays.",
 );
 
 pub(super) const CHECK: Check = Check { name: "gguf_keys", codes: &[ARCHITECTURE, KEY, VALUE, TOKENIZER], run };
 
-/// Architectures that gguf-py 0.19.0 lists (`MODEL_ARCH_NAMES`).
-#[rustfmt::skip]
-const KNOWN: &[&str] = &[
-    "clip", "llama", "llama4", "deci", "falcon", "baichuan", "grok", "gpt2", "gptj", "gptneox", "mpt", "starcoder", "refact", "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert", "bloom", "stablelm", "qwen", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "qwen3next", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "phi2", "phi3", "phimoe", "plamo", "plamo2", "plamo3", "codeshell", "orion", "internlm2", "minicpm", "minicpm3", "gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "gemma-embedding", "starcoder2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7", "mamba", "mamba2", "jamba", "xverse", "command-r", "cohere2", "dbrx", "olmo", "olmo2", "olmoe", "openelm", "arctic", "deepseek", "deepseek2", "deepseek2-ocr", "chatglm", "glm4", "glm4moe", "glm-dsa", "bitnet", "t5", "t5encoder", "jais", "jais2", "nemotron", "nemotron_h", "nemotron_h_moe", "exaone", "exaone4", "exaone-moe", "granite", "granitemoe", "granitehybrid", "chameleon", "wavtokenizer-dec", "plm", "bailingmoe", "bailingmoe2", "dots1", "arcee", "afmoe", "ernie4_5", "ernie4_5-moe", "falcon-h1", "hunyuan-moe", "hunyuan-dense", "hunyuan_vl", "smollm3", "gpt-oss", "lfm2", "lfm2moe", "dream", "smallthinker", "llada", "llada-moe", "seed_oss", "grovemoe", "apertus", "minimax-m2", "cogvlm", "rnd1", "pangu-embedded", "mistral3", "mistral4", "paddleocr", "mimo2", "step35", "llama-embed", "maincoder", "kimi-linear",
-];
-
-/// Further ones: of other programs that write GGUF (image models, speech), and of llama.cpp's own past and head.
+/// Ones that llama.cpp and gguf-py do not list: of other programs that write GGUF (image models, speech), and of llama.cpp's own past and head.
 const ALSO: &[&str] = &[
     "flux",
     "sd1",
@@ -119,7 +113,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
 
 fn architecture(file: &str, arch: &str, container: &Container, out: &mut Findings) {
     let key = "general.architecture";
-    let known = KNOWN.contains(&arch) || ALSO.contains(&arch) || ARCHITECTURES.iter().any(|row| row.gguf.contains(&arch));
+    let known = [LOADED_ARCHITECTURES, WRITTEN_ARCHITECTURES, ALSO].iter().any(|list| list.contains(&arch));
     if !known {
         let message = format!("the architecture `{}` is in no list of known ones", escape_limited(arch, 40));
         out.push(Finding::new(&ARCHITECTURE, message).file(file).tensor(key));

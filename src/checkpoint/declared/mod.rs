@@ -1,6 +1,6 @@
 //! The tensors that a `config.json` declares: names, types and shapes of a checkpoint whose weights are not here.
 //!
-//! A row of [`FAMILIES`] says how a family's classes (transformers 5.23) name and shape their tensors. What a configuration leaves
+//! The row of a family says how a family's classes (transformers 5.23) name and shape their tensors. What a configuration leaves
 //! open is refused, naming the key. The result is read like a safetensors file that has a header and no data.
 
 mod decoder;
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use super::model_config::{self, ModelConfig};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
+use crate::families;
 use crate::format::{self, Container, Shape, limits};
 use crate::source::{MemorySource, read_small};
 use crate::text::escape_limited;
@@ -24,24 +25,26 @@ use crate::units::Elements;
 /// Writes a family's tensors.
 type Write = fn(&mut Declared<'_>) -> std::result::Result<(), String>;
 
-/// Families by `model_type`.
-const FAMILIES: &[(&str, Write)] = &[
-    ("llama", decoder::llama),
-    ("mistral", decoder::mistral),
-    ("qwen2", decoder::qwen2),
-    ("qwen3", decoder::qwen3),
-    ("gemma", decoder::llama),
-    ("gemma2", decoder::gemma2),
-    ("gemma3_text", decoder::gemma3),
-    ("phi3", decoder::phi3),
-    ("olmo2", decoder::olmo2),
-    ("mixtral", experts::mixtral),
-    ("qwen3_moe", experts::qwen3_moe),
-    ("deepseek_v3", experts::deepseek_v3),
-    ("gpt_oss", experts::gpt_oss),
-    ("gpt2", encoder::gpt2),
-    ("bert", encoder::bert),
-];
+/// What a word of the row does.
+fn writer(word: families::family::Declared) -> Write {
+    use families::family::Declared as Word;
+    match word {
+        Word::Llama => decoder::llama,
+        Word::Mistral => decoder::mistral,
+        Word::Qwen2 => decoder::qwen2,
+        Word::Qwen3 => decoder::qwen3,
+        Word::Gemma2 => decoder::gemma2,
+        Word::Gemma3 => decoder::gemma3,
+        Word::Phi3 => decoder::phi3,
+        Word::Olmo2 => decoder::olmo2,
+        Word::Mixtral => experts::mixtral,
+        Word::Qwen3Moe => experts::qwen3_moe,
+        Word::DeepseekV3 => experts::deepseek_v3,
+        Word::GptOss => experts::gpt_oss,
+        Word::Gpt2 => encoder::gpt2,
+        Word::Bert => encoder::bert,
+    }
+}
 
 /// Most tensors that are made of one configuration: twice those of the largest models of today.
 const MAX_TENSORS: usize = 250_000;
@@ -154,17 +157,15 @@ fn rows(config: &Value, model: &ModelConfig) -> std::result::Result<Vec<Row>, St
 fn plain<'c>(config: &'c Value, model: &'c ModelConfig) -> std::result::Result<Declared<'c>, String> {
     let config = config.as_object().ok_or("config.json is no JSON object")?;
     let family = config.get("model_type").and_then(Value::as_str).ok_or("key `model_type` is missing in config.json")?;
-    let (_, write) = FAMILIES
-        .iter()
-        .find(|(name, _)| *name == family)
-        .ok_or_else(|| format!("the family `{}` has no table of tensors here", escape_limited(family, 40)))?;
+    let declared = families::by_model_type(family).and_then(|row| row.declared.iter().find(|(name, _)| *name == family));
+    let (_, word) = declared.ok_or_else(|| format!("the family `{}` has no table of tensors here", escape_limited(family, 40)))?;
     let dtype = match model.stated_dtype.as_deref() {
         Some("float32") => Dtype::F32,
         Some("float16") => Dtype::F16,
         _ => Dtype::BF16,
     };
     let mut declared = Declared { model, config, dtype, rows: Vec::new() };
-    write(&mut declared)?;
+    writer(*word)(&mut declared)?;
     Ok(declared)
 }
 

@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use super::families::{self, Architecture, Layout};
 use super::keys::{Keys, whole};
 use super::{KvLayers, ModelConfig};
+use crate::families::cache::HfCache;
+use crate::families::defaults::{CURRENT, Class, ClassDefault};
+use crate::families::family::FfnWidth;
+use crate::families::{self, Family};
 
 pub(super) const HIDDEN: &[&str] = &["hidden_size", "n_embd", "d_model", "dim", "n_embed"];
 pub(super) const LAYERS: &[&str] = &["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
@@ -48,10 +51,13 @@ pub fn from_config_json(config: &Value) -> ModelConfig {
     }
     // The wrapper's row counts where it is an encoder or the text part has no row of its own.
     let row = match outer.and_then(families::by_model_type) {
-        Some(row) if row.layout == Layout::Encoder => Some(row),
+        Some(row) if row.cache == HfCache::Encoder => Some(row),
         outer_row => family.and_then(families::by_model_type).or(outer_row),
     };
-    let reader = Reader { keys, row };
+    // A text part that does not name its class has the one that the wrapper's class makes.
+    let stated = keys.text.get("model_type").and_then(Value::as_str);
+    let class = stated.or_else(|| CURRENT.class(outer?)?.text).and_then(|kind| CURRENT.class(kind));
+    let reader = Reader { keys, row, class };
     let kv = reader.fill(&mut model).and_then(|()| reader.kv(&mut model));
     model.kv = kv.unwrap_or_else(KvLayers::Refused);
     model
@@ -70,12 +76,17 @@ fn is_hub_name(name: &str) -> bool {
 /// The keys of a configuration with the row of its family.
 pub(super) struct Reader<'a> {
     pub(super) keys: Keys<'a>,
-    pub(super) row: Option<&'static Architecture>,
+    pub(super) row: Option<&'static Family>,
+    pub(super) class: Option<&'static Class>,
 }
 
 impl Reader<'_> {
     pub(super) fn default_of(&self, name: &str) -> Option<u64> {
-        self.row?.defaults.iter().find(|(key, _)| *key == name).map(|&(_, value)| value)
+        match self.class?.missing.iter().find(|(key, _)| *key == name)?.1 {
+            // No count of a configuration comes near 2^53.
+            ClassDefault::Number(value) if value > 0.0 && value.fract() == 0.0 => Some(value as u64),
+            _ => None,
+        }
     }
 
     /// A figure of the model's shape. A nested text config says only what differs from its class, so there a missing key has the
@@ -94,16 +105,16 @@ impl Reader<'_> {
         let keys = &self.keys;
         let result = (|| {
             model.hidden_size = self.shape(HIDDEN, &mut notes)?;
-            model.layers = match self.row.map(|row| row.layout) {
-                Some(Layout::T5) => keys.count(&["num_decoder_layers", "num_layers"])?,
-                Some(Layout::EncoderDecoder) => keys.count(&["decoder_layers", "num_hidden_layers"])?,
+            model.layers = match self.row.map(|row| row.cache) {
+                Some(HfCache::T5) => keys.count(&["num_decoder_layers", "num_layers"])?,
+                Some(HfCache::EncoderDecoder) => keys.count(&["decoder_layers", "num_hidden_layers"])?,
                 // The class counts its pattern; older files state the number as well.
-                Some(Layout::NemotronH) => super::hybrid::pattern_length(keys).or(keys.count(LAYERS)?),
+                Some(HfCache::NemotronH) => super::hybrid::pattern_length(keys).or(keys.count(LAYERS)?),
                 _ => self.shape(LAYERS, &mut notes)?,
             };
-            model.heads = match self.row.map(|row| row.layout) {
-                Some(Layout::EncoderDecoder) => keys.count(&["decoder_attention_heads", "num_attention_heads"])?,
-                Some(Layout::Mamba | Layout::Mamba2) => None,
+            model.heads = match self.row.map(|row| row.cache) {
+                Some(HfCache::EncoderDecoder) => keys.count(&["decoder_attention_heads", "num_attention_heads"])?,
+                Some(HfCache::Mamba | HfCache::Mamba2) => None,
                 _ => self.shape(HEADS, &mut notes)?,
             };
             model.vocab_size = self.shape(VOCAB, &mut notes)?;
@@ -130,7 +141,9 @@ impl Reader<'_> {
         let stated = |map: &serde_json::Map<String, Value>| map.get("tie_word_embeddings").and_then(Value::as_bool);
         stated(self.keys.text).or_else(|| stated(self.keys.top)).or_else(|| {
             // An encoder may have no output head to tie: only what is stated counts.
-            self.row.filter(|row| row.layout != Layout::Encoder).map(|row| row.tied)
+            self.row.filter(|row| row.cache != HfCache::Encoder)?;
+            let default = self.class.and_then(|class| class.missing.iter().find(|(key, _)| *key == "tie_word_embeddings"));
+            Some(default.is_some_and(|(_, value)| *value == ClassDefault::Flag(true)))
         })
     }
 
@@ -146,11 +159,11 @@ impl Reader<'_> {
         if let Some(width) = self.keys.object("ffn_config").and_then(|inner| inner.get("ffn_hidden_size")).and_then(whole) {
             return Ok(Some(width));
         }
-        let times = match self.keys.text_of(&["model_type"]) {
-            // These classes compute the width from the hidden size when the key is missing or null.
-            Some("gpt2" | "gpt_bigcode" | "gptj" | "codegen" | "bloom" | "falcon" | "gpt_neo") => Some(4),
-            Some("mpt") => Some(self.keys.count(&["expansion_ratio"])?.unwrap_or(4)),
-            _ => None,
+        // Some classes compute the width from the hidden size when the key is missing or null.
+        let times = match self.row.map_or(FfnWidth::Stated, |row| row.ffn) {
+            FfnWidth::Stated => None,
+            FfnWidth::TimesHidden(times) => Some(times),
+            FfnWidth::Expansion(times) => Some(self.keys.count(&["expansion_ratio"])?.unwrap_or(times)),
         };
         Ok(times.and_then(|times| hidden?.checked_mul(times)))
     }

@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::config_json::{HEADS, HIDDEN, KV_HEADS, LAYERS, Reader, class_default};
-use super::families::{Layout, WindowRule};
 use super::hybrid;
 use super::keys::{MAX_LAYERS, whole};
 use super::layers::{attention, fold};
 use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig};
+use crate::families::cache::{HfCache, WindowRule};
+use crate::families::family::KvHeads;
 use crate::text::escape_limited;
 
 impl Reader<'_> {
@@ -19,10 +20,11 @@ impl Reader<'_> {
                 None => "key `model_type` is missing in config.json".to_owned(),
             });
         };
-        if let Layout::NotUnderstood(reason) = row.layout {
-            return Err(format!("family `{}`: {reason}", row.model_types.first().copied().unwrap_or("?")));
+        if let HfCache::NotUnderstood(reason) = row.cache {
+            let name = model.family.as_deref().or(row.model_types.first().copied()).unwrap_or("?");
+            return Err(format!("family `{}`: {reason}", escape_limited(name, 60)));
         }
-        if row.layout == Layout::Encoder {
+        if row.cache == HfCache::Encoder {
             self.heads_for_facts(model);
             if self.keys.flag("is_decoder") != Some(true) {
                 return Ok(KvLayers::NoCache("an encoder keeps no keys and values".to_owned()));
@@ -32,26 +34,26 @@ impl Reader<'_> {
         if layers == 0 || layers > MAX_LAYERS {
             return Err(format!("config.json claims {layers} layers"));
         }
-        let runs = match row.layout {
-            Layout::T5 => self.t5(layers, model)?,
-            Layout::EncoderDecoder => self.encoder_decoder(layers, model)?,
-            Layout::Mamba => hybrid::mamba(&self.keys, layers)?,
-            Layout::Mamba2 => hybrid::mamba2(&self.keys, layers)?,
-            Layout::Mla => self.mla(layers, model)?,
+        let runs = match row.cache {
+            HfCache::T5 => self.t5(layers, model)?,
+            HfCache::EncoderDecoder => self.encoder_decoder(layers, model)?,
+            HfCache::Mamba => hybrid::mamba(&self.keys, layers)?,
+            HfCache::Mamba2 => hybrid::mamba2(&self.keys, layers)?,
+            HfCache::Mla => self.mla(layers, model)?,
             _ => {
                 let (kv_heads, head_dim) = self.head_shape(model)?;
                 let full = attention(KvKind::Full, kv_heads, head_dim, head_dim, None);
-                match row.layout {
-                    Layout::Jamba => hybrid::jamba(&self.keys, layers, full)?,
-                    Layout::Mamba2Hybrid => hybrid::mamba2_hybrid(&self.keys, layers, full)?,
-                    Layout::Mamba2Parallel => hybrid::mamba2_parallel(&self.keys, layers, full)?,
-                    Layout::GatedDelta => {
+                match row.cache {
+                    HfCache::Jamba => hybrid::jamba(&self.keys, layers, full)?,
+                    HfCache::Mamba2Hybrid => hybrid::mamba2_hybrid(&self.keys, layers, full)?,
+                    HfCache::Mamba2Parallel => hybrid::mamba2_parallel(&self.keys, layers, full)?,
+                    HfCache::GatedDelta => {
                         hybrid::gated_delta(&self.keys, layers, full, self.default_of("full_attention_interval"))?
                     }
-                    Layout::NemotronH => hybrid::nemotron_h(&self.keys, layers, full)?,
-                    Layout::ChunkedByRope => self.chunked(layers, full, model)?,
-                    Layout::SharedTail => self.shared_tail(layers, full, model)?,
-                    Layout::Window(rule) => self.windowed(rule, layers, full, model)?,
+                    HfCache::NemotronH => hybrid::nemotron_h(&self.keys, layers, full)?,
+                    HfCache::ChunkedByRope => self.chunked(layers, full, model)?,
+                    HfCache::SharedTail => self.shared_tail(layers, full, model)?,
+                    HfCache::Window(rule) => self.windowed(rule, layers, full, model)?,
                     _ => self.plain(layers, full, model)?,
                 }
             }
@@ -97,18 +99,19 @@ impl Reader<'_> {
 
     fn kv_heads(&self, heads: u64, model: &mut ModelConfig) -> Result<u64, String> {
         let keys = &self.keys;
-        match keys.text_of(&["model_type"]) {
-            // Falcon: the new architecture groups, the old one has a single head unless `multi_query` is false.
-            Some("falcon" | "RefinedWeb" | "RefinedWebModel") => {
+        match self.row.map_or(KvHeads::Stated, |row| row.kv_heads) {
+            KvHeads::GroupedOrSingle => {
                 return if keys.flag("new_decoder_architecture") == Some(true) {
                     Ok(keys.count(KV_HEADS)?.unwrap_or(heads))
                 } else {
                     Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 })
                 };
             }
-            Some("gpt_bigcode") => return Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 }),
-            Some("chatglm") if keys.flag("multi_query_attention") == Some(true) => return keys.need(&["multi_query_group_num"]),
-            _ => {}
+            KvHeads::MultiQuery => return Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 }),
+            KvHeads::MultiQueryGroups if keys.flag("multi_query_attention") == Some(true) => {
+                return keys.need(&["multi_query_group_num"]);
+            }
+            KvHeads::MultiQueryGroups | KvHeads::Stated => {}
         }
         if let Some(inner) = keys.object("attn_config")
             && let Some(count) = inner.get("kv_n_heads").filter(|v| !v.is_null())

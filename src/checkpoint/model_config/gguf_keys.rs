@@ -1,9 +1,10 @@
 //! Facts from GGUF keys: the key names of gguf-py 0.19.0, the cache rules of llama.cpp commit 0c1e570.
 
-use super::families::{self, Architecture, GgufLayout};
 use super::keys::MAX_LAYERS;
 use super::layers::{attention, fold, nothing, recurrent};
 use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig};
+use crate::families::cache::GgufCache;
+use crate::families::{self, Family};
 use crate::format::{Metadata, MetadataValue};
 use crate::text::escape_limited;
 
@@ -54,7 +55,7 @@ impl PerLayer {
 pub(super) struct Reader<'a> {
     pub(super) metadata: &'a Metadata,
     pub(super) arch: &'a str,
-    row: Option<&'static Architecture>,
+    pub(super) row: Option<&'static Family>,
 }
 
 impl Reader<'_> {
@@ -124,10 +125,10 @@ impl Reader<'_> {
     fn kv(&self, model: &mut ModelConfig) -> Result<KvLayers, String> {
         let shown = || escape_limited(self.arch, 60);
         let row = self.row.ok_or_else(|| format!("family `{}` (`general.architecture`) is not known", shown()))?;
-        match row.gguf_layout {
-            GgufLayout::NotUnderstood(reason) => return Err(format!("family `{}`: {reason}", shown())),
-            GgufLayout::Absent => return Err(format!("family `{}` (`general.architecture`) is not known", shown())),
-            GgufLayout::Encoder => return Ok(KvLayers::NoCache("an encoder keeps no keys and values".to_owned())),
+        match row.gguf_cache {
+            GgufCache::NotUnderstood(reason) => return Err(format!("family `{}`: {reason}", shown())),
+            GgufCache::Absent => return Err(format!("family `{}` (`general.architecture`) is not known", shown())),
+            GgufCache::Encoder => return Ok(KvLayers::NoCache("an encoder keeps no keys and values".to_owned())),
             _ if self.metadata.flag(&self.key("attention.causal")) == Some(false) => {
                 return Ok(KvLayers::NoCache("attention is not causal: no keys and values are kept".to_owned()));
             }
@@ -140,12 +141,12 @@ impl Reader<'_> {
         if let Some(mtp) = model.mtp_layers {
             model.notes.push(format!("{mtp} multi-token prediction layers are not in the cache figure"));
         }
-        let rows: Vec<KvLayer> = match row.gguf_layout {
-            GgufLayout::Recurrent => {
+        let rows: Vec<KvLayer> = match row.gguf_cache {
+            GgufCache::Recurrent => {
                 let state = self.state(model)?;
                 (0..layers).map(|_| recurrent(state)).collect()
             }
-            GgufLayout::Mla if self.count("attention.key_length_mla").is_some() => self.mla(layers, model)?,
+            GgufCache::Mla if self.count("attention.key_length_mla").is_some() => self.mla(layers, model)?,
             layout => self.with_attention(layout, layers, model)?,
         };
         let runs = fold(rows.iter().copied());
@@ -153,7 +154,7 @@ impl Reader<'_> {
         Ok(KvLayers::Known(runs))
     }
 
-    fn with_attention(&self, layout: GgufLayout, layers: u64, model: &mut ModelConfig) -> Result<Vec<KvLayer>, String> {
+    fn with_attention(&self, layout: GgufCache, layers: u64, model: &mut ModelConfig) -> Result<Vec<KvLayer>, String> {
         let heads = self.per_layer("attention.head_count", layers)?.ok_or_else(|| self.missing("attention.head_count"))?;
         let kv_heads = self.per_layer("attention.head_count_kv", layers)?;
         let kv_at = |layer: u64| kv_heads.as_ref().map_or_else(|| heads.at(layer), |kv| kv.at(layer));
@@ -168,21 +169,27 @@ impl Reader<'_> {
         };
         let pattern = self.pattern(layout, layers, model)?;
         // Kimi Linear: latent attention in the layers that attend.
-        let latent = layout == GgufLayout::HybridByHeads && self.count("attention.key_length_mla").is_some();
+        let latent = layout == GgufCache::HybridByHeads && self.count("attention.key_length_mla").is_some();
         let dims_swa =
             (self.count("attention.key_length_swa").unwrap_or(dim_k), self.count("attention.value_length_swa").unwrap_or(dim_v));
         let shared_from = match layout {
             // The loader takes 20 layers, whatever `attention.shared_kv_layers` says.
-            GgufLayout::SharedTail(_) => 20,
+            GgufCache::SharedTail(_) => 20,
             _ => layers,
         };
-        let hybrid =
-            matches!(layout, GgufLayout::HybridByHeads | GgufLayout::HybridOrMlp | GgufLayout::Parallel | GgufLayout::Interval(_));
+        let hybrid = matches!(
+            layout,
+            GgufCache::HybridByHeads
+                | GgufCache::HybridWindowed
+                | GgufCache::HybridOrMlp
+                | GgufCache::Parallel
+                | GgufCache::Interval(_)
+        );
         let state = if hybrid { Some(self.state(model)?) } else { None };
-        let widths = if layout == GgufLayout::HybridOrMlp { self.per_layer("feed_forward_length", layers)? } else { None };
+        let widths = if layout == GgufCache::HybridOrMlp { self.per_layer("feed_forward_length", layers)? } else { None };
         let interval = self.count("full_attention_interval");
         let listed = match layout {
-            GgufLayout::Interval(_) => self.per_layer("attention.recurrent_layers", layers)?,
+            GgufCache::Interval(_) => self.per_layer("attention.recurrent_layers", layers)?,
             _ => None,
         };
         let mut rows = Vec::new();
@@ -190,15 +197,15 @@ impl Reader<'_> {
             let kv = kv_at(layer);
             let total = heads.at(layer);
             let stateful = match layout {
-                GgufLayout::HybridByHeads => kv == 0,
-                GgufLayout::HybridOrMlp => {
+                GgufCache::HybridByHeads | GgufCache::HybridWindowed => kv == 0,
+                GgufCache::HybridOrMlp => {
                     if widths.as_ref().is_some_and(|w| w.at(layer) > 0) {
                         rows.push(nothing(KvKind::None));
                         continue;
                     }
                     kv == 0
                 }
-                GgufLayout::Interval(default) => match &listed {
+                GgufCache::Interval(default) => match &listed {
                     Some(flags) => flags.at(layer) > 0,
                     None => {
                         let n = interval.unwrap_or(default);
@@ -226,7 +233,7 @@ impl Reader<'_> {
                 Some((kind, window)) => attention(kind, kv, dims_swa.0, dims_swa.1, Some(window)),
                 None => attention(KvKind::Full, kv, dim_k, dim_v, None),
             });
-            if let (GgufLayout::Parallel, Some(state)) = (layout, state) {
+            if let (GgufCache::Parallel, Some(state)) = (layout, state) {
                 rows.push(recurrent(state));
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! Source: `llama_hparams::n_embd_r`, `n_embd_s` and `models/*.cpp` (`load_arch_hparams`) of llama.cpp commit 0c1e570.
 
-use super::families::GgufLayout;
 use super::gguf_keys::Reader;
 use super::{KvKind, ModelConfig, StateSize, layers};
+use crate::families::cache::{GgufCache, GgufWindow};
 use crate::text::escape_limited;
 
 /// RWKV keeps the last two token shifts where the keys do not say how many.
@@ -38,31 +38,29 @@ impl Reader<'_> {
     }
 
     /// Which layers keep a window: the array or number under `attention.sliding_window_pattern`, else the family's own pattern.
-    pub(super) fn pattern(&self, layout: GgufLayout, layers: u64, model: &mut ModelConfig) -> Result<Pattern, String> {
+    pub(super) fn pattern(&self, layout: GgufCache, layers: u64, model: &mut ModelConfig) -> Result<Pattern, String> {
         let name = "attention.sliding_window_pattern";
         let (default, full_first, kind) = match layout {
-            GgufLayout::Pattern(n) | GgufLayout::SharedTail(n) => (n, false, KvKind::Sliding),
-            GgufLayout::FullFirst(n) => (n, true, KvKind::Sliding),
-            GgufLayout::Chunked(n) => (n, false, KvKind::Chunked),
+            GgufCache::Pattern(n) | GgufCache::SharedTail(n) => (n, false, KvKind::Sliding),
+            GgufCache::FullFirst(n) => (n, true, KvKind::Sliding),
+            GgufCache::Chunked(n) => (n, false, KvKind::Chunked),
             // LFM2: every layer that attends keeps the window, where one is set.
-            GgufLayout::HybridByHeads if self.arch.starts_with("lfm2") => (0, false, KvKind::Sliding),
+            GgufCache::HybridWindowed => (0, false, KvKind::Sliding),
             _ => return Ok(Pattern::None),
         };
         let stated = self.count("attention.sliding_window");
         let mut note = |text: &str| model.notes.push(text.to_owned());
-        let window = match (self.arch, stated) {
-            // The loader takes 8192 whatever the key says, and no chunks only where it says 0.
-            ("llama4", Some(0)) => return Ok(Pattern::None),
-            ("llama4", _) => 8192,
-            // Only the one with 64 layers has windows.
-            ("exaone4", _) if layers != 64 => return Ok(Pattern::None),
-            ("exaone4" | "gemma2", None) => {
-                note("no `attention.sliding_window`: llama.cpp takes 4096");
-                4096
+        let window = match (self.row.map_or(GgufWindow::Key, |row| row.gguf_window), stated) {
+            (GgufWindow::Always(_), Some(0)) => return Ok(Pattern::None),
+            (GgufWindow::Always(window), _) => window,
+            (GgufWindow::OnlyAt { layers: only, .. }, _) if layers != only => return Ok(Pattern::None),
+            (GgufWindow::OrElse(window) | GgufWindow::OnlyAt { otherwise: window, .. }, None) => {
+                note(&format!("no `attention.sliding_window`: llama.cpp takes {window}"));
+                window
             }
-            ("smallthinker", Some(n)) if n > 0 => 4096,
-            ("gemma3n" | "gpt-oss" | "cohere2" | "cohere2moe", None) => return Err(self.missing("attention.sliding_window")),
-            ("gemma3", None) => {
+            (GgufWindow::Replaced(window), Some(n)) if n > 0 => window,
+            (GgufWindow::Required, None) => return Err(self.missing("attention.sliding_window")),
+            (GgufWindow::NoneWithout, None) => {
                 note("no `attention.sliding_window`: every layer keeps every token in llama.cpp");
                 return Ok(Pattern::None);
             }

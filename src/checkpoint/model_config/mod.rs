@@ -1,12 +1,11 @@
 //! Architecture facts, from `config.json` or from GGUF keys, in one form.
 //!
-//! A family that is in no row of [`ARCHITECTURES`], a key that is missing and values that contradict each other refuse the cache
+//! A family that is in no row of [`FAMILIES`](crate::families::FAMILIES), a key that is missing and values that contradict each other refuse the cache
 //! ([`KvLayers::Refused`]), naming the key; every other fact is still given.
 
 mod active;
 mod config_json;
 mod config_kv;
-mod families;
 mod gguf_keys;
 mod gguf_state;
 mod hybrid;
@@ -15,7 +14,6 @@ mod layers;
 
 pub use active::{ActiveParams, ParamCounts, active_params};
 pub use config_json::from_config_json;
-pub use families::{ARCHITECTURES, Architecture, GgufLayout, Layout, WindowRule};
 pub use gguf_keys::from_gguf;
 
 /// How one kind of layer caches what it has seen.

@@ -388,15 +388,3 @@ fn gguf_arrays_and_refusals() {
     let model = read(&gemma);
     assert_eq!((known(&model)[0].kind, model.notes.len()), (KvKind::Full, 1));
 }
-
-#[test]
-fn rows_name_each_family_once() {
-    let mut seen = std::collections::HashSet::new();
-    for name in ARCHITECTURES.iter().flat_map(|row| row.model_types) {
-        assert!(seen.insert(*name), "model_type {name} twice");
-    }
-    seen.clear();
-    for name in ARCHITECTURES.iter().flat_map(|row| row.gguf) {
-        assert!(seen.insert(*name), "architecture {name} twice");
-    }
-}

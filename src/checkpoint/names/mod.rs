@@ -160,12 +160,10 @@ pub fn classify(name: &str, format: Format) -> Naming {
     }
 }
 
-/// Families whose projections are `Conv1D` modules ([in, out]), not `nn.Linear` (transformers 5.23, `pytorch_utils.Conv1D`).
-const CONV1D_FAMILIES: &[&str] = &["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
-
-/// Whether a tensor's name is that of a projection that GPT-2's classes hold turned, as [in, out]. `family` is `model_type`.
+/// Whether a tensor's name is that of a projection that GPT-2's classes hold turned, as [in, out] (`pytorch_utils.Conv1D` of
+/// transformers). `family` is `model_type`.
 pub fn is_conv1d(family: &str, name: &str) -> bool {
-    CONV1D_FAMILIES.contains(&family) && is_turned_name(name)
+    crate::families::by_model_type(family).is_some_and(|row| row.transposed_linears) && is_turned_name(name)
 }
 
 /// Whether the name alone may be that of a `Conv1D` projection.

@@ -1,6 +1,7 @@
 //! Which matrix a tensor is, and what its rows and columns stand for.
 
 use crate::checkpoint::{Checkpoint, Part, Role, Tensor};
+use crate::families::by_model_type;
 
 /// A direction in a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +34,6 @@ pub struct Geometry {
     /// Where the channels of a feed-forward block lie.
     pub channels: Option<Axis>,
 }
-
-/// Families whose projections are `Conv1D` modules, stored [in, out], not `nn.Linear` (transformers 5.23, `pytorch_utils.Conv1D`).
-/// Their GGUF form is transposed by the converter.
-const CONV1D_FAMILIES: &[&str] = &["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
 
 /// Modules whose outputs are heads: transformers' and Meta's names, and GGUF's.
 const MAKES_HEADS: &[&str] = &[
@@ -102,7 +99,7 @@ impl Geometry {
         let Some(module) = module(&name) else { return };
         let family = checkpoint.model.family.as_deref().unwrap_or_default();
         let transposed = tensor.container.format == crate::format::Format::Safetensors
-            && CONV1D_FAMILIES.contains(&family)
+            && by_model_type(family).is_some_and(|row| row.transposed_linears)
             && matches!(module.as_str(), "c_attn" | "c_proj" | "c_fc");
         // [in, out] for Conv1D; stacked experts of transformers are [experts, in, out] for some families and [experts, out, in] for
         // others, which shapes alone do not tell: no N:M there unless the file is a GGUF, whose rows are always inputs.

@@ -5,14 +5,10 @@
 
 use super::model::Dims;
 use super::{Recompute, TrainRequest};
+use crate::families;
+use crate::families::family::Activations;
 use crate::project::memory::Term;
 use crate::project::storage::Basis;
-
-/// Families whose layers were measured.
-const MEASURED: &[&str] = &["llama", "qwen2", "qwen3"];
-
-/// Families shaped as the published formula takes them: full heads, a feed-forward block of two matrices.
-const GPT_SHAPED: &[&str] = &["gpt2", "gpt_neo", "gpt_neox", "gptneox", "gptj", "opt", "bloom"];
 
 /// Bytes per token of one layer: least, most, of these what tensor parallel ranks all keep, the formula.
 struct PerLayer {
@@ -84,11 +80,13 @@ fn per_layer(d: &Dims, seq: u64, scores: bool) -> PerLayer {
     let (llama, llama_text) = llama_like(d, seq, scores, family == "qwen3");
     let (gpt, gpt_text) = gpt(d, seq, scores);
     let hidden = u128::from(d.hidden);
-    if MEASURED.contains(&family.as_str()) {
+    let known =
+        families::by_model_type(&family).or_else(|| families::by_gguf(&family)).map_or(Activations::Others, |row| row.activations);
+    if known == Activations::Measured {
         let rule = format!("{llama_text}, measured for this family in bf16 without dropout");
         return PerLayer { low: llama, high: llama, kept: 16 * hidden + 8, rule };
     }
-    if GPT_SHAPED.contains(&family.as_str()) {
+    if known == Activations::OfGpt {
         let rule = format!("{gpt_text}, arXiv 2205.05198 Table 2, 16-bit with dropout");
         return PerLayer { low: gpt, high: gpt, kept: 10 * hidden, rule };
     }

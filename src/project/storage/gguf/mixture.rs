@@ -4,6 +4,8 @@ use super::fallback::{can_decode, fallback, needs_imatrix};
 use super::names::Category;
 use super::{MixtureTensor, QuantTarget};
 use crate::dtype::Dtype;
+use crate::families::by_gguf;
+use crate::families::family::{Family, Large, PLAIN};
 use crate::project::storage::Options;
 use crate::project::storage::plan::Basis;
 use crate::text::escape;
@@ -29,18 +31,17 @@ impl Model<'_> {
         self.heads.checked_div(self.kv_heads).unwrap_or(0)
     }
 
-    /// As the program tells a 70B model: by 80 layers. A LLaMA 65B without grouped heads is none, Qwen2.5-72B is one.
+    /// As the program tells a 70B model.
     fn is_70b(&self) -> bool {
-        match self.architecture {
-            "llama" => self.layers == 80 && self.heads != self.kv_heads,
-            "qwen2" | "deci" | "olmo" => self.layers == 80,
-            "jais2" => self.layers == 68,
-            _ => false,
+        match self.family().large {
+            Large::Never => false,
+            Large::At { layers, grouped } => self.layers == layers && (!grouped || self.heads != self.kv_heads),
         }
     }
 
-    fn is_falcon(&self) -> bool {
-        self.architecture == "falcon"
+    /// What the program knows of the architecture.
+    fn family(&self) -> &'static Family {
+        by_gguf(self.architecture).unwrap_or(&PLAIN)
     }
 }
 
@@ -140,9 +141,12 @@ pub fn decide(tensors: &[MixtureTensor<'_>], model: &Model<'_>, target: QuantTar
     if options.pure_mixture || options.output_type.is_some() || options.embedding_type.is_some() {
         outcome.notes.push("--pure and type overrides follow the program's source; no run of it was compared".to_owned());
     }
-    if model.architecture == "glm5-next" {
+    if model.family().own_list_of_kept {
         outcome.basis = Some(Basis::Estimate);
-        outcome.notes.push("glm5-next has its own list of tensors that are not quantized, which is not modelled".to_owned());
+        outcome.notes.push(format!(
+            "{} has its own list of tensors that are not quantized, which is not modelled",
+            escape(model.architecture)
+        ));
     }
     outcome
 }
@@ -194,7 +198,7 @@ impl Rules<'_> {
             let fills = base.info().is_some_and(|row| tensor.row.is_multiple_of(row.elements_per_block));
             return Ok(match self.target {
                 T::Mxfp4Moe => Dtype::Q8_0,
-                _ if self.model.is_falcon() || !fills => Dtype::Q8_0,
+                _ if self.model.family().own_mixture || !fills => Dtype::Q8_0,
                 t if t.is_very_low() || t == T::Iq3Xxs => Dtype::Q5_K,
                 _ if base == Dtype::Q8_0 => base,
                 _ => Dtype::Q6_K,
@@ -202,7 +206,7 @@ impl Rules<'_> {
         }
         if self.target == T::Mxfp4Moe {
             // Three dimensions mean stacked experts; MLA's 3-D attn_k_b and attn_v_b pass for them, except in one architecture.
-            let expert = tensor.dims > 2 && (self.model.architecture != "bailingmoe3" || tensor.name.contains("_exps"));
+            let expert = tensor.dims > 2 && (!self.model.family().experts_by_name || tensor.name.contains("_exps"));
             return Ok(if expert { Dtype::MXFP4 } else { Dtype::Q8_0 });
         }
         if category == Category::Embedding {
@@ -250,7 +254,7 @@ impl Rules<'_> {
                 T::Iq3Xs => Dtype::IQ3_XXS,
                 _ => base,
             },
-            Category::O if model.is_falcon() => {
+            Category::O if model.family().own_mixture => {
                 if target == T::Q3KL {
                     Dtype::Q4_K
                 } else {
@@ -322,7 +326,7 @@ impl Rules<'_> {
     fn down(&self, i: u64, base: Dtype) -> Dtype {
         use QuantTarget as T;
         let n = self.model.layers;
-        let falcon = self.model.is_falcon();
+        let falcon = self.model.family().own_mixture;
         let first = i < n / 8;
         let imatrix = self.options.imatrix;
         match self.target {

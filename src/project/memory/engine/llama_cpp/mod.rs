@@ -13,8 +13,9 @@ mod sheet;
 mod weights;
 
 use super::{Engine, KvFigure};
-use crate::checkpoint::model_config::{ARCHITECTURES, GgufLayout};
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
+use crate::families::by_model_type;
+use crate::families::cache::GgufCache;
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::fit::Takes;
@@ -159,7 +160,7 @@ fn output_buffer(vocabulary: u64, settings: &Settings) -> Term {
 fn as_converted(model: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
     let family = model.family.as_deref().unwrap_or_default();
     let full = model.origin.as_deref() == Some("config.json")
-        && ARCHITECTURES.iter().any(|row| row.model_types.contains(&family) && row.gguf_layout == GgufLayout::Full);
+        && by_model_type(family).is_some_and(|row| row.gguf_cache == GgufCache::Full);
     let one = |l: &KvLayer| match l.kind {
         KvKind::Sliding if full => KvLayer { kind: KvKind::Full, window: None, ..*l },
         _ => *l,

@@ -1,8 +1,7 @@
 //! The GGUF tensor that a Hugging Face one may have become, whatever its family: for comparing two files, where the other side
 //! tells which names there are.
 
-use super::family::FAMILIES;
-use super::names::{Layers, Names, Table};
+use crate::families::gguf_names;
 
 /// Prefixes under which the tables know a name.
 const SPELLINGS: &[&str] = &["", "model.", "transformer.", "encoder.", "gpt_neox.", "backbone."];
@@ -29,26 +28,8 @@ pub(crate) fn gguf_candidates(name: &str, exists: impl Fn(&str) -> bool) -> Vec<
     split_in_two(name, exists)
 }
 
-/// The tables, each once: most families share one.
-fn tables() -> impl Iterator<Item = (Table, &'static [Layers])> {
-    let same = |a: &Names, b: &Names| std::ptr::eq(a.roots, b.roots) && std::ptr::eq(a.layers, b.layers);
-    let names = || FAMILIES.iter().map(|family| &family.names);
-    names().enumerate().filter(move |(i, one)| !names().take(*i).any(|before| same(before, one))).map(|(_, n)| (n.roots, n.layers))
-}
-
 fn lookup(key: &str, suffix: &str, exists: &impl Fn(&str) -> bool) -> Option<String> {
-    let with_suffix = |to: String| Some(to + suffix).filter(|to| exists(to));
-    tables().find_map(|(roots, layers)| {
-        let root = roots.iter().filter(|(from, _)| *from == key).find_map(|(_, to)| with_suffix((*to).to_owned()));
-        root.or_else(|| {
-            layers.iter().find_map(|layers| {
-                let (n, module) = key.strip_prefix(layers.prefix)?.split_once('.')?;
-                n.bytes().all(|b| b.is_ascii_digit()).then_some(())?;
-                let rows = layers.modules.iter().filter(|(from, _)| *from == module);
-                rows.into_iter().find_map(|(_, to)| with_suffix(format!("{}{n}.{to}", layers.to)))
-            })
-        })
-    })
+    gguf_names::of_any_architecture(key).map(|to| to + suffix).find(|to| exists(to))
 }
 
 /// `experts.7.w1` becomes `experts.gate_proj`; `None` for what is no single expert.
@@ -89,7 +70,7 @@ mod tests {
             let got = gguf_candidates(name, |candidate| candidate == there);
             assert_eq!(got == [there.to_owned()], found, "{name}: {got:?}");
         }
-        let both = gguf_candidates("layers.2.self_attn.kv_b_proj.weight", |c| c.starts_with("blk.2.attn_"));
+        let both = gguf_candidates("layers.2.self_attn.kv_b_proj.weight", |c| c != "blk.2.attn_kv_b.weight");
         assert_eq!(both, ["blk.2.attn_k_b.weight", "blk.2.attn_v_b.weight"]);
     }
 }

@@ -6,49 +6,10 @@
 use serde_json::Value;
 
 use crate::checkpoint::HfFolder;
+use crate::families::token_classes::{CLASSES, OF_MODELS};
 
 /// The order in which they are added.
 const KINDS: [&str; 7] = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
-
-type Defaults = &'static [(&'static str, &'static str)];
-
-const LLAMA: Defaults = &[("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>")];
-const GPT2: Defaults = &[("bos", "<|endoftext|>"), ("eos", "<|endoftext|>"), ("unk", "<|endoftext|>")];
-const BERT: Defaults = &[("unk", "[UNK]"), ("sep", "[SEP]"), ("pad", "[PAD]"), ("cls", "[CLS]"), ("mask", "[MASK]")];
-const ROBERTA: Defaults =
-    &[("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>"), ("sep", "</s>"), ("pad", "<pad>"), ("cls", "<s>"), ("mask", "<mask>")];
-
-/// Classes, without `Fast`.
-const CLASSES: &[(&str, Defaults)] = &[
-    ("LlamaTokenizer", LLAMA),
-    ("CodeLlamaTokenizer", LLAMA),
-    ("GPT2Tokenizer", GPT2),
-    ("CodeGenTokenizer", GPT2),
-    ("GPTNeoXTokenizer", GPT2),
-    ("Qwen2Tokenizer", &[("eos", "<|endoftext|>"), ("unk", "<|endoftext|>"), ("pad", "<|endoftext|>")]),
-    ("GemmaTokenizer", &[("bos", "<bos>"), ("eos", "<eos>"), ("unk", "<unk>"), ("pad", "<pad>")]),
-    ("BloomTokenizer", &[("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>"), ("pad", "<pad>")]),
-    ("CohereTokenizer", &[("bos", "<BOS_TOKEN>"), ("eos", "<|END_OF_TURN_TOKEN|>"), ("unk", "<UNK>")]),
-    ("BertTokenizer", BERT),
-    ("DistilBertTokenizer", BERT),
-    ("RobertaTokenizer", ROBERTA),
-    ("XLMRobertaTokenizer", ROBERTA),
-];
-
-/// Classes of model types whose folder names none.
-const OF_MODELS: &[(&str, &str)] = &[
-    ("LlamaTokenizer", "llama mistral mixtral phi3 phimoe deepseek_v2 deepseek_v3 arcee llama4 jamba ernie4_5 ernie4_5_moe"),
-    ("Qwen2Tokenizer", "qwen2 qwen2_moe qwen3 qwen3_moe qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_next"),
-    ("GemmaTokenizer", "gemma gemma2 gemma3 gemma3_text gemma3n"),
-    ("GPT2Tokenizer", "gpt2 gpt_bigcode starcoder2 olmo3 exaone4 dbrx granite granitemoe granitemoehybrid"),
-    ("GPTNeoXTokenizer", "gpt_neox mamba mamba2 falcon_mamba olmo olmo2 olmoe stablelm mpt"),
-    ("CodeGenTokenizer", "phi"),
-    ("BloomTokenizer", "bloom"),
-    ("CohereTokenizer", "cohere cohere2"),
-    ("BertTokenizer", "bert distilbert"),
-    ("RobertaTokenizer", "roberta"),
-    ("XLMRobertaTokenizer", "xlm-roberta"),
-];
 
 /// Class of transformers 5, which 4.57.6 does not have.
 const TOO_NEW: &str = "TokenizersBackend";
@@ -64,7 +25,7 @@ fn class(folder: &HfFolder) -> Option<&str> {
         }
         None => {
             let kind = folder.config.get("model_type")?.as_str()?;
-            OF_MODELS.iter().find(|(_, models)| models.split(' ').any(|m| m == kind)).map(|(class, _)| *class)
+            OF_MODELS.iter().find(|(model, _)| *model == kind).map(|(_, class)| *class)
         }
     }
 }

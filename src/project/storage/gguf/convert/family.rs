@@ -1,21 +1,19 @@
-//! The families whose conversion is known. To add one: a row here, its names, its keys, and what it does to tensors.
+//! A family as the converter writes it: the words of its row, and the functions that they name.
 
-use super::further::FURTHER;
 use super::further_keys as fk;
+use super::further_tensors as ft;
 use super::job::{Job, Loaded};
 use super::keys::Keys;
 use super::model_keys::{self as mk, Given};
-use super::names::{self, DECODER, DECODER_ROOTS, Names};
 use super::tensors;
-use super::vocab::Path;
+use crate::families::by_class;
+use crate::families::converter::{KeyRule, Rename, Start, TensorRule, Vocabulary};
 
 /// One family of the converter.
+#[derive(Clone, Copy)]
 pub(super) struct Family {
-    /// Classes of the converter's registry.
-    pub(super) architectures: &'static [&'static str],
     /// `general.architecture`.
     pub(super) arch: &'static str,
-    pub(super) names: Names,
     /// The converter reads config.json as it is, without the class's defaults.
     pub(super) raw_config: bool,
     /// Layers that predict further tokens are written behind the others.
@@ -26,251 +24,127 @@ pub(super) struct Family {
     pub(super) start: fn(&mut Job<'_>) -> Result<(), String>,
     /// What becomes of one tensor.
     pub(super) tensor: fn(&mut Job<'_>, &Loaded) -> Result<(), String>,
+    /// Writes the keys.
     pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
-    pub(super) vocab: Path,
+    /// Where the vocabulary comes from.
+    pub(super) vocabulary: Vocabulary,
 }
-
-pub(super) const fn decoder(allows: &'static str) -> Names {
-    Names { roots: DECODER_ROOTS, layers: DECODER, allows }
-}
-
-const GPT2: Names = names::GPT2;
-
-/// What most rows have; a row says what differs.
-pub(super) const PLAIN: Family = Family {
-    architectures: &[],
-    arch: "",
-    names: GPT2,
-    raw_config: false,
-    predicts_further: false,
-    rename: tensors::same_name,
-    start: tensors::nothing,
-    tensor: tensors::plain,
-    keys: mk::base,
-    vocab: Path::Gpt2,
-};
-
-/// Every family.
-pub(super) const FAMILIES: &[Family] = &[
-    Family {
-        architectures: &[
-            "LLaMAForCausalLM",
-            "LlamaForCausalLM",
-            "MistralForCausalLM",
-            "MixtralForCausalLM",
-            "LlavaForConditionalGeneration",
-            "LlamaModel",
-        ],
-        arch: "llama",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps",
-        ),
-        start: tensors::llama_start,
-        tensor: tensors::llama,
-        keys: mk::llama,
-        vocab: Path::Llama,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Qwen2Model", "Qwen2ForCausalLM"],
-        arch: "qwen2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_gate ffn_down ffn_up",
-        ),
-        tensor: tensors::qwen2,
-        keys: mk::qwen,
-        vocab: Path::Qwen,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Qwen2MoeForCausalLM"],
-        arch: "qwen2moe",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_inp_shexp ffn_gate_shexp ffn_down_shexp ffn_up_shexp",
-        ),
-        tensor: tensors::qwen_moe,
-        keys: mk::qwen_moe,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Qwen3ForCausalLM", "Qwen3Model"],
-        arch: "qwen3",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_norm ffn_gate ffn_down ffn_up",
-        ),
-        start: tensors::qwen3_start,
-        keys: mk::qwen,
-        vocab: Path::Qwen,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Qwen3MoeForCausalLM"],
-        arch: "qwen3moe",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_norm ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps",
-        ),
-        tensor: tensors::qwen_moe,
-        keys: mk::qwen_moe,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["GemmaForCausalLM"],
-        arch: "gemma",
-        names: decoder(
-            "token_embd output_norm attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate ffn_down ffn_up ffn_norm",
-        ),
-        rename: tensors::without_head,
-        keys: mk::gemma,
-        vocab: Path::Gemma1,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Gemma2ForCausalLM"],
-        arch: "gemma2",
-        names: decoder(
-            "token_embd output_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate ffn_down ffn_up attn_norm post_attention_norm ffn_norm post_ffw_norm",
-        ),
-        rename: tensors::without_head,
-        keys: mk::gemma2,
-        vocab: Path::Gemma,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
-        arch: "gemma3",
-        names: decoder(
-            "token_embd output output_norm attn_qkv attn_q attn_q_norm attn_k attn_k_norm attn_v attn_output ffn_gate ffn_down ffn_up attn_norm post_attention_norm ffn_norm post_ffw_norm",
-        ),
-        tensor: tensors::gemma3,
-        keys: mk::gemma3,
-        vocab: Path::Gemma3,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["PhiForCausalLM"],
-        arch: "phi2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
-        ),
-        keys: mk::phi2,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Phi3ForCausalLM"],
-        arch: "phi3",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
-        ),
-        start: tensors::phi3_start,
-        keys: mk::phi3,
-        vocab: Path::Phi3,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["Starcoder2ForCausalLM"],
-        arch: "starcoder2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_norm ffn_down ffn_up",
-        ),
-        ..PLAIN
-    },
-    Family { architectures: &["GPT2LMHeadModel"], arch: "gpt2", tensor: tensors::gpt2, keys: mk::gpt2, ..PLAIN },
-    Family {
-        architectures: &["GPTNeoXForCausalLM"],
-        arch: "gptneox",
-        names: names::GPT_NEOX,
-        tensor: tensors::gpt_neox,
-        keys: mk::gpt_neox,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["FalconForCausalLM", "RWForCausalLM"],
-        arch: "falcon",
-        names: names::FALCON,
-        tensor: tensors::falcon,
-        keys: mk::falcon,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["BertModel", "BertForMaskedLM", "BertForSequenceClassification"],
-        arch: "bert",
-        names: names::BERT,
-        rename: tensors::bert_name,
-        tensor: tensors::bert,
-        keys: mk::bert,
-        vocab: Path::Bert,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["NomicBertModel"],
-        arch: "nomic-bert",
-        names: names::NOMIC_BERT,
-        raw_config: true,
-        rename: tensors::bert_name,
-        start: tensors::nomic_start,
-        keys: mk::bert,
-        vocab: Path::Bert,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["MambaForCausalLM", "MambaLMHeadModel", "FalconMambaForCausalLM"],
-        arch: "mamba",
-        names: names::MAMBA,
-        raw_config: true,
-        tensor: tensors::mamba,
-        keys: fk::mamba,
-        vocab: Path::Mamba,
-        ..PLAIN
-    },
-    Family {
-        architectures: &[
-            "T5WithLMHeadModel",
-            "T5ForConditionalGeneration",
-            "MT5ForConditionalGeneration",
-            "UMT5ForConditionalGeneration",
-        ],
-        arch: "t5",
-        names: names::T5,
-        tensor: tensors::t5,
-        keys: mk::t5,
-        vocab: Path::T5,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["DeepseekForCausalLM"],
-        arch: "deepseek",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_qkv attn_q attn_k attn_v attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_shexp ffn_down_shexp ffn_up_shexp",
-        ),
-        tensor: tensors::deepseek,
-        keys: mk::deepseek,
-        vocab: Path::Qwen,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"],
-        arch: "deepseek2",
-        names: decoder(
-            "token_embd output_norm output attn_norm attn_q attn_q_a attn_q_b attn_kv_a_mqa attn_k_b attn_v_b attn_q_a_norm attn_kv_a_norm attn_output ffn_gate_inp ffn_norm ffn_gate ffn_down ffn_up ffn_gate_exps ffn_down_exps ffn_up_exps ffn_gate_shexp ffn_down_shexp ffn_up_shexp exp_probs_b",
-        ),
-        tensor: tensors::deepseek2,
-        keys: mk::deepseek2,
-        ..PLAIN
-    },
-    Family {
-        architectures: &["GptOssForCausalLM"],
-        arch: "gpt-oss",
-        names: decoder(
-            "token_embd output_norm output attn_norm post_attention_norm attn_qkv attn_q attn_k attn_v attn_output attn_sinks ffn_gate_inp ffn_gate_exps ffn_down_exps ffn_up_exps",
-        ),
-        rename: tensors::gpt_oss_name,
-        tensor: tensors::gpt_oss,
-        keys: mk::gpt_oss,
-        ..PLAIN
-    },
-];
 
 /// The family of a class.
-pub(super) fn of(architecture: &str) -> Option<&'static Family> {
-    FAMILIES.iter().chain(FURTHER).find(|f| f.architectures.contains(&architecture))
+pub(super) fn of(class: &str) -> Option<Family> {
+    let (row, conversion) = by_class(class)?;
+    Some(Family {
+        arch: row.gguf?,
+        raw_config: conversion.raw_config,
+        predicts_further: conversion.predicts_further,
+        rename: rename(conversion.rename),
+        start: start(conversion.start),
+        tensor: tensor(conversion.tensor),
+        keys: keys(conversion.keys),
+        vocabulary: conversion.vocabulary,
+    })
+}
+
+fn rename(rule: Rename) -> fn(&str) -> Option<String> {
+    match rule {
+        Rename::Same => tensors::same_name,
+        Rename::Bert => tensors::bert_name,
+        Rename::Bloom => ft::bloom_name,
+        Rename::Distil => ft::distil_name,
+        Rename::Ernie => ft::ernie_name,
+        Rename::GptOss => tensors::gpt_oss_name,
+        Rename::Mamba2 => ft::mamba2_name,
+        Rename::ModernBert => ft::modern_bert_name,
+        Rename::Roberta => ft::roberta_name,
+        Rename::Thinker => ft::thinker_name,
+        Rename::WithoutHead => tensors::without_head,
+    }
+}
+
+fn start(rule: Start) -> fn(&mut Job<'_>) -> Result<(), String> {
+    match rule {
+        Start::Nothing => tensors::nothing,
+        Start::Llama => tensors::llama_start,
+        Start::Nomic => tensors::nomic_start,
+        Start::Phi3 => tensors::phi3_start,
+        Start::Qwen3 => tensors::qwen3_start,
+    }
+}
+
+fn tensor(rule: TensorRule) -> fn(&mut Job<'_>, &Loaded) -> Result<(), String> {
+    match rule {
+        TensorRule::Plain => tensors::plain,
+        TensorRule::Bert => tensors::bert,
+        TensorRule::Bloom => ft::bloom,
+        TensorRule::Cohere2 => ft::cohere2,
+        TensorRule::Deepseek => tensors::deepseek,
+        TensorRule::Deepseek2 => tensors::deepseek2,
+        TensorRule::Falcon => tensors::falcon,
+        TensorRule::Gemma3 => tensors::gemma3,
+        TensorRule::Gpt2 => tensors::gpt2,
+        TensorRule::GptNeox => tensors::gpt_neox,
+        TensorRule::GptOss => tensors::gpt_oss,
+        TensorRule::GraniteMoe => ft::granite_moe,
+        TensorRule::Llama => tensors::llama,
+        TensorRule::Mamba => tensors::mamba,
+        TensorRule::Mamba2 => ft::mamba2,
+        TensorRule::Olmo => ft::olmo,
+        TensorRule::Olmoe => ft::olmoe,
+        TensorRule::PhiMoe => ft::phi_moe,
+        TensorRule::Qwen2 => tensors::qwen2,
+        TensorRule::Qwen3VlMoe => ft::qwen3_vl_moe,
+        TensorRule::QwenMoe => tensors::qwen_moe,
+        TensorRule::Roberta => ft::roberta,
+        TensorRule::Routed => ft::routed,
+        TensorRule::Stablelm => ft::stablelm,
+        TensorRule::T5 => tensors::t5,
+    }
+}
+
+fn keys(rule: KeyRule) -> fn(&mut Keys, &mut Given<'_>) -> Result<(), String> {
+    match rule {
+        KeyRule::Base => mk::base,
+        KeyRule::Arcee => fk::arcee,
+        KeyRule::Bert => mk::bert,
+        KeyRule::Bloom => fk::bloom,
+        KeyRule::Cohere => fk::cohere,
+        KeyRule::Cohere2 => fk::cohere2,
+        KeyRule::Deepseek => mk::deepseek,
+        KeyRule::Deepseek2 => mk::deepseek2,
+        KeyRule::DistilBert => fk::distil_bert,
+        KeyRule::Dots1 => fk::dots1,
+        KeyRule::Exaone4 => fk::exaone4,
+        KeyRule::Falcon => mk::falcon,
+        KeyRule::Gemma => mk::gemma,
+        KeyRule::Gemma2 => mk::gemma2,
+        KeyRule::Gemma3 => mk::gemma3,
+        KeyRule::GemmaEmbedding => fk::gemma_embedding,
+        KeyRule::Glm4 => fk::glm4,
+        KeyRule::Glm4Moe => fk::glm4_moe,
+        KeyRule::Gpt2 => mk::gpt2,
+        KeyRule::GptNeox => mk::gpt_neox,
+        KeyRule::GptOss => mk::gpt_oss,
+        KeyRule::Granite => fk::granite,
+        KeyRule::GraniteMoe => fk::granite_moe,
+        KeyRule::Llama => mk::llama,
+        KeyRule::Mamba => fk::mamba,
+        KeyRule::Mamba2 => fk::mamba2,
+        KeyRule::Mistral3 => fk::mistral3,
+        KeyRule::ModernBert => fk::modern_bert,
+        KeyRule::Nemotron => fk::nemotron,
+        KeyRule::Olmo => fk::olmo,
+        KeyRule::Olmo2 => fk::olmo2,
+        KeyRule::Olmoe => fk::olmoe,
+        KeyRule::Phi2 => mk::phi2,
+        KeyRule::Phi3 => mk::phi3,
+        KeyRule::PhiMoe => fk::phi_moe,
+        KeyRule::Qwen => mk::qwen,
+        KeyRule::Qwen3Vl => fk::qwen3_vl,
+        KeyRule::Qwen3VlMoe => fk::qwen3_vl_moe,
+        KeyRule::QwenMoe => mk::qwen_moe,
+        KeyRule::Stablelm => fk::stablelm,
+        KeyRule::Starcoder => fk::starcoder,
+        KeyRule::T5 => mk::t5,
+        KeyRule::T5Encoder => mk::t5_encoder,
+    }
 }

@@ -85,8 +85,9 @@ pub(super) fn cohere2(job: &mut Job<'_>, t: &Loaded) -> Done {
 }
 
 /// The norm behind the attention stands before the feed-forward part; the others have names of their own.
-pub(super) fn glm4_name(name: &str) -> Option<String> {
-    base::text_name(&name.replace(".post_attention_layernorm.", ".pre_feedforward_layernorm."))
+/// The names of BLOOM stand in the converter's table without their prefix.
+pub(super) fn bloom_name(name: &str) -> Option<String> {
+    base::text_name(&name.replace("transformer.", ""))
 }
 
 pub(super) fn ernie_name(name: &str) -> Option<String> {

@@ -1,5 +1,7 @@
 //! The header that the converter writes, as an engine reads it: for what depends on keys and shapes and not on the file's size.
 
+use super::family::Family;
+use super::hparams::Hparams;
 use super::{Conversion, family_of, vocab, without_vocabulary};
 use crate::checkpoint::model_config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
@@ -68,13 +70,13 @@ pub(crate) struct Head {
 /// Why the converter stops, or the key whose number is not known. A tokenizer at which it stops is a note: the graph does not depend
 /// on it.
 pub(crate) fn head(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<Head, String>> {
-    let read = |(family, mut settings)| {
-        let mut conversion = without_vocabulary(input, folder, family, &mut settings)?;
+    let read = |(family, mut settings): (Family, Hparams)| {
+        let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         if let Some(name) = conversion.keys.without_number(NEEDED) {
             return Err(format!("what the converter writes under `{}.{name}` is not known", conversion.arch));
         }
         let metadata = conversion.keys.metadata();
-        if let Err(reason) = vocab::add(&mut conversion.keys, family.vocab, folder, &mut settings) {
+        if let Err(reason) = vocab::add(&mut conversion.keys, family.vocabulary, folder, &mut settings) {
             conversion.notes.push(format!("the tokenizer is taken for one that can be converted ({reason})"));
         }
         Head::new(input, &conversion, &metadata)

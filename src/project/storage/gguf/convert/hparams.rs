@@ -1,11 +1,11 @@
 //! The model's settings as the converter sees them: config.json with the defaults of its class, the text part laid over the rest.
 //!
 //! Source: `AutoConfig.from_pretrained(...).to_dict()` of transformers 4.57.6, which the converter pins: a key that the file lacks
-//! can still be there. Only keys that the converter asks for are listed.
+//! can still be there.
 
 use serde_json::{Map, Value, json};
 
-use super::class_defaults::with_defaults;
+use crate::families::defaults::CONVERTER;
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -18,23 +18,12 @@ pub(super) struct Hparams {
 /// Keys under which the text part of a multimodal model stands, in the order in which later ones win.
 const TEXT_PARTS: [&str; 5] = ["text_config", "llm_config", "lm_config", "language_config", "lfm"];
 
-/// Class of the text part where it names none.
-const TEXT_CLASSES: [(&str, &str); 7] = [
-    ("gemma3", "gemma3_text"),
-    ("llava", "llama"),
-    ("mistral3", "mistral"),
-    ("qwen2_vl", "qwen2_vl_text"),
-    ("qwen2_5_vl", "qwen2_5_vl_text"),
-    ("qwen3_vl", "qwen3_vl_text"),
-    ("qwen3_vl_moe", "qwen3_vl_moe_text"),
-];
-
 impl Hparams {
     /// Of a config.json; `raw` leaves the defaults of the class out, as one family has it.
     pub(super) fn new(config: &Map<String, Value>, raw: bool) -> Self {
         // A class stops at a quantization_config that is null, and then the file is taken as it is.
         let raw = raw || config.get("quantization_config").is_some_and(Value::is_null);
-        let fill = |map: &Map<String, Value>| if raw { map.clone() } else { with_defaults(map) };
+        let fill = |map: &Map<String, Value>| if raw { map.clone() } else { CONVERTER.fill(map) };
         let mut map = fill(config);
         let object = |key: &str| config.get(key).and_then(Value::as_object);
         let mut text = TEXT_PARTS.iter().filter_map(|key| object(key)).next_back();
@@ -45,7 +34,7 @@ impl Hparams {
             let mut text = text.clone();
             let kind = config.get("model_type").and_then(Value::as_str);
             if text.get("model_type").is_none()
-                && let Some((_, inner)) = TEXT_CLASSES.iter().find(|(outer, _)| Some(*outer) == kind)
+                && let Some(inner) = kind.and_then(|kind| CONVERTER.class(kind)?.text)
             {
                 text.insert("model_type".to_owned(), json!(inner));
             }

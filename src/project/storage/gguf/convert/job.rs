@@ -7,6 +7,7 @@ use super::hparams::Hparams;
 use super::types::TypeRule;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
+use crate::families::gguf_names;
 use crate::format::Shape;
 use crate::project::storage::bridge::{Group, Origin};
 use crate::text::escape;
@@ -96,7 +97,8 @@ impl<'j> Job<'j> {
 
     /// Writes under the GGUF name of a Hugging Face name. `part` of `parts` equal shares of the tensor.
     pub(super) fn write(&mut self, name: &str, shape: &[u64], from: &Loaded, share: (u64, u64)) -> Result<(), String> {
-        let to = self.family.names.map(name, self.blocks).ok_or_else(|| format!("can not map tensor `{}`", escape(name)))?;
+        let to = gguf_names::of_architecture(self.family.arch, name, self.blocks)
+            .ok_or_else(|| format!("can not map tensor `{}`", escape(name)))?;
         let (part, whole) = share;
         let bytes = u128::from(from.bytes) * u128::from(part) / u128::from(whole.max(1));
         let origin = Origin { group: from.group, dtype: Some(from.dtype), bytes: u64::try_from(bytes).unwrap_or(u64::MAX) };

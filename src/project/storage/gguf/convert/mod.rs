@@ -4,11 +4,8 @@
 //! `fixtures/families` hold folders and what those programs wrote of them.
 
 mod candidates;
-mod class_defaults;
 mod class_tokens;
 mod family;
-mod further;
-mod further_defaults;
 mod further_keys;
 mod further_tensors;
 mod general;
@@ -17,7 +14,6 @@ mod hparams;
 mod job;
 mod keys;
 mod model_keys;
-mod names;
 mod nvfp4;
 mod packed;
 mod tensors;
@@ -70,14 +66,14 @@ const PRE_RANGE: u64 = 32;
 /// `None` for a family whose conversion is not known; otherwise the conversion, or why the converter stops.
 pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<Conversion, String>> {
     Some(family_of(folder)?.and_then(|(family, mut settings)| {
-        let mut conversion = without_vocabulary(input, folder, family, &mut settings)?;
-        conversion.pre = vocab::add(&mut conversion.keys, family.vocab, folder, &mut settings)?;
+        let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
+        conversion.pre = vocab::add(&mut conversion.keys, family.vocabulary, folder, &mut settings)?;
         Ok(conversion)
     }))
 }
 
 /// The row of a folder's family and its settings; `None` for a family that has none.
-fn family_of(folder: &HfFolder) -> Option<Result<(&'static family::Family, Hparams), String>> {
+fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), String>> {
     if let (true, Some(reason)) = (folder.config.is_empty(), &folder.refusal) {
         // config.json is there and could not be read: which family it is, is not known.
         return Some(Err(reason.clone()));
@@ -92,7 +88,7 @@ fn family_of(folder: &HfFolder) -> Option<Result<(&'static family::Family, Hpara
 fn without_vocabulary(
     input: &ProjectInput<'_>,
     folder: &HfFolder,
-    family: &'static family::Family,
+    family: &family::Family,
     settings: &mut Hparams,
 ) -> Result<Conversion, String> {
     if let Some(reason) = &folder.refusal {

@@ -10,45 +10,7 @@ use super::keys::Keys;
 use super::sentence::{phi3_tokens, sentence_piece, t5, vocab_size};
 use super::special;
 use crate::checkpoint::HfFolder;
-
-/// Which path a family takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Path {
-    /// tokenizer.model, else tokenizer.json with byte fallback, else byte-level BPE.
-    Llama,
-    /// tokenizer.model, else byte-level BPE.
-    Qwen,
-    /// Byte-level BPE.
-    Gpt2,
-    /// tokenizer.model.
-    Gemma,
-    /// tokenizer.model with eot of its own.
-    Gemma1,
-    /// tokenizer.model, else byte-level BPE.
-    Gemma3,
-    /// tokenizer.model unless the tokenizer is of GPT-2's class.
-    Phi3,
-    /// WordPiece.
-    Bert,
-    /// spiece.model.
-    T5,
-    /// As Gpt2, the vocabulary rounded up.
-    Mamba,
-    /// As Mamba, rounded up further; tokenizer.model goes first.
-    Mamba2,
-    /// As Gpt2, with four special tokens by name.
-    Glm4,
-    /// As Glm4, with other ones.
-    Glm,
-    /// tokenizer.model, with the flag of the leading space.
-    Ernie,
-    /// tokenizer.model, with fixed numbers for two special tokens.
-    Nemotron,
-    /// As Gpt2 with the number of token types; without tokenizer.json as Bert.
-    Roberta,
-    /// As Gpt2, with flags for three special tokens.
-    ModernBert,
-}
+use crate::families::converter::Vocabulary;
 
 /// Bytes that the name of the pre-tokenizer takes where it is not known: that of the commonest ones, and by how much it can be
 /// wrong: names have 3 to 24 characters.
@@ -67,10 +29,10 @@ pub(super) enum Pre {
 ///
 /// # Errors
 /// What stops the converter.
-pub(super) fn add(keys: &mut Keys, path: Path, folder: &HfFolder, hparams: &mut Hparams) -> Result<Pre, String> {
+pub(super) fn add(keys: &mut Keys, path: Vocabulary, folder: &HfFolder, hparams: &mut Hparams) -> Result<Pre, String> {
     let has_model = folder.sentence_piece.is_some();
     match path {
-        Path::Llama => {
+        Vocabulary::Llama => {
             if folder.has_tekken && folder.tokenizer.is_none() {
                 return Err("tokenizers in tekken.json are not modelled".to_owned());
             }
@@ -93,15 +55,15 @@ pub(super) fn add(keys: &mut Keys, path: Path, folder: &HfFolder, hparams: &mut 
             }
             Ok(pre)
         }
-        Path::Qwen if !has_model => gpt2(keys, folder, hparams),
-        Path::Gemma3 if !has_model => gpt2(keys, folder, hparams),
-        Path::Gpt2 => gpt2(keys, folder, hparams),
-        Path::Mamba | Path::Mamba2 => {
-            let likely = if path == Path::Mamba { 8 } else { 16 };
+        Vocabulary::Qwen if !has_model => gpt2(keys, folder, hparams),
+        Vocabulary::Gemma3 if !has_model => gpt2(keys, folder, hparams),
+        Vocabulary::Gpt2 => gpt2(keys, folder, hparams),
+        Vocabulary::Mamba | Vocabulary::Mamba2 => {
+            let likely = if path == Vocabulary::Mamba { 8 } else { 16 };
             let multiple = hparams.count("pad_vocab_size_multiple").unwrap_or(likely).max(1);
             let size = hparams.need(&["vocab_size"])?.checked_next_multiple_of(multiple).ok_or("vocab_size is too large")?;
             hparams.set("vocab_size", size.into());
-            if path == Path::Mamba2 && has_model {
+            if path == Vocabulary::Mamba2 && has_model {
                 sentence_piece(keys, folder, hparams)?;
                 return Ok(Pre::Known);
             }
@@ -110,33 +72,33 @@ pub(super) fn add(keys: &mut Keys, path: Path, folder: &HfFolder, hparams: &mut 
             }
             gpt2(keys, folder, hparams)
         }
-        Path::Phi3
+        Vocabulary::Phi3
             if folder.tokenizer_config.as_ref().and_then(|c| c.get("tokenizer_class")?.as_str()) == Some("GPT2Tokenizer") =>
         {
             gpt2(keys, folder, hparams)
         }
-        Path::Qwen | Path::Gemma | Path::Gemma1 | Path::Gemma3 | Path::Phi3 => {
-            if path == Path::Phi3 {
+        Vocabulary::Qwen | Vocabulary::Gemma | Vocabulary::Gemma1 | Vocabulary::Gemma3 | Vocabulary::Phi3 => {
+            if path == Vocabulary::Phi3 {
                 phi3_tokens(keys, folder, hparams)?
             } else {
                 sentence_piece(keys, folder, hparams)?
             };
-            if path == Path::Gemma1 {
+            if path == Vocabulary::Gemma1 {
                 keys.number("tokenizer.ggml.eot_token_id");
             }
-            if matches!(path, Path::Gemma | Path::Gemma1 | Path::Gemma3) {
+            if matches!(path, Vocabulary::Gemma | Vocabulary::Gemma1 | Vocabulary::Gemma3) {
                 keys.flag("tokenizer.ggml.add_space_prefix");
             }
             Ok(Pre::Known)
         }
-        Path::Glm4 => glm(keys, folder, hparams, &["<|endoftext|>", "<|user|>"], &["eos", "eot", "unknown", "bos"]),
-        Path::Glm => {
+        Vocabulary::Glm4 => glm(keys, folder, hparams, &["<|endoftext|>", "<|user|>"], &["eos", "eot", "unknown", "bos"]),
+        Vocabulary::Glm => {
             let tokens = ["[gMASK]", "<|user|>", "<|endoftext|>", "<|observation|>"];
             glm(keys, folder, hparams, &tokens, &["bos", "eot", "unknown", "eom"])
         }
-        Path::Ernie | Path::Nemotron => {
+        Vocabulary::Ernie | Vocabulary::Nemotron => {
             sentence_piece(keys, folder, hparams)?;
-            if path == Path::Nemotron {
+            if path == Vocabulary::Nemotron {
                 keys.number("tokenizer.ggml.padding_token_id");
                 keys.number("tokenizer.ggml.unknown_token_id");
             } else if folder.tokenizer_config.as_ref().is_some_and(|c| c.contains_key("add_prefix_space")) {
@@ -144,18 +106,18 @@ pub(super) fn add(keys: &mut Keys, path: Path, folder: &HfFolder, hparams: &mut 
             }
             Ok(Pre::Known)
         }
-        Path::Roberta if folder.tokenizer.is_some() => {
+        Vocabulary::Roberta if folder.tokenizer.is_some() => {
             keys.number("tokenizer.ggml.token_type_count");
             gpt2(keys, folder, hparams)
         }
-        Path::ModernBert => {
+        Vocabulary::ModernBert => {
             for kind in ["bos", "eos", "sep"] {
                 keys.flag(format!("tokenizer.ggml.add_{kind}_token"));
             }
             gpt2(keys, folder, hparams)
         }
-        Path::Bert | Path::Roberta => bert(keys, folder, hparams),
-        Path::T5 => t5(keys, folder, hparams),
+        Vocabulary::Bert | Vocabulary::Roberta => bert(keys, folder, hparams),
+        Vocabulary::T5 => t5(keys, folder, hparams),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Attention: the inputs it reads, the cache it writes, the scores.
 
 use super::Builder;
-use super::norm::Norm;
 use crate::checkpoint::{KvKind, KvLayer};
+use crate::families::graph::Norm;
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
 /// `llm_graph_input_attn_kv`, of one cache.

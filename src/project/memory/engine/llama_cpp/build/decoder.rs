@@ -2,11 +2,9 @@
 
 use super::Builder;
 use super::attention::{AttentionInputs, Extras};
-use super::family::{Family, HeadNorm, Order, Recurrent, Rope, SharedGate};
-use super::feed_forward::Act;
 use super::mamba::StateInputs;
-use super::norm::Norm;
 use crate::checkpoint::{KvKind, KvLayer};
+use crate::families::graph::{Act, Decoder, HeadNorm, Norm, Order, Recurrent, Rope, SharedGate, Softcap};
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
 /// What every layer reads.
@@ -18,9 +16,9 @@ struct Inputs {
     temperature: Option<Id>,
 }
 
-pub(super) fn build(b: &mut Builder<'_>, family: &Family) -> Result<(), String> {
+pub(super) fn build(b: &mut Builder<'_>, family: &Decoder) -> Result<(), String> {
     let family = &of_keys(b, *family);
-    if b.sheet.arch == "stablelm" && !b.has(0, "ffn_norm.weight") {
+    if family.parallel_without_ffn_norm && !b.has(0, "ffn_norm.weight") {
         return Err("the graph of a StableLM without a second norm is not known".to_owned());
     }
     let mut x = b.embedding()?;
@@ -55,20 +53,20 @@ pub(super) fn build(b: &mut Builder<'_>, family: &Family) -> Result<(), String> 
         x = b.pick(x, output_ids);
     }
     let normed = b.output_norm(x, family.norm)?;
-    b.head(normed, family.softcap_logits)
+    b.head(normed, family.softcap_logits == Softcap::Always)
 }
 
 /// What a file's keys change in its family.
-fn of_keys(b: &Builder<'_>, mut family: Family) -> Family {
+fn of_keys(b: &Builder<'_>, mut family: Decoder) -> Decoder {
     let set = |key: &str| b.sheet.number(key).is_some_and(|n| n != 0.0);
-    if b.sheet.arch == "gemma3" {
-        family.softcap_logits = set("final_logit_softcapping");
+    if family.softcap_logits == Softcap::WithKey {
+        family.softcap_logits = if set("final_logit_softcapping") { Softcap::Always } else { Softcap::Never };
     }
     // Granite uses this key as a switch for rotary positions.
-    if b.sheet.arch.starts_with("granite") && b.sheet.number("rope.scaling.finetuned") == Some(0.0) {
+    if family.rope_switch && b.sheet.number("rope.scaling.finetuned") == Some(0.0) {
         family.rope = Rope::None;
     }
-    if b.sheet.arch == "gptneox" && set("use_parallel_residual") {
+    if family.parallel_by_key && set("use_parallel_residual") {
         family.order = Order::InputFirst;
     }
     family
@@ -76,7 +74,7 @@ fn of_keys(b: &Builder<'_>, mut family: Family) -> Family {
 
 impl Builder<'_> {
     /// Attention or state, then feed-forward; output rows are picked in between in the last layer.
-    fn block(&mut self, layer: u64, x: Id, family: &Family, inputs: &Inputs, pick: Option<Id>) -> Result<Id, String> {
+    fn block(&mut self, layer: u64, x: Id, family: &Decoder, inputs: &Inputs, pick: Option<Id>) -> Result<Id, String> {
         let kind = self.kind(layer)?;
         self.g.now(Purpose::Residual);
         let mut residual = x;
@@ -107,7 +105,7 @@ impl Builder<'_> {
     }
 
     /// Attention and feed-forward of the same input.
-    fn parallel_block(&mut self, layer: u64, x: Id, family: &Family, inputs: &Inputs, pick: Option<Id>) -> Result<Id, String> {
+    fn parallel_block(&mut self, layer: u64, x: Id, family: &Decoder, inputs: &Inputs, pick: Option<Id>) -> Result<Id, String> {
         let kind = self.kind(layer)?;
         self.g.now(Purpose::Residual);
         let mut x = x;
@@ -150,17 +148,17 @@ impl Builder<'_> {
     }
 
     /// Experts where there is a router, else the feed-forward.
-    fn mix(&mut self, layer: u64, x: Id, family: &Family) -> Result<Id, String> {
+    fn mix(&mut self, layer: u64, x: Id, family: &Decoder) -> Result<Id, String> {
         if !self.has(layer, "ffn_gate_inp.weight") {
             return self.feed_forward(layer, "", x, family.act);
         }
         let mut routing = self.routing(family.gating, family.normalized_experts);
-        routing.weighted_inputs = self.sheet.arch == "llama4";
+        routing.weighted_inputs = family.weighted_inputs;
         let routed = self.experts(layer, x, routing)?;
         self.with_shared(layer, x, routed, family.shared)
     }
 
-    fn attention(&mut self, layer: u64, x: Id, kind: &KvLayer, family: &Family, inputs: &Inputs) -> Result<Id, String> {
+    fn attention(&mut self, layer: u64, x: Id, kind: &KvLayer, family: &Decoder, inputs: &Inputs) -> Result<Id, String> {
         let heads = self.sheet.need_at("attention.head_count", layer)?;
         let windows = self.sheet.kinds.iter().any(|k| matches!(k.kind, KvKind::Sliding | KvKind::Chunked));
         let rope = match family.rope {

@@ -4,12 +4,9 @@
 
 use super::Builder;
 use super::attention::{AttentionInputs, Extras};
-use super::experts::Gating;
-use super::family::SharedGate;
-use super::feed_forward::Act;
 use super::mamba::StateInputs;
-use super::norm::Norm;
 use crate::checkpoint::{KvKind, KvLayer};
+use crate::families::graph::{Act, Gating, Norm, SharedGate};
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
 pub(super) fn qwen3next(b: &mut Builder<'_>) -> Result<(), String> {

@@ -1,16 +1,8 @@
 //! `build_moe_ffn`.
 
 use super::Builder;
+use crate::families::graph::Gating;
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
-
-/// How experts are chosen and weighted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gating {
-    /// Softmax or sigmoid over all experts, then the best are taken.
-    Before,
-    /// The best are taken, then softmax over those.
-    After,
-}
 
 /// What families differ in.
 #[derive(Debug, Clone, Copy)]

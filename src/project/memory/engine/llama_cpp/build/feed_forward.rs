@@ -1,16 +1,8 @@
 //! `build_ffn`.
 
 use super::Builder;
+use crate::families::graph::Act;
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
-
-/// How a feed-forward block acts between its products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
-    /// A gate where `ffn_gate` is there, else one elementwise function.
-    Unit,
-    /// The product is twice as wide and gated by its own half.
-    Halves,
-}
 
 impl Builder<'_> {
     /// The block of a layer; `suffix` is empty or `_shexp`.

@@ -4,11 +4,8 @@
 
 use super::Builder;
 use super::attention::{AttentionInputs, Extras};
-use super::experts::Gating;
-use super::family::SharedGate;
-use super::feed_forward::Act;
-use super::norm::Norm;
 use crate::checkpoint::KvLayer;
+use crate::families::graph::{Act, Gating, Norm, SharedGate};
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
 
 /// Widths of a head, the latent vector and its rotary part.

@@ -4,9 +4,8 @@
 
 use super::Builder;
 use super::attention::Extras;
-use super::feed_forward::Act;
-use super::norm::Norm;
 use crate::checkpoint::KvKind;
+use crate::families::graph::{Act, Norm};
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
 
 /// `llm_graph_input_rs`: which states are read and written.
@@ -26,8 +25,8 @@ struct Sizes {
     heads: u64,
 }
 
-pub(super) fn mamba(b: &mut Builder<'_>) -> Result<(), String> {
-    let second = b.sheet.arch == "mamba2";
+/// `second`: Mamba-2 in every layer, else Mamba-1.
+pub(super) fn mamba(b: &mut Builder<'_>, second: bool) -> Result<(), String> {
     let mut x = b.embedding()?;
     let states = b.state_inputs();
     let output_ids = b.output_ids();

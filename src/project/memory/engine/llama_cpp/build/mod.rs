@@ -7,7 +7,6 @@ mod attention;
 mod decoder;
 mod delta_net;
 mod experts;
-mod family;
 mod feed_forward;
 mod latent;
 mod mamba;
@@ -17,7 +16,9 @@ mod short_convolution;
 use super::graph::{Graph, Id, Purpose, Type};
 use super::sheet::Sheet;
 use crate::checkpoint::KvLayer;
-use family::FAMILIES;
+use crate::families;
+use crate::families::graph::Graph as Known;
+use crate::families::graph::{DECODER, Decoder, Norm};
 
 /// What the context was made with, after llama.cpp's rounding.
 #[derive(Debug, Clone, Copy)]
@@ -60,31 +61,21 @@ pub(super) struct Builder<'a> {
     setup: Setup,
 }
 
-/// A graph that is no plain decoder's.
-type Build = fn(&mut Builder<'_>) -> Result<(), String>;
-
-/// Architectures with a graph of their own; the decoders stand in [`family::FAMILIES`].
-const GRAPHS: &[(&str, Build)] = &[
-    ("deepseek2", latent::deepseek2),
-    ("mamba", mamba::mamba),
-    ("mamba2", mamba::mamba),
-    ("falcon-h1", mamba::falcon_h1),
-    ("qwen3next", delta_net::qwen3next),
-    ("nemotron_h", mamba::nemotron_h),
-];
-
 /// The graph of a model.
 ///
 /// # Errors
 /// What is missing.
 pub(super) fn graph(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
     let mut builder = Builder { g: Graph::default(), sheet, setup };
-    if let Some((_, family)) = FAMILIES.iter().find(|(name, _)| *name == sheet.arch) {
-        decoder::build(&mut builder, family)?;
-    } else if let Some((_, build)) = GRAPHS.iter().find(|(name, _)| *name == sheet.arch) {
-        build(&mut builder)?;
-    } else {
-        return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch)));
+    match families::by_gguf(sheet.arch).map_or(Known::Unknown, |row| row.graph) {
+        Known::Unknown => return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch))),
+        Known::Decoder(traits) => decoder::build(&mut builder, &traits)?,
+        Known::DeepSeek2 => latent::deepseek2(&mut builder)?,
+        Known::Mamba => mamba::mamba(&mut builder, false)?,
+        Known::Mamba2 => mamba::mamba(&mut builder, true)?,
+        Known::FalconH1 => mamba::falcon_h1(&mut builder)?,
+        Known::Qwen3Next => delta_net::qwen3next(&mut builder)?,
+        Known::NemotronH => mamba::nemotron_h(&mut builder)?,
     }
     finished(builder)
 }
@@ -94,9 +85,14 @@ pub(super) fn graph(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
 /// # Errors
 /// What is missing.
 pub(super) fn similar(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
-    let norm = if sheet.shape("output_norm.bias").is_some() { norm::Norm::Layer } else { norm::Norm::Rms };
+    let norm = if sheet.shape("output_norm.bias").is_some() { Norm::Layer } else { Norm::Rms };
     let mut builder = Builder { g: Graph::default(), sheet, setup };
-    decoder::build(&mut builder, &family::Family { norm, ..family::PLAIN })?;
+    // A block of which half is known to run otherwise is not similar.
+    let parallel_without_ffn_norm = match families::by_gguf(sheet.arch).map(|row| row.graph) {
+        Some(Known::Decoder(traits)) => traits.parallel_without_ffn_norm,
+        _ => false,
+    };
+    decoder::build(&mut builder, &Decoder { norm, parallel_without_ffn_norm, ..DECODER })?;
     finished(builder)
 }
 

@@ -1,16 +1,8 @@
 //! `build_norm`.
 
 use super::Builder;
+use crate::families::graph::Norm;
 use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
-
-/// Which norm a family has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Norm {
-    /// Root mean square; ggml may compute it in place.
-    Rms,
-    /// Mean and variance; it never is.
-    Layer,
-}
 
 impl Builder<'_> {
     /// A norm with the weight and bias of a block, where they are there.
