@@ -1,7 +1,7 @@
 //! The version of every program whose rules are written down here, once. Documentation, reports and scripts cite it.
 
 /// llama.cpp: the converter, the quantizer, and memory as its programs allocate it.
-pub const LLAMA_CPP: &str = "0c1e570";
+pub const LLAMA_CPP: &str = "commit 0c1e570 (2026-10-01)";
 /// The package whose source distribution holds that llama.cpp.
 pub const LLAMA_CPP_PYTHON: &str = "0.3.36";
 /// The transformers that llama.cpp's converter pins.

@@ -1,5 +1,6 @@
 //! What a memory projection is asked for.
 
+use super::engine::ENGINES;
 use super::fit::{Budget, Limits};
 use super::parallel::Parallel;
 use super::training::TrainRequest;
@@ -7,44 +8,31 @@ use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
+use crate::units::Elements;
 
 /// Type of the cached keys or values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvType {
     name: &'static str,
-    elements: u64,
-    bytes: u64,
-    engines: &'static [&'static str],
+    dtype: Dtype,
 }
 
-const ALL: &[&str] = &["llama.cpp", "vllm", "transformers"];
-const LLAMA: &[&str] = &["llama.cpp"];
+/// Where nothing is asked for.
+const DEFAULT_KV_TYPE: KvType = KvType { name: "f16", dtype: Dtype::F16 };
 
-/// Source: `--cache-type-k` of llama.cpp commit 0c1e570, `--kv-cache-dtype` of vLLM; transformers caches in the model's dtype.
+/// Every type that an engine caches in, as their options spell it; which engine has which, the engine says.
 const KV_TYPES: &[KvType] = &[
-    KvType { name: "f32", elements: 1, bytes: 4, engines: &["llama.cpp", "transformers"] },
-    KvType { name: "f16", elements: 1, bytes: 2, engines: ALL },
-    KvType { name: "bf16", elements: 1, bytes: 2, engines: ALL },
-    KvType { name: "fp8", elements: 1, bytes: 1, engines: &["vllm"] },
-    block("q8_0", Dtype::Q8_0),
-    block("q5_1", Dtype::Q5_1),
-    block("q5_0", Dtype::Q5_0),
-    block("q4_1", Dtype::Q4_1),
-    block("q4_0", Dtype::Q4_0),
-    block("iq4_nl", Dtype::IQ4_NL),
+    KvType { name: "f32", dtype: Dtype::F32 },
+    DEFAULT_KV_TYPE,
+    KvType { name: "bf16", dtype: Dtype::BF16 },
+    KvType { name: "fp8", dtype: Dtype::F8_E4M3 },
+    KvType { name: "q8_0", dtype: Dtype::Q8_0 },
+    KvType { name: "q5_1", dtype: Dtype::Q5_1 },
+    KvType { name: "q5_0", dtype: Dtype::Q5_0 },
+    KvType { name: "q4_1", dtype: Dtype::Q4_1 },
+    KvType { name: "q4_0", dtype: Dtype::Q4_0 },
+    KvType { name: "iq4_nl", dtype: Dtype::IQ4_NL },
 ];
-
-const fn block(name: &'static str, dtype: Dtype) -> KvType {
-    // `Dtype::info` is no const fn; the rows are checked against it in a test.
-    let bytes = match dtype {
-        Dtype::Q8_0 => 34,
-        Dtype::Q5_1 => 24,
-        Dtype::Q5_0 => 22,
-        Dtype::Q4_1 => 20,
-        _ => 18,
-    };
-    KvType { name, elements: 32, bytes, engines: LLAMA }
-}
 
 impl KvType {
     /// Reads `f16`, `q8_0`, ...
@@ -79,25 +67,17 @@ impl KvType {
 
     /// Whether values come in blocks with a scale.
     pub fn is_quantized(self) -> bool {
-        self.elements > 1
+        self.dtype.is_block_quant()
     }
 
     /// Elements of a block.
     pub fn block(self) -> u64 {
-        self.elements
-    }
-
-    /// Whether an engine has it.
-    pub fn is_of(self, engine: &str) -> bool {
-        self.engines.contains(&engine)
+        self.dtype.info().map_or(1, |row| row.elements_per_block)
     }
 
     /// Bytes of `n` values; `None` when they do not fill whole blocks or do not fit 64 bits.
     pub fn bytes(self, n: u64) -> Option<u64> {
-        if !n.is_multiple_of(self.elements) {
-            return None;
-        }
-        (n / self.elements).checked_mul(self.bytes)
+        Some(self.dtype.bytes_of(Elements(n))?.0)
     }
 }
 
@@ -152,19 +132,16 @@ pub struct MemoryRequest {
 }
 
 impl MemoryRequest {
-    /// The engines that read a format.
+    /// The engines that read a format as it is.
     pub fn default_engines(format: Option<Format>) -> Vec<String> {
-        let names: &[&str] = match format {
-            Some(Format::Gguf) => &["llama.cpp"],
-            _ => &["vllm", "transformers"],
-        };
-        names.iter().map(|n| (*n).to_owned()).collect()
+        let gguf = format == Some(Format::Gguf);
+        ENGINES.iter().filter(|engine| engine.reads_gguf() == gguf).map(|engine| engine.name().to_owned()).collect()
     }
 
     pub(super) fn settled(&self, input: &ProjectInput<'_>) -> Settings {
         // A modest context that every current model has; the model's own maximum where it is smaller.
         let modest = input.model.context_length.map_or(MODEST_CTX, |n| n.min(MODEST_CTX));
-        let (kv_k, kv_v) = self.kv_type.unwrap_or((KV_TYPES[1], KV_TYPES[1]));
+        let (kv_k, kv_v) = self.kv_type.unwrap_or((DEFAULT_KV_TYPE, DEFAULT_KV_TYPE));
         // llama-server with automatic slots takes 4 and one shared cache.
         let auto_slots = self.server && self.seqs.is_none();
         Settings {
@@ -222,19 +199,4 @@ pub struct Settings {
     pub cpu_experts: u64,
     /// How the model is spread over devices.
     pub parallel: Parallel,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_agree_with_the_dtype_table() {
-        for t in KV_TYPES {
-            if let Some(dtype) = Dtype::ALL.iter().find(|d| d.name().is_some_and(|n| n.eq_ignore_ascii_case(t.name))) {
-                let info = dtype.info().unwrap();
-                assert_eq!((info.elements_per_block, info.bytes_per_block), (t.elements, t.bytes), "{}", t.name);
-            }
-        }
-    }
 }

@@ -92,6 +92,12 @@ pub trait Engine: Sync {
     fn most_seqs(&self) -> Option<u64> {
         None
     }
+    /// Types of cached keys and values that it has.
+    fn cache_types(&self) -> &'static [&'static str];
+    /// What its processes hold together, and what each holds or reads for itself.
+    fn sharing(&self, input: &ProjectInput<'_>, _: &Settings, devices: u64) -> Option<String> {
+        (devices > 1).then(|| sharing::each_reads_all(input, devices))
+    }
     /// A cache type of about 8 bits.
     fn small_cache(&self) -> &'static str {
         "fp8"
@@ -122,7 +128,7 @@ pub(super) fn kv(engine: &dyn Engine, model: &ModelConfig, settings: &Settings) 
 /// The KV cache of some layers of a model.
 fn kv_of(engine: &dyn Engine, model: &ModelConfig, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
     for t in [settings.kv_k, settings.kv_v] {
-        if !t.is_of(engine.name()) {
+        if !engine.cache_types().contains(&t.name()) {
             return Err(format!("{} has no cache type {}", engine.name(), t.name()));
         }
     }
@@ -168,7 +174,8 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     if !left_out.is_empty() {
         notes.push(format!("the totals leave out: {}", left_out.join(", ")));
     }
-    notes.extend(sharing::notes(engine.name(), input, settings, devices.len() as u64));
+    notes.extend(sharing::tied_head(input));
+    notes.extend(engine.sharing(input, settings, devices.len() as u64));
     // The first of those that need most.
     let worst = devices.iter().reduce(|most, one| if (one.high, one.low) > (most.high, most.low) { one } else { most });
     let worst_device = worst.filter(|_| devices.len() > 1).and_then(|d| d.name.clone());

@@ -23,6 +23,11 @@ impl Engine for Transformers {
         "5.23"
     }
 
+    /// It caches in the type of the model.
+    fn cache_types(&self) -> &'static [&'static str] {
+        &["f32", "f16", "bf16"]
+    }
+
     fn ctx_means(&self) -> &'static str {
         "ctx is per sequence"
     }

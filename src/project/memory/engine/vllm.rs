@@ -40,6 +40,11 @@ impl Engine for Vllm {
         "v1 engine, 2026"
     }
 
+    /// `--kv-cache-dtype`.
+    fn cache_types(&self) -> &'static [&'static str] {
+        &["f16", "bf16", "fp8"]
+    }
+
     fn ctx_means(&self) -> &'static str {
         "ctx is per sequence; the cache is what these sequences fill, not what vLLM reserves (gpu_memory_utilization)"
     }

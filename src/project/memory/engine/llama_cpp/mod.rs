@@ -12,15 +12,17 @@ mod resident;
 mod sheet;
 mod weights;
 
+use super::sharing;
 use super::{Engine, KvFigure};
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 use crate::families::by_model_type;
 use crate::families::cache::GgufCache;
+use crate::pins;
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::fit::Takes;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
-use crate::project::memory::request::Settings;
+use crate::project::memory::request::{LoadMode, Settings};
 use crate::project::memory::resident::Resident;
 use crate::project::storage::Basis;
 use sheet::Sheet;
@@ -34,7 +36,7 @@ impl Engine for LlamaCpp {
     }
 
     fn version(&self) -> &'static str {
-        "commit 0c1e570 (2026-10-01)"
+        pins::LLAMA_CPP
     }
 
     fn reads_gguf(&self) -> bool {
@@ -55,6 +57,19 @@ impl Engine for LlamaCpp {
     /// `LLAMA_MAX_SEQ` of `llama-cparams.h`.
     fn most_seqs(&self) -> Option<u64> {
         Some(256)
+    }
+
+    /// `--cache-type-k`.
+    fn cache_types(&self) -> &'static [&'static str] {
+        &["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+    }
+
+    /// Over several devices each holds its own layers.
+    fn sharing(&self, input: &ProjectInput<'_>, settings: &Settings, devices: u64) -> Option<String> {
+        (devices == 1).then(|| match settings.load_mode {
+            LoadMode::Mmap => sharing::mapped(input),
+            LoadMode::None => sharing::read(input),
+        })
     }
 
     fn small_cache(&self) -> &'static str {
