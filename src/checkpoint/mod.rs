@@ -2,6 +2,7 @@
 
 mod assemble;
 mod declared;
+mod decoder_stack;
 mod discover;
 mod folder;
 mod index;
@@ -19,6 +20,7 @@ mod weight_sets;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{FoundFile, Listing, PassedBy, ShardName};
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};

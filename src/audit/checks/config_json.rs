@@ -55,11 +55,9 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let is_main =
             |path: &std::path::Path| path.file_name().is_some_and(|n| n == "config.json") && subject.name_of(path) == text.name;
         let told = text.base() == "config.json" && subject.problems().any(|p| p.path().is_some_and(is_main));
-        if let Some(error) = text.error.as_ref().filter(|_| !told) {
-            if is_configuration(text) {
-                let row = if text.byte_order_mark { &super::index::BOM } else { &UNREADABLE };
-                out.push(Finding::new(row, error.clone()).file(&text.name));
-            }
+        if let Some(error) = text.error.as_ref().filter(|_| !told && is_configuration(text)) {
+            let row = if text.byte_order_mark { &super::index::BOM } else { &UNREADABLE };
+            out.push(Finding::new(row, error.clone()).file(&text.name));
         }
         if let Some(reason) = text.not_strict.as_ref().filter(|_| is_configuration(text)) {
             out.push(Finding::new(&NOT_STRICT, format!("Python reads it, strict JSON forbids it: {reason}")).file(&text.name));
