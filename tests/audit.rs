@@ -550,9 +550,23 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             "config-unreadable",
             |d| {
                 healthy(d);
+                put(d, "generation_config.json", "{\"a\":Nan}")
+            },
+            |d| {
+                healthy(d);
                 put(d, "generation_config.json", "{\"a\":NaN}")
             },
-            ok,
+        ),
+        (
+            "config-not-strict",
+            |d| {
+                healthy(d);
+                put(d, "generation_config.json", "{\"a\":NaN}")
+            },
+            |d| {
+                healthy(d);
+                put(d, "generation_config.json", "{\"a\":\"NaN\"}")
+            },
         ),
         ("config-value", |d| with_config(d, "\"hidden_size\":8", "\"hidden_size\":-1"), ok),
         ("layer-count", |d| with_config(d, "\"num_hidden_layers\":1", "\"num_hidden_layers\":2"), ok),

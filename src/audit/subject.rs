@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Container, limits};
+use crate::format::{BYTE_ORDER_MARK, Container, limits, python_json};
 use crate::scan::{ScanOutcome, Selection, TensorOutcome};
 use crate::source::{FileSource, read_small};
 use crate::stats::TensorStats;
@@ -33,6 +33,10 @@ pub(crate) struct TextFile {
     pub(crate) json: Option<Value>,
     /// Why it could not be read or is no JSON; escaped.
     pub(crate) error: Option<String>,
+    /// Where strict parsers stop although Python reads it; escaped.
+    pub(crate) not_strict: Option<String>,
+    /// Whether JSON begins with a byte order mark.
+    pub(crate) byte_order_mark: bool,
 }
 
 impl TextFile {
@@ -175,7 +179,14 @@ impl<'a> Subject<'a> {
     }
 
     fn read_text(&self, file: &FoundFile) -> TextFile {
-        let mut out = TextFile { name: file.name.clone(), text: String::new(), json: None, error: None };
+        let mut out = TextFile {
+            name: file.name.clone(),
+            text: String::new(),
+            json: None,
+            error: None,
+            not_strict: None,
+            byte_order_mark: false,
+        };
         let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
             Ok(bytes) => bytes,
             // A data file of that ending may well be larger than any configuration.
@@ -187,10 +198,15 @@ impl<'a> Subject<'a> {
             }
         };
         if file.name.to_ascii_lowercase().ends_with(".json") {
-            match serde_json::from_slice(&bytes) {
-                Ok(value) => out.json = Some(value),
-                Err(e) => out.error = Some(format!("no JSON: {}", escape_limited(&e.to_string(), 120))),
+            match python_json(&bytes) {
+                Ok(value) => {
+                    out.json = Some(value);
+                    let strict = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes);
+                    out.not_strict = strict.err().map(|e| escape_limited(&e.to_string(), 120));
+                }
+                Err(error) => out.error = Some(error.message().to_owned()),
             }
+            out.byte_order_mark = bytes.starts_with(BYTE_ORDER_MARK);
         }
         out.text = match String::from_utf8(bytes) {
             Ok(text) => text,

@@ -108,7 +108,7 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
         let container = &checkpoint.files[file].container;
         out.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);
-            let naming = naming(checkpoint, &name, container.format);
+            let naming = naming(checkpoint, &name, info, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
             let part = if buffer { Part::Buffer } else { Part::Weight };
             SelectedTensor {
@@ -122,8 +122,8 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
     }
 }
 
-fn naming(checkpoint: &Checkpoint, name: &str, format: Format) -> Naming {
-    let naming = classify(name, format);
+fn naming(checkpoint: &Checkpoint, name: &str, info: &TensorInfo, format: Format) -> Naming {
+    let naming = classify(name, format).with_experts(checkpoint.model.experts, &info.shape);
     // Some families store their prediction layers as further blocks.
     match (checkpoint.model.layers, checkpoint.model.mtp_layers) {
         (Some(layers), Some(_)) => naming.with_main_layers(layers),
@@ -137,7 +137,7 @@ fn places<'a>(checkpoint: &'a Checkpoint, files: &[usize]) -> Vec<Place<'a>> {
         let container = &checkpoint.files[file].container;
         places.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
             let name = container.name(info);
-            let naming = naming(checkpoint, &name, container.format);
+            let naming = naming(checkpoint, &name, info, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
             Place { file, index, name, naming, buffer }
         }));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Content, HeaderReader, JsonReader, JsonToken, limits, not_a_checkpoint, sniff};
+use crate::format::{BYTE_ORDER_MARK, Content, HeaderReader, JsonReader, JsonToken, limits, not_a_checkpoint, sniff};
 use crate::source::{FileSource, Source};
 use crate::text::escape_limited;
 
@@ -60,8 +60,8 @@ impl ShardIndex {
 
     fn parse(source: &dyn Source, visit: Visit<'_>) -> Result<Self> {
         let mut head = [0; 3];
-        let byte_order_mark = source.read_at(0, &mut head)? == 3 && head == [0xEF, 0xBB, 0xBF];
-        let mut json = JsonReader::new(HeaderReader::new(source, if byte_order_mark { 3 } else { 0 }, u64::MAX));
+        let byte_order_mark = source.read_at(0, &mut head)? == 3 && head == BYTE_ORDER_MARK;
+        let mut json = JsonReader::python(HeaderReader::new(source, if byte_order_mark { 3 } else { 0 }, u64::MAX));
         let mut index = Self {
             path: source.path().to_path_buf(),
             total_size: None,

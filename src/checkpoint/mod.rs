@@ -2,6 +2,7 @@
 
 mod assemble;
 mod declared;
+mod decoder_stack;
 mod discover;
 mod fingerprint;
 mod folder;
@@ -21,6 +22,7 @@ mod weight_sets;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{FoundFile, Listing, PassedBy, ShardName};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
 pub use index::{ShardIndex, StatedTotal};

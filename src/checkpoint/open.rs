@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::discover::{self, Found, FoundFile, Listing, ShardName};
 use super::index::ShardIndex;
-use super::model_config::{self, ModelConfig};
+use super::model_config::{self, KvLayers, ModelConfig};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, folder, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{self, Format, SecondOpinion, limits, second_opinion};
+use crate::format::{self, Format, SecondOpinion, limits, python_json, second_opinion};
 use crate::source::{FileSource, read_small};
 use crate::text::{escape_limited, shown_path};
 use crate::units::grouped;
@@ -397,18 +397,32 @@ fn model_facts(
     // A component's own config stands in its folder (diffusers), the model's in the root.
     let folder = main.filter(|c| c.name != "model" && !c.name.contains("model/")).map(|c| root.join(&c.name));
     let candidates = folder.into_iter().chain([root.to_path_buf()]).map(|f| f.join("config.json"));
-    for path in candidates.filter(|p| p.is_file()) {
-        match read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)) {
+    // A configuration that is there and cannot be read is not the same as none.
+    let mut unread = None;
+    for path in candidates.filter(|p| p.symlink_metadata().is_ok()) {
+        let read = match path.is_file() {
+            true => read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)),
+            false => Err(Error::new(ErrorKind::NotRegularFile, "is no file, or a link to none").with_path(&path)),
+        };
+        match read {
             Ok(mut value) => {
                 add_quantize_config(&path, &mut value);
                 let mut model = model_config::from_config_json(&value);
                 model.origin = Some(relative(&path, root));
                 return (model, Some(value));
             }
-            Err(error) => problems.push(error),
+            Err(error) => {
+                let shown = escape_limited(&relative(&path, root), 80);
+                let kv = KvLayers::Refused(format!("{shown} cannot be read: {}", error.message()));
+                unread.get_or_insert(ModelConfig { kv, ..ModelConfig::default() });
+                // Links to nothing and folders are told where the files are listed.
+                if path.is_file() {
+                    problems.push(error);
+                }
+            }
         }
     }
-    (ModelConfig::default(), None)
+    (unread.unwrap_or_default(), None)
 }
 
 /// Old GPTQ repos keep their quantization beside config.json.
@@ -425,8 +439,5 @@ fn add_quantize_config(config: &Path, value: &mut serde_json::Value) {
 }
 
 fn parse_config(path: &Path, bytes: &[u8]) -> Result<serde_json::Value> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        let reason = escape_limited(&e.to_string(), 120);
-        Error::new(ErrorKind::Malformed, format!("not JSON: {reason}")).with_path(path)
-    })
+    python_json(bytes).map_err(|error| error.with_path(path))
 }

@@ -35,6 +35,10 @@ pub const MAX_ALIGNMENT: u64 = 1 << 20;
 /// Nesting depth of JSON in headers; the reference reader's parser (serde_json) stops at 128, no valid header exceeds 3.
 pub const MAX_JSON_DEPTH: usize = 64;
 
+/// Nesting depth of config.json and its like: what serde_json reads of other JSON. Python stops at some 1,000 levels, and no
+/// published configuration exceeds 10.
+pub const MAX_CONFIG_DEPTH: usize = 128;
+
 /// Defects kept of one file; further ones are counted.
 pub const MAX_DEFECTS: usize = 1000;
 

@@ -21,6 +21,7 @@ use std::hash::BuildHasher;
 use smallvec::SmallVec;
 
 pub use byte_map::{ByteMap, Region, RegionKind, Regions};
+pub(crate) use json::{BYTE_ORDER_MARK, python_json};
 pub use json::{JsonReader, JsonToken};
 pub use metadata::{Metadata, MetadataValue};
 pub use names::NameArena;

@@ -107,6 +107,10 @@ fn code_of(subject: &Subject<'_>, error: &Error) -> Code {
         Unsupported, WrongContent,
     };
     if is_config(error) {
+        let marked = |path: &std::path::Path| subject.texts.iter().any(|t| t.byte_order_mark && t.name == subject.name_of(path));
+        if error.path().is_some_and(marked) {
+            return index::BOM;
+        }
         return Code { severity: Warning, ..config_json::UNREADABLE };
     }
     match error.kind() {

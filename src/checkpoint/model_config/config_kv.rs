@@ -101,6 +101,7 @@ impl Reader<'_> {
             // Falcon: the new architecture groups, the old one has a single head unless `multi_query` is false.
             Some("falcon" | "RefinedWeb" | "RefinedWebModel") => {
                 return if keys.flag("new_decoder_architecture") == Some(true) {
+                    model.spreads_kv = true;
                     Ok(keys.count(KV_HEADS)?.unwrap_or(heads))
                 } else {
                     Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 })

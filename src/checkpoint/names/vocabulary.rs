@@ -43,6 +43,7 @@ pub(super) static ANYWHERE: Table<Role> = Table::new(&[
     ("img_processor", Vision),
     ("img_projection", Projector),
     ("merger", Projector),
+    ("mlp_AR", Projector),
     ("mm_input_projection_weight", Projector),
     ("mm_projector", Projector),
     ("modality_projection", Projector),
@@ -56,6 +57,7 @@ pub(super) static ANYWHERE: Table<Role> = Table::new(&[
     ("patch_embed", Vision),
     ("patch_embedding", Vision),
     ("patch_embeddings", Vision),
+    ("patch_merge_mlp", Projector),
     ("qformer", Projector),
     ("resampler", Projector),
     ("router", Router),
@@ -84,6 +86,7 @@ pub(super) static ANYWHERE: Table<Role> = Table::new(&[
     ("visual_projection", Projector),
     ("vit", Vision),
     ("vpm", Vision),
+    ("vqmodel", Vision),
     ("wav2vec2", Audio),
     ("wavlm", Audio),
 ]);

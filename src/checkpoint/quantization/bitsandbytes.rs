@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::claim::{Claim, Method};
 use super::tensors::Tensors;
 use crate::dtype::Dtype;
-use crate::format::Shape;
+use crate::format::{Shape, python_json};
 
 pub(super) const INT8: Method = Method { anchors: &[".SCB"], claim: int8 };
 pub(super) const FOUR_BIT: Method =
@@ -37,7 +37,7 @@ fn four_bit(all: &Tensors<'_>, index: usize, stem: &str) -> Option<Claim> {
         ],
     );
     let bytes = all.views[weight].bytes;
-    let state = all.small(all.views[index].name, "").and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let state = all.small(all.views[index].name, "").and_then(|text| python_json(&text).ok());
     let shape =
         state.as_ref().and_then(|state| state.get("shape")?.as_array()?.iter().map(Value::as_u64).collect::<Option<Shape>>());
     let claim =

@@ -9,7 +9,7 @@ use super::{SentencePiece, front_matter};
 use crate::checkpoint::index::ShardIndex;
 use crate::checkpoint::{Checkpoint, discover};
 use crate::error::ErrorKind;
-use crate::format::{Format, limits};
+use crate::format::{Format, limits, python_json};
 use crate::source::read_small;
 use crate::text::{escape_limited, shown_path};
 
@@ -114,10 +114,10 @@ impl Reader<'_> {
 
     fn json(&mut self, name: &str) -> Option<Value> {
         let bytes = self.bytes(name, limits::MAX_CONFIG)?;
-        match serde_json::from_slice(&bytes).or_else(|e| python_json(&bytes).ok_or(e)) {
+        match python_json(&bytes) {
             Ok(value) => Some(value),
-            Err(e) => {
-                self.damaged(name, &e.to_string());
+            Err(error) => {
+                self.refusal.get_or_insert(format!("{name} cannot be read: {}", error.message()));
                 None
             }
         }
@@ -271,12 +271,13 @@ impl HfFolder {
         Some(Self { config, order: order.into_iter().map(|(_, i)| i).collect(), ..Self::default() })
     }
 
-    /// Reads everything but the weights; `None` without a config.json that is a JSON object.
+    /// Reads everything but the weights; `None` without a config.json. Where that cannot be read, the refusal says why.
     pub fn read(root: &Path) -> Option<Self> {
         let mut reader = Reader { root, failed: false, refusal: None, notes: Vec::new() };
         let config = match reader.object("config.json") {
             Some(config) => config,
-            None if reader.failed => {
+            // A configuration that is there and cannot be read stops the converter too.
+            None if reader.refusal.is_some() => {
                 return Some(Self { name: folder_name(root), refusal: reader.refusal, ..Self::default() });
             }
             None => return None,
@@ -365,39 +366,6 @@ impl HfFolder {
     }
 }
 
-/// JSON as Python writes it, with `Infinity` and `NaN`: they are read as null.
-fn python_json(bytes: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut plain = String::with_capacity(text.len());
-    // Every other part lies inside a string, where an escaped quote does not end it.
-    let (mut rest, mut inside) = (text, false);
-    while !rest.is_empty() {
-        let end = quote(rest, inside).unwrap_or(rest.len());
-        let (part, after) = rest.split_at(end);
-        if inside {
-            plain.push_str(part);
-        } else {
-            plain.push_str(&part.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null"));
-        }
-        rest = after.strip_prefix('"').map_or("", |after| {
-            plain.push('"');
-            inside = !inside;
-            after
-        });
-    }
-    serde_json::from_str(&plain).ok()
-}
-
-/// Where the next quote stands that begins or ends a string.
-fn quote(text: &str, inside: bool) -> Option<usize> {
-    let mut escaped = false;
-    text.bytes().position(|byte| {
-        let found = byte == b'"' && !escaped;
-        escaped = inside && byte == b'\\' && !escaped;
-        found
-    })
-}
-
 /// Names of the files that are read without an index.
 fn is_part(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
@@ -415,17 +383,4 @@ fn folder_name(root: &Path) -> String {
         }
     };
     name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_that_only_python_writes_are_null() {
-        let read = python_json(br#"{"a": [0.0, Infinity], "b \" NaN": -Infinity, "c": "Infinity \\", "d": NaN}"#).unwrap();
-        assert_eq!(read, serde_json::json!({"a": [0.0, null], "b \" NaN": null, "c": "Infinity \\", "d": null}));
-        assert_eq!(python_json(br#"{"a": Infinity"#), None);
-        assert_eq!(python_json(b"\xff"), None);
-    }
 }

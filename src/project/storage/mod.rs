@@ -11,6 +11,7 @@ pub mod row;
 pub mod safetensors_file;
 pub mod scheme;
 pub mod shard;
+mod stacked;
 pub mod unpack;
 
 pub use plan::Basis;

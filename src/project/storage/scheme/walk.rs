@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cast::require_float_safetensors;
-use super::experts::{self, Block, PROJECTIONS, as_transformers_holds_it};
+use super::experts::{self, Block, Held, PROJECTIONS, as_transformers_holds_it};
 use super::files;
 use super::heads::TiedHead;
 use super::linears::{Doubts, Linear, classify};
@@ -80,7 +80,8 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     fn tensor(&mut self, i: usize) -> Result<(), Refusal<'a>> {
         let t = &self.input.tensors[i];
-        let among = |blocks: &BTreeMap<&str, Block>| experts::place(&t.name).is_some_and(|(block, ..)| blocks.contains_key(block));
+        let among =
+            |blocks: &BTreeMap<&str, Block>| experts::block_of(t, self.input.model).is_some_and(|block| blocks.contains_key(block));
         if self.blocks.is_some_and(among) {
             return Ok(());
         }
@@ -197,41 +198,45 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     fn experts(&mut self) -> Result<(), Refusal<'a>> {
         let Some(blocks) = self.blocks else { return Ok(()) };
-        self.doubts.unseen_experts |= !experts_seen(self.family);
+        let stacked = blocks.values().any(|block| matches!(block.held, Held::Stacked { .. }));
+        self.doubts.unseen_experts |= !experts_seen(self.family) || stacked;
         for (name, block) in blocks {
             let name = self.packing.rename(self.family, name).into_owned();
-            let count = block.experts.len() as u64;
             match self.packing.experts() {
                 Experts::Kept => {}
-                Experts::Fused => self.fused(&name, block, count)?,
+                Experts::Fused => self.fused(&name, block)?,
                 Experts::Modules => self.one_by_one(&name, block)?,
-                Experts::FusedScales => self.fused_scales(&name, block, count)?,
-                Experts::Stacked => self.stacked(&name, block, count)?,
+                Experts::FusedScales => self.fused_scales(&name, block)?,
+                Experts::Stacked => self.stacked(&name, block)?,
             }
         }
         Ok(())
     }
 
-    fn fused(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
+    fn fused(&mut self, name: &str, block: &Block) -> Result<(), Refusal<'a>> {
+        let count = block.count;
         let gate_up = block.width.checked_mul(2).ok_or_else(|| too_large(name))?;
         for (what, shape) in [("gate_up_proj", [count, gate_up, block.hidden]), ("down_proj", [count, block.hidden, block.width])] {
-            let out = OutTensor::added(format!("{name}.experts.{what}"), self.packing.kept(block.dtype), &shape);
-            self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
+            self.plain(format!("{name}.experts.{what}"), block.dtype, &shape)?;
         }
         Ok(())
     }
 
     fn one_by_one(&mut self, name: &str, block: &Block) -> Result<(), Refusal<'a>> {
-        for (expert, three) in block.experts.iter().enumerate() {
-            for (projection, &i) in three.iter().enumerate() {
-                let stem = format!("{name}.experts.{expert}.{}", PROJECTIONS[projection]);
+        for expert in 0..block.count {
+            for (projection, what) in PROJECTIONS.iter().enumerate() {
+                let stem = format!("{name}.experts.{expert}.{what}");
                 let (rows, columns) = block.shape(projection);
                 let module = Module { rows, columns, ..self.module(&stem, block.dtype) };
-                match self.may(self.packing.pack(&module), &stem)? {
-                    Packed::As(pieces) => self.pack(&stem, pieces, &[], Some(i))?,
-                    Packed::Kept | Packed::KeptWith(_) => {
+                let source = block.source(expert, projection);
+                match (self.may(self.packing.pack(&module), &stem)?, source) {
+                    (Packed::As(pieces), _) => self.pack(&stem, pieces, &[], source)?,
+                    (Packed::Kept | Packed::KeptWith(_), source) => {
                         self.skipped += 1;
-                        self.keep(i, format!("{stem}.weight"), false)?;
+                        match source {
+                            Some(i) => self.keep(i, format!("{stem}.weight"), false)?,
+                            None => self.plain(format!("{stem}.weight"), block.dtype, &[rows, columns])?,
+                        }
                     }
                 }
             }
@@ -239,10 +244,17 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         Ok(())
     }
 
-    fn fused_scales(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
+    /// A part of a stack that is written as it is.
+    fn plain(&mut self, name: String, dtype: Dtype, shape: &[u64]) -> Result<(), Refusal<'a>> {
+        let out = OutTensor::added(name, self.packing.kept(dtype), shape);
+        self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| Refusal::new("the sizes do not fit 64 bits"))? });
+        Ok(())
+    }
+
+    fn fused_scales(&mut self, name: &str, block: &Block) -> Result<(), Refusal<'a>> {
         let gate_up = block.width.checked_mul(2).ok_or_else(|| too_large(name))?;
-        for (what, rows, columns, members) in
-            [("gate_up_proj", gate_up, block.hidden, 0..2), ("down_proj", block.hidden, block.width, 2..3)]
+        for (what, rows, columns, down) in
+            [("gate_up_proj", gate_up, block.hidden, false), ("down_proj", block.hidden, block.width, true)]
         {
             let stem = format!("{name}.experts.{what}");
             let module = Module { rows, columns, ..self.module(&stem, block.dtype) };
@@ -251,7 +263,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
                 Packed::KeptWith(scales) => (None, scales),
                 Packed::Kept => (None, Vec::new()),
             };
-            for &i in block.experts.iter().flat_map(|three| &three[members.clone()]) {
+            for i in block.held.of(down) {
                 let t = &self.input.tensors[i];
                 let out = OutTensor::retyped(i, t, dtype.unwrap_or(t.dtype));
                 self.tensors.push(out.ok_or_else(|| too_large(&t.name))?);
@@ -259,23 +271,22 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             }
             for scale in &scales {
                 let suffix = scale.suffix.trim_start_matches(".weight");
-                self.add(format!("{stem}{suffix}"), scale, &[count])?;
+                self.add(format!("{stem}{suffix}"), scale, &[block.count])?;
             }
         }
         Ok(())
     }
 
-    fn stacked(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
+    fn stacked(&mut self, name: &str, block: &Block) -> Result<(), Refusal<'a>> {
         for (projection, what) in PROJECTIONS.iter().enumerate() {
             let stem = format!("{name}.switch_mlp.{what}");
             let (rows, columns) = block.shape(projection);
             let module = Module { rows, columns, ..self.module(&stem, block.dtype) };
             match self.may(self.packing.pack(&module), &stem)? {
-                Packed::As(pieces) => self.pack(&stem, pieces, &[count], None)?,
+                Packed::As(pieces) => self.pack(&stem, pieces, &[block.count], None)?,
                 Packed::Kept | Packed::KeptWith(_) => {
                     self.skipped += 1;
-                    let out = OutTensor::added(format!("{stem}.weight"), self.packing.kept(block.dtype), &[count, rows, columns]);
-                    self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
+                    self.plain(format!("{stem}.weight"), block.dtype, &[block.count, rows, columns])?;
                 }
             }
         }

@@ -84,6 +84,10 @@ fn family_of(folder: &HfFolder) -> Option<Result<(&'static family::Family, Hpara
     }
     let settings = Hparams::new(&folder.config, false);
     let family = family::of(settings.architecture()?)?;
+    // `Mistral3Model` hands this one to `Mistral4Model`, a class of the DeepSeek scheme.
+    if family.arch == "mistral3" && settings.some(&["model_type"]).and_then(serde_json::Value::as_str) == Some("mistral4") {
+        return None;
+    }
     let settings = if family.raw_config { Hparams::new(&folder.config, true) } else { settings };
     Some(Ok((family, settings)))
 }
