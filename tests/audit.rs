@@ -1,8 +1,10 @@
 //! Every code of the audit: what brings it, what does not, and that it is explained.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/build.rs"]
 mod build;
+#[path = "common/skipped.rs"]
+mod skipped;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -495,7 +497,7 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             "leads-outside",
             |d| {
                 healthy(d);
-                link(d, "x.safetensors", "/etc/hostname")
+                link(d, "x.safetensors", "/etc/passwd")
             },
             |d| {
                 healthy(d);
@@ -868,7 +870,8 @@ fn a_scan_ends_whatever_a_header_claims() {
     put(d.path(), "m.gguf", gguf(&[ARCH], &[("a", &[1 << 40, 1 << 11], 0, 0), ("b", &[8], 0, 1 << 53)], 32, &[0; 32]));
     let begun = std::time::Instant::now();
     let audit = run(&d.path().join("m.gguf"));
-    assert!(begun.elapsed().as_secs() < 5);
+    // An instant, or days: a busy machine is none of either.
+    assert!(begun.elapsed().as_secs() < 60);
     assert!(audit.failed && found(&audit).contains("not-scanned"), "{:?}", audit.findings);
 }
 
@@ -931,8 +934,7 @@ fn schema(log: &str) {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/audit/sarif-2.1.0-rtm.5.json");
     let probe = Command::new("python3").args(["-c", "import jsonschema"]).stderr(std::process::Stdio::null()).status();
     if !probe.is_ok_and(|s| s.success()) {
-        eprintln!("SKIPPED: the SARIF schema, as python3 with jsonschema is not here");
-        return;
+        return skipped::skipped(1, "check by the SARIF schema", "python3 with jsonschema is not here");
     }
     let mut child = Command::new("python3").args(["-c", script, schema]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), log.as_bytes()).unwrap();
