@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "hostile/amplify.rs"]
+mod amplify;
+
 /// Cases that only their values tell.
 const NEED_VALUES: [&str; 3] = ["st-nan_inf", "st-bool_values", "st-sparse_hole_data"];
 

@@ -8,37 +8,43 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Container, limits};
+use crate::format::{Budget, Container, limits, read_json, read_json_members};
 use crate::scan::{ScanOutcome, Selection, TensorOutcome};
 use crate::source::{FileSource, read_small};
 use crate::stats::TensorStats;
-use crate::text::escape_limited;
 
 use super::finding::{Code, Finding};
 use super::policy::Policy;
 
-/// Text files that are read of one folder; published repos have some ten.
-const MAX_TEXTS: usize = 512;
-
-/// Bytes of text files that are read of one folder.
-const MAX_TEXT_BYTES: u64 = 64 << 20;
+/// What the checks look for in any JSON file.
+const MEMBERS: &[&str] = &["auto_map", "chat_template"];
 
 /// A small text file.
 pub(crate) struct TextFile {
     /// Relative to the folder, with `/`.
     pub(crate) name: String,
-    /// Its text; bytes that are no UTF-8 become U+FFFD.
+    /// Bytes that were read of it.
+    pub(crate) bytes: u64,
+    /// Its text, bytes that are no UTF-8 being U+FFFD; none is kept of JSON.
     pub(crate) text: String,
-    /// Its value, for JSON.
+    /// Its value, for JSON: whole for `config.json` and `generation_config.json`, with [`MEMBERS`] alone for every other.
     pub(crate) json: Option<Value>,
     /// Why it could not be read or is no JSON; escaped.
     pub(crate) error: Option<String>,
+    /// The bound that kept it, or part of it, from being looked at; escaped.
+    pub(crate) over_limit: Option<String>,
 }
 
 impl TextFile {
     /// File name without folders.
     pub(crate) fn base(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
+    /// Whether loaders go by it: a configuration or a template, by its name.
+    pub(crate) fn is_configuration(&self) -> bool {
+        let base = self.base();
+        base.contains("config") || base.starts_with("model_index") || base.contains("template") || base.contains(".jinja")
     }
 }
 
@@ -163,40 +169,62 @@ impl<'a> Subject<'a> {
 
     fn read_texts(&mut self) {
         let Some(checkpoint) = self.checkpoint else { return };
-        let mut bytes = 0u64;
+        let budget = Budget::new(limits::MAX_AUDITED_TEXTS);
         for file in checkpoint.listing.files.iter().filter(|f| is_text(&f.name)) {
-            if self.texts.len() == MAX_TEXTS || bytes > MAX_TEXT_BYTES {
-                break;
-            }
-            bytes = bytes.saturating_add(file.bytes.min(limits::MAX_CONFIG));
-            let text = self.read_text(file);
+            let text = self.read_text(file, &budget);
             self.texts.push(text);
         }
     }
 
-    fn read_text(&self, file: &FoundFile) -> TextFile {
-        let mut out = TextFile { name: file.name.clone(), text: String::new(), json: None, error: None };
+    fn read_text(&self, file: &FoundFile, budget: &Budget) -> TextFile {
+        let name = file.name.clone();
+        let mut out = TextFile { name, bytes: 0, text: String::new(), json: None, error: None, over_limit: None };
         let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
             Ok(bytes) => bytes,
-            // A data file of that ending may well be larger than any configuration.
-            Err(e) if e.kind() == ErrorKind::Limit => return out,
+            Err(e) if e.kind() == ErrorKind::Limit => {
+                out.over_limit = Some(e.message().to_owned());
+                return out;
+            }
             Err(e) => {
                 out.error = Some(e.message().to_owned());
                 self.failed(e);
                 return out;
             }
         };
-        if file.name.to_ascii_lowercase().ends_with(".json") {
-            match serde_json::from_slice(&bytes) {
-                Ok(value) => out.json = Some(value),
-                Err(e) => out.error = Some(format!("no JSON: {}", escape_limited(&e.to_string(), 120))),
-            }
+        out.bytes = bytes.len() as u64;
+        if out.name.to_ascii_lowercase().ends_with(".json") {
+            out.parse(&bytes, budget);
+        } else if budget.take(out.bytes) {
+            out.text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+            };
+        } else {
+            out.over_limit = Some(format!("all texts together are more than the {} MiB that are kept", budget.bytes() >> 20));
         }
-        out.text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-        };
         out
+    }
+}
+
+impl TextFile {
+    fn parse(&mut self, bytes: &[u8], budget: &Budget) {
+        let members = || read_json_members(bytes, MEMBERS, budget);
+        let read = if matches!(self.base(), "config.json" | "generation_config.json") {
+            read_json(bytes, budget).or_else(|error| match error.kind() {
+                ErrorKind::Limit => {
+                    self.over_limit = Some(error.message().to_owned());
+                    members()
+                }
+                _ => Err(error),
+            })
+        } else {
+            members()
+        };
+        match read {
+            Ok(value) => self.json = Some(value),
+            Err(error) if error.kind() == ErrorKind::Limit => self.over_limit = Some(error.message().to_owned()),
+            Err(error) => self.error = Some(error.message().to_owned()),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod weight_sets;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use discover::{FoundFile, Listing, PassedBy, ShardName};
 pub use index::{ShardIndex, StatedTotal};
@@ -115,7 +116,7 @@ pub struct Checkpoint {
     /// Selected tensors with what they mean, in file and header order.
     pub(crate) tensors: Vec<SelectedTensor>,
     /// The config.json of the main component, where there is one.
-    pub(crate) config: Option<serde_json::Value>,
+    pub(crate) config: Option<Arc<serde_json::Value>>,
 }
 
 /// A selected tensor: where it stands and what it means.
@@ -223,7 +224,7 @@ impl Checkpoint {
 
     /// The config.json of the main component, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
-        self.config.as_ref()
+        self.config.as_deref()
     }
 
     /// Bytes of the selected tensors.

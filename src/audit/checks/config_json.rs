@@ -48,12 +48,8 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let is_main =
             |path: &std::path::Path| path.file_name().is_some_and(|n| n == "config.json") && subject.name_of(path) == text.name;
         let told = text.base() == "config.json" && subject.problems().any(|p| p.path().is_some_and(is_main));
-        if let Some(error) = text.error.as_ref().filter(|_| !told) {
-            let base = text.base();
-            let known = base.contains("config") || base.starts_with("model_index") || base.contains("template");
-            if known {
-                out.push(Finding::new(&UNREADABLE, error.clone()).file(&text.name));
-            }
+        if let Some(error) = text.error.as_ref().filter(|_| !told && text.is_configuration()) {
+            out.push(Finding::new(&UNREADABLE, error.clone()).file(&text.name));
         }
         if let (true, Some(Value::Object(top))) = (text.base() == "config.json", &text.json) {
             figures(&text.name, "", top, out);

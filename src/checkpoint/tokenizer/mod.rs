@@ -5,6 +5,8 @@
 mod card;
 mod folder;
 mod json;
+mod lines;
+mod python_json;
 mod sentencepiece;
 
 pub use card::front_matter;

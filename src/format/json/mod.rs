@@ -3,6 +3,11 @@
 //! A 98 MB safetensors header costs a tree-building parser over a GiB; this one holds a window, one string and a stack of one
 //! byte per level. It accepts exactly what RFC 8259 allows, as the reference reader's parser does.
 
+mod charge;
+mod tree;
+
+pub(crate) use tree::{read_json, read_json_members};
+
 use crate::error::Result;
 use crate::format::limits::{MAX_JSON_DEPTH, MAX_NAME};
 use crate::format::reader::HeaderReader;
@@ -88,6 +93,11 @@ impl<'a> JsonReader<'a> {
     /// File offset of the token read last.
     pub fn token_offset(&self) -> u64 {
         self.token_offset
+    }
+
+    /// File offset of the first byte after it.
+    pub(crate) fn offset(&self) -> u64 {
+        self.input.offset()
     }
 
     /// Text of the key, string or number read last.
