@@ -7,6 +7,7 @@ mod finding;
 mod pickle;
 mod policy;
 mod subject;
+mod template;
 mod zip;
 
 use std::path::{Path, PathBuf};

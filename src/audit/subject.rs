@@ -118,6 +118,13 @@ impl<'a> Subject<'a> {
         self.checkpoint.map_or(&[], |c| &c.listing.files)
     }
 
+    /// Names and paths of every file that was seen; where the one asked for could not be opened, that one.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (String, &'a Path)> {
+        let listed = self.listed().iter().map(|f| (f.name.clone(), f.path.as_path()));
+        let alone = self.failure.and_then(|e| e.path()).filter(|p| p.is_file()).map(|p| (self.name_of(p), p));
+        listed.chain(alone)
+    }
+
     /// What could not be read or is not there.
     pub(crate) fn problems(&self) -> impl Iterator<Item = &'a Error> + use<'a> {
         let problems: &[Error] = self.checkpoint.map_or(&[], |c| &c.problems);
