@@ -144,6 +144,11 @@ fn parts(d: &Path, second_no: u16) {
 }
 
 fn zip(d: &Path, file: &str, member: &str, content: &[u8]) {
+    zip_named(d, file, member, content, 1);
+}
+
+/// An archive of one member, which its directory names so many times.
+fn zip_named(d: &Path, file: &str, member: &str, content: &[u8], times: u16) {
     let name = member.as_bytes();
     let (n, len) = ((name.len() as u16).to_le_bytes(), (content.len() as u32).to_le_bytes());
     let mut out = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
@@ -153,13 +158,16 @@ fn zip(d: &Path, file: &str, member: &str, content: &[u8]) {
     out.extend(name);
     out.extend(content);
     let start = out.len() as u32;
-    out.extend(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0");
-    out.extend([len, len].concat());
-    out.extend(n);
-    out.extend([0; 16]);
-    out.extend(name);
+    for _ in 0..times {
+        out.extend(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        out.extend([len, len].concat());
+        out.extend(n);
+        out.extend([0; 16]);
+        out.extend(name);
+    }
     let size = out.len() as u32 - start;
-    out.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    out.extend([times.to_le_bytes(), times.to_le_bytes()].concat());
     out.extend([size.to_le_bytes(), start.to_le_bytes()].concat());
     out.extend([0, 0]);
     put(d, file, out);
@@ -683,6 +691,17 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             |d| {
                 healthy(d);
                 zip(d, "w.zip", "a/x", b"x")
+            },
+        ),
+        (
+            "archive-overlap",
+            |d| {
+                healthy(d);
+                zip_named(d, "w.zip", "a", b"x", 2)
+            },
+            |d| {
+                healthy(d);
+                zip(d, "w.zip", "a", b"x")
             },
         ),
         (

@@ -16,6 +16,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+#[path = "hostile/amplify.rs"]
+mod amplify;
+#[path = "hostile/linear.rs"]
+mod linear;
 use skipped::skipped;
 use someone_else::{SomeoneElse, open_to_all};
 
@@ -71,6 +75,31 @@ fn limit(command: &mut Command, seconds: u64) {
             Ok(())
         });
     }
+}
+
+/// Seconds of the processor that a run of the audit takes, whatever else the machine does; a minute of them ends it.
+#[allow(unsafe_code, clippy::zombie_processes)]
+fn processor_seconds(path: &Path) -> f64 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    command.arg("audit").arg(path).arg("--no-progress").stdin(Stdio::null()).stdout(Stdio::null());
+    // SAFETY: between fork and exec only setrlimit, which is async-signal-safe, is called.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: 60, rlim_max: 60 };
+            if libc::setrlimit(libc::RLIMIT_CPU, &limit) == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        });
+    }
+    let child = command.spawn().unwrap();
+    let (mut status, pid) = (0, libc::pid_t::try_from(child.id()).unwrap());
+    // SAFETY: rusage is plain figures, for which zeros are valid; the child is waited for here and nowhere else.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::wait4(pid, &mut status, 0, &mut usage), pid);
+        usage
+    };
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) < 3, "{}: ended with {status:#x}", path.display());
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 fn text(value: &Value) -> &str {

@@ -30,7 +30,7 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/format",
         list: "FORMATS",
-        helpers: &["byte_map", "json", "limits", "metadata", "names", "reader", "second_opinion", "sniff"],
+        helpers: &["budget", "byte_map", "json", "limits", "metadata", "names", "reader", "second_opinion", "sniff"],
     },
     Registry {
         folder: "src/checkpoint/quantization",

@@ -7,6 +7,7 @@ mod finding;
 mod pickle;
 mod policy;
 mod subject;
+mod template;
 mod zip;
 
 use std::path::{Path, PathBuf};
@@ -137,13 +138,16 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         .files()
         .iter()
         .map(|f| f.name.as_str())
-        .chain(subject.texts.iter().filter(|t| t.error.is_none()).map(|t| t.name.as_str()))
+        .chain(subject.texts.iter().filter(|t| t.error.is_none() && t.over_limit.is_none()).map(|t| t.name.as_str()))
         .collect();
+    let over: std::collections::HashSet<&str> =
+        subject.texts.iter().filter(|t| t.over_limit.is_some()).map(|t| t.name.as_str()).collect();
     let indexes: std::collections::HashSet<&Path> =
         subject.checkpoint.map_or(&[][..], |c| &c.indexes).iter().map(|i| i.path.as_path()).collect();
     let mut coverage = Coverage { files_seen: subject.listed().len() as u64, ..Coverage::default() };
     for file in subject.listed() {
-        if understood.contains(file.name.as_str()) || indexes.contains(file.path.as_path()) || is_plain_text(&file.name) {
+        let plain = is_plain_text(&file.name) && !over.contains(file.name.as_str());
+        if understood.contains(file.name.as_str()) || indexes.contains(file.path.as_path()) || plain {
             coverage.files_understood += 1;
         } else {
             coverage.files_not_understood.push(file.name.clone());
@@ -154,7 +158,7 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         coverage.files_not_understood.push(subject.name_of(subject.path));
     }
     let headers: u64 = subject.containers().map(|(_, c)| c.layout.data_start.min(c.file_len)).sum();
-    let texts: u64 = subject.texts.iter().map(|t| t.text.len() as u64).sum();
+    let texts: u64 = subject.texts.iter().map(|t| t.bytes).sum();
     let compared = subject.checkpoint.map_or(0, |c| c.compared_bytes);
     coverage.bytes_compared = compared;
     coverage.bytes_read = headers + texts + compared + outcome.map_or(0, |o| o.bytes_read);

@@ -94,7 +94,7 @@ fn is_huge_and_plain(checkpoint: &Checkpoint, set: &WeightSet, format: Format) -
     count > HUGE
         && match format {
             Format::Safetensors => {
-                !quantization::is_configured(checkpoint.config.as_ref()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
+                !quantization::is_configured(checkpoint.config_json()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
             }
             // The scales of NVFP4 are told by their names.
             Format::Gguf => !any(&|_, t| t.dtype == Dtype::NVFP4),
@@ -166,5 +166,5 @@ fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> I
         read_exact_at(&source, info.offset, &mut bytes).ok()?;
         Some(bytes)
     };
-    quantization::interpret_with(&views, checkpoint.config.as_ref(), format, Some(&read_small))
+    quantization::interpret_with(&views, checkpoint.config_json(), format, Some(&read_small))
 }

@@ -21,6 +21,7 @@ mod weight_sets;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{FoundFile, Listing, PassedBy, ShardName};
@@ -140,7 +141,7 @@ pub struct Checkpoint {
     /// Selected tensors with what they mean, in file and header order.
     pub(crate) tensors: Vec<SelectedTensor>,
     /// The config.json of the main component, where there is one.
-    pub(crate) config: Option<serde_json::Value>,
+    pub(crate) config: Option<Arc<serde_json::Value>>,
 }
 
 /// A selected tensor: where it stands and what it means.
@@ -268,7 +269,7 @@ impl Checkpoint {
 
     /// The config.json of the main component, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
-        self.config.as_ref()
+        self.config.as_deref()
     }
 
     /// Bytes of the selected tensors.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -10,7 +11,7 @@ use super::index::ShardIndex;
 use super::model_config::{self, KvLayers, ModelConfig};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, folder, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{self, Format, SecondOpinion, limits, python_json, second_opinion};
+use crate::format::{self, Budget, Format, SecondOpinion, limits, python_json, second_opinion};
 use crate::source::{FileSource, read_small};
 use crate::text::{escape_limited, shown_path};
 use crate::units::grouped;
@@ -90,7 +91,7 @@ pub fn declared(path: &Path) -> Result<Checkpoint> {
         compared_bytes: 0,
         packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),
-        config: Some(config),
+        config: Some(config.into()),
     };
     assemble::select_tensors(&mut checkpoint);
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
@@ -376,7 +377,8 @@ fn compare_indexes(indexes: &[ShardIndex], files: &[CheckpointFile], root: &Path
 fn stated_config(root: &Path, folder: &str) -> Option<serde_json::Value> {
     let candidates = [root.join(folder), root.to_path_buf()].map(|f| f.join("config.json"));
     let path = candidates.into_iter().find(|p| p.is_file())?;
-    read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)).ok()
+    let budget = Budget::new(limits::MAX_CONFIG_TREES);
+    read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes, &budget)).ok()
 }
 
 /// Architecture facts of the main component: its GGUF keys, or the config.json beside it.
@@ -385,7 +387,7 @@ fn model_facts(
     files: &[CheckpointFile],
     components: &[Component],
     problems: &mut Vec<Error>,
-) -> (ModelConfig, Option<serde_json::Value>) {
+) -> (ModelConfig, Option<Arc<serde_json::Value>>) {
     let main = components.iter().find(|c| c.name != "mmproj" && c.name != "adapter").or(components.first());
     let first = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).and_then(|s| s.files.first()).map(|&i| &files[i]);
     if let Some(file) = first.filter(|f| f.container.format == Format::Gguf) {
@@ -397,19 +399,20 @@ fn model_facts(
     // A component's own config stands in its folder (diffusers), the model's in the root.
     let folder = main.filter(|c| c.name != "model" && !c.name.contains("model/")).map(|c| root.join(&c.name));
     let candidates = folder.into_iter().chain([root.to_path_buf()]).map(|f| f.join("config.json"));
+    let budget = Budget::new(limits::MAX_CONFIG_TREES);
     // A configuration that is there and cannot be read is not the same as none.
     let mut unread = None;
     for path in candidates.filter(|p| p.symlink_metadata().is_ok()) {
         let read = match path.is_file() {
-            true => read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes)),
+            true => read_small(&path, limits::MAX_CONFIG).and_then(|bytes| parse_config(&path, &bytes, &budget)),
             false => Err(Error::new(ErrorKind::NotRegularFile, "is no file, or a link to none").with_path(&path)),
         };
         match read {
             Ok(mut value) => {
-                add_quantize_config(&path, &mut value);
+                problems.extend(add_quantize_config(&path, &mut value, &budget));
                 let mut model = model_config::from_config_json(&value);
                 model.origin = Some(relative(&path, root));
-                return (model, Some(value));
+                return (model, Some(value.into()));
             }
             Err(error) => {
                 let shown = escape_limited(&relative(&path, root), 80);
@@ -425,19 +428,22 @@ fn model_facts(
     (unread.unwrap_or_default(), None)
 }
 
-/// Old GPTQ repos keep their quantization beside config.json.
-fn add_quantize_config(config: &Path, value: &mut serde_json::Value) {
+/// Old GPTQ repos keep their quantization beside config.json. Gives what is there and not taken in, so that it is not thought absent.
+fn add_quantize_config(config: &Path, value: &mut serde_json::Value, budget: &Budget) -> Option<Error> {
     let beside = config.with_file_name("quantize_config.json");
-    let Some(object) = value.as_object_mut().filter(|o| !o.contains_key("quantization_config") && beside.is_file()) else { return };
-    let quantization = read_small(&beside, limits::MAX_CONFIG).and_then(|bytes| parse_config(&beside, &bytes));
-    if let Ok(mut quantization) = quantization {
-        if let Some(fields) = quantization.as_object_mut() {
-            fields.entry("quant_method").or_insert_with(|| "gptq".into());
+    let object = value.as_object_mut().filter(|o| !o.contains_key("quantization_config") && beside.is_file())?;
+    match read_small(&beside, limits::MAX_CONFIG).and_then(|bytes| parse_config(&beside, &bytes, budget)) {
+        Ok(mut quantization) => {
+            if let Some(fields) = quantization.as_object_mut() {
+                fields.entry("quant_method").or_insert_with(|| "gptq".into());
+            }
+            object.insert("quantization_config".to_owned(), quantization);
+            None
         }
-        object.insert("quantization_config".to_owned(), quantization);
+        Err(error) => Some(error).filter(|error| error.kind() == ErrorKind::Limit),
     }
 }
 
-fn parse_config(path: &Path, bytes: &[u8]) -> Result<serde_json::Value> {
-    python_json(bytes).map_err(|error| error.with_path(path))
+fn parse_config(path: &Path, bytes: &[u8], budget: &Budget) -> Result<serde_json::Value> {
+    python_json(bytes, budget).map_err(|error| error.with_path(path))
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::Severity::{Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::{Subject, TextFile};
+use super::super::subject::Subject;
 use super::{Check, code};
 use crate::text::escape_limited;
 
@@ -55,11 +55,11 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let is_main =
             |path: &std::path::Path| path.file_name().is_some_and(|n| n == "config.json") && subject.name_of(path) == text.name;
         let told = text.base() == "config.json" && subject.problems().any(|p| p.path().is_some_and(is_main));
-        if let Some(error) = text.error.as_ref().filter(|_| !told && is_configuration(text)) {
+        if let Some(error) = text.error.as_ref().filter(|_| !told && text.is_configuration()) {
             let row = if text.byte_order_mark { &super::index::BOM } else { &UNREADABLE };
             out.push(Finding::new(row, error.clone()).file(&text.name));
         }
-        if let Some(reason) = text.not_strict.as_ref().filter(|_| is_configuration(text)) {
+        if let Some(reason) = text.not_strict.as_ref().filter(|_| text.is_configuration()) {
             out.push(Finding::new(&NOT_STRICT, format!("Python reads it, strict JSON forbids it: {reason}")).file(&text.name));
         }
         if let (true, Some(Value::Object(top))) = (text.base() == "config.json", &text.json) {
@@ -72,12 +72,6 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             }
         }
     }
-}
-
-/// Whether loaders read it. Logs and results of training hold NaN too, and nobody loads them.
-fn is_configuration(text: &TextFile) -> bool {
-    let base = text.base();
-    base.contains("config") || base.starts_with("model_index") || base.contains("template")
 }
 
 fn figures(file: &str, prefix: &str, map: &Map<String, Value>, out: &mut Findings) {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::model_config::{self, ModelConfig};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{self, Container, Shape, limits, python_json};
+use crate::format::{self, Budget, Container, Shape, limits, python_json};
 use crate::source::{MemorySource, read_small};
 use crate::text::escape_limited;
 use crate::units::Elements;
@@ -118,7 +118,8 @@ fn known(value: Option<u64>, what: &str) -> std::result::Result<u64, String> {
 /// A configuration that cannot be read, of a family that is not known, or without a key that shapes depend on.
 pub(super) fn read(path: &Path) -> Result<(Container, ModelConfig, Value)> {
     let bytes = read_small(path, limits::MAX_CONFIG)?;
-    let config = python_json(&bytes).map_err(|error| error.with_path(path))?;
+    let config = python_json(&bytes, &Budget::new(limits::MAX_CONFIG_TREES)).map_err(|error| error.with_path(path))?;
+    drop(bytes);
     let mut model = model_config::from_config_json(&config);
     let rows = rows(&config, &model).map_err(|why| {
         Error::new(ErrorKind::Unsupported, format!("the tensors of this configuration are not known: {why}"))

@@ -1,16 +1,17 @@
 //! The files of a Hugging Face folder that a converter reads beside the weights.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::json::{AddedToken, Merges, TokenizerJson};
-use super::{SentencePiece, front_matter};
+use super::{SentencePiece, front_matter, lines};
 use crate::checkpoint::index::ShardIndex;
 use crate::checkpoint::{Checkpoint, discover};
-use crate::error::ErrorKind;
-use crate::format::{Format, limits, python_json};
-use crate::source::read_small;
+use crate::error::{Error, ErrorKind};
+use crate::format::{Budget, Format, limits, python_json};
+use crate::source::{FileSource, Source, read_small};
 use crate::text::{escape_limited, shown_path};
 
 /// Chat templates in files of their own, by their bytes as text: line ends of Windows count as one byte.
@@ -51,7 +52,7 @@ pub struct HfFolder {
     /// `special_tokens_map.json`.
     pub special_tokens: Option<Map<String, Value>>,
     /// `tokenizer.json`.
-    pub tokenizer: Option<TokenizerJson>,
+    pub tokenizer: Option<Arc<TokenizerJson>>,
     /// `vocab.txt`: the tokens of a WordPiece tokenizer.
     pub word_pieces: Option<Vec<Box<str>>>,
     /// `merges.txt`.
@@ -82,6 +83,10 @@ pub struct HfFolder {
 
 struct Reader<'r> {
     root: &'r Path,
+    /// Memory for trees of values.
+    trees: Budget,
+    /// Memory for tokens and words.
+    words: Budget,
     /// A file is there and could not be read: what it would have added is not known.
     failed: bool,
     refusal: Option<String>,
@@ -94,17 +99,26 @@ impl Reader<'_> {
         (path.is_file() && discover::stays_inside(self.root, &path)).then_some(path)
     }
 
-    /// The bytes of a file; `None` where it is not there, too long or not readable.
+    /// The bytes of a file; `None` where it is not there, too long or not readable: what it would have added is not known then.
     fn bytes(&mut self, name: &str, limit: u64) -> Option<Vec<u8>> {
         let path = self.path(name)?;
         match read_small(&path, limit) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                self.failed |= error.kind() != ErrorKind::Limit;
+                self.failed = true;
                 self.refusal.get_or_insert(error.to_string());
                 None
             }
         }
+    }
+
+    /// What a file gives, or why it gives nothing: it is no such file, or more than is kept, which says nothing of the file.
+    fn given<T>(&mut self, name: &str, read: Result<T, Error>) -> Option<T> {
+        read.map_err(|error| {
+            self.failed |= error.kind() == ErrorKind::Limit;
+            self.damaged(name, error.message());
+        })
+        .ok()
     }
 
     fn damaged(&mut self, name: &str, reason: &str) {
@@ -114,13 +128,8 @@ impl Reader<'_> {
 
     fn json(&mut self, name: &str) -> Option<Value> {
         let bytes = self.bytes(name, limits::MAX_CONFIG)?;
-        match python_json(&bytes) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.refusal.get_or_insert(format!("{name} cannot be read: {}", error.message()));
-                None
-            }
-        }
+        let read = python_json(&bytes, &self.trees);
+        self.given(name, read)
     }
 
     fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
@@ -137,7 +146,8 @@ impl Reader<'_> {
         let bytes = self.bytes(name, limit)?;
         match String::from_utf8(bytes) {
             // Read in text mode: every line end counts as one byte.
-            Ok(text) => Some(text.replace("\r\n", "\n").replace('\r', "\n")),
+            Ok(text) if text.contains('\r') => Some(text.replace("\r\n", "\n").replace('\r', "\n")),
+            Ok(text) => Some(text),
             Err(_) => {
                 self.damaged(name, "it is no UTF-8");
                 None
@@ -145,13 +155,28 @@ impl Reader<'_> {
         }
     }
 
-    fn sentence_piece(&mut self, name: &str) -> Option<SentencePiece> {
-        let bytes = self.bytes(name, limits::MAX_TOKENIZER)?;
-        let model = SentencePiece::parse(&bytes);
-        if model.is_none() {
-            self.damaged(name, "it is no SentencePiece model");
+    fn tokenizer(&mut self) -> Option<Arc<TokenizerJson>> {
+        let path = self.path("tokenizer.json")?;
+        let source = FileSource::open(&path).and_then(|source| match source.len() {
+            0..=limits::MAX_TOKENIZER => Ok(source),
+            long => Err(Error::new(ErrorKind::Limit, format!("{long} bytes, more than are read of a tokenizer"))),
+        });
+        // A file that cannot be read at all is not the same as one that makes no sense.
+        let read = source.and_then(|source| source.read_whole(|source| Ok(TokenizerJson::read(source, &self.words))));
+        match read {
+            Ok(read) => self.given("tokenizer.json", read).map(Arc::new),
+            Err(error) => {
+                self.failed = true;
+                self.refusal.get_or_insert(error.with_path(&path).to_string());
+                None
+            }
         }
-        model
+    }
+
+    fn sentence_piece(&mut self, name: &str) -> Option<SentencePiece> {
+        let bytes = self.bytes(name, limits::MAX_WORDS)?;
+        let read = SentencePiece::parse(&bytes, &self.words);
+        self.given(name, read)
     }
 
     fn chat_template(&mut self) -> Option<ChatTemplate> {
@@ -203,38 +228,38 @@ impl Reader<'_> {
         })
     }
 
+    fn word_pieces(&mut self) -> Option<Vec<Box<str>>> {
+        let text = self.text("vocab.txt", limits::MAX_WORDS)?;
+        let read = lines::word_pieces(&text, &self.words);
+        self.given("vocab.txt", read)
+    }
+
     fn merges(&mut self) -> Option<Merges> {
-        let text = self.text("merges.txt", limits::MAX_TOKENIZER)?;
-        let mut merges = Merges::default();
-        for (i, line) in text.lines().enumerate() {
-            if i == 0 && line.starts_with('#') {
-                continue;
-            }
-            let parts: Vec<&str> = line.split_whitespace().collect();
-            if let [a, b] = parts[..] {
-                merges.count += 1;
-                merges.bytes += (a.len() + b.len() + 1) as u64;
-            }
-        }
-        Some(merges)
+        Some(lines::merges(&self.text("merges.txt", limits::MAX_WORDS)?))
     }
 
     fn card(&mut self) -> Option<Map<String, Value>> {
         let path = self.path("README.md")?;
-        // A card that is no UTF-8 stops the converter; one that is too long is no card.
+        // A card that is no UTF-8 stops the converter.
         let bytes = match read_small(&path, limits::MAX_CONFIG) {
-            Err(error) if error.kind() != ErrorKind::Limit => {
-                self.refusal.get_or_insert(error.to_string());
-                None
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::Limit => {
+                self.notes.push("README.md is longer than is read: what its front matter adds is left out".to_owned());
+                return None;
             }
-            bytes => bytes.ok(),
-        }?;
+            Err(error) => {
+                self.refusal.get_or_insert(error.to_string());
+                return None;
+            }
+        };
         let text = String::from_utf8(bytes).ok()?.replace("\r\n", "\n");
         match front_matter(&text) {
             Ok(card) => card,
             Err(_) => {
-                self.notes
-                    .push("the front matter of README.md is YAML of a kind that is not read: what it adds is left out".to_owned());
+                self.notes.push(
+                    "the front matter of README.md is YAML of a kind or length that is not read: what it adds is left out"
+                        .to_owned(),
+                );
                 None
             }
         }
@@ -273,7 +298,8 @@ impl HfFolder {
 
     /// Reads everything but the weights; `None` without a config.json. Where that cannot be read, the refusal says why.
     pub fn read(root: &Path) -> Option<Self> {
-        let mut reader = Reader { root, failed: false, refusal: None, notes: Vec::new() };
+        let (trees, words) = (Budget::new(limits::MAX_FOLDER_TREES), Budget::new(limits::MAX_FOLDER_WORDS));
+        let mut reader = Reader { root, trees, words, failed: false, refusal: None, notes: Vec::new() };
         let config = match reader.object("config.json") {
             Some(config) => config,
             // A configuration that is there and cannot be read stops the converter too.
@@ -282,10 +308,8 @@ impl HfFolder {
             }
             None => return None,
         };
-        let tokenizer = reader
-            .bytes("tokenizer.json", limits::MAX_TOKENIZER)
-            .and_then(|bytes| TokenizerJson::parse(&bytes).map_err(|e| reader.damaged("tokenizer.json", &e.to_string())).ok());
-        let word_pieces = if tokenizer.is_some() { None } else { reader.text("vocab.txt", limits::MAX_TOKENIZER) };
+        let tokenizer = reader.tokenizer();
+        let word_pieces = if tokenizer.is_some() { None } else { reader.word_pieces() };
         let merges = if tokenizer.as_ref().is_some_and(|t| t.merges.count > 0) { None } else { reader.merges() };
         let added_tokens = reader.object("added_tokens.json").unwrap_or_default();
         let quantization = reader.object("hf_quant_config.json").map(|map| {
@@ -306,7 +330,7 @@ impl HfFolder {
             tokenizer_config: reader.object("tokenizer_config.json"),
             special_tokens: reader.object("special_tokens_map.json"),
             tokenizer,
-            word_pieces: word_pieces.map(|text| text.lines().map(Box::from).collect()),
+            word_pieces,
             merges,
             sentence_piece: reader.sentence_piece("tokenizer.model"),
             spiece: reader.sentence_piece("spiece.model"),

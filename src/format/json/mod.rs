@@ -4,9 +4,10 @@
 //! byte per level. It accepts exactly what RFC 8259 allows, as the reference reader's parser does; for files that Python's `json`
 //! reads, [`JsonReader::python`] takes what Python takes besides.
 
+mod charge;
 mod python;
 
-pub(crate) use python::{BYTE_ORDER_MARK, python_json};
+pub(crate) use python::{BYTE_ORDER_MARK, python_json, python_json_members};
 
 use crate::error::Result;
 use crate::format::limits::{MAX_CONFIG_DEPTH, MAX_JSON_DEPTH, MAX_NAME};
@@ -102,6 +103,11 @@ impl<'a> JsonReader<'a> {
     /// File offset of the token read last.
     pub fn token_offset(&self) -> u64 {
         self.token_offset
+    }
+
+    /// File offset of the first byte after it.
+    pub(crate) fn offset(&self) -> u64 {
+        self.input.offset()
     }
 
     /// Text of the key, string or number read last.
