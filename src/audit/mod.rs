@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 pub use checks::{CHECKS, Check, codes, find};
 pub use finding::{Code, Finding, Severity};
 pub use policy::Policy;
+pub use subject::Hashed;
 
 use finding::Findings;
 use subject::Subject;
 
-use crate::checkpoint::{self, Checkpoint, OpenOptions};
+use crate::checkpoint::{self, Checkpoint, FoundFile, OpenOptions, OutsideSnapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observer;
 use crate::scan::{self, ScanOptions, ScanOutcome, Selection};
@@ -45,10 +46,14 @@ pub struct Coverage {
     pub files_understood: u64,
     /// The others, in name order.
     pub files_not_understood: Vec<String>,
-    /// Bytes that were read of headers, texts, and weights where they were scanned.
+    /// Bytes that were read of headers, texts, and weights where they were scanned or hashed.
     pub bytes_read: u64,
     /// Whether every value was scanned.
     pub values_scanned: bool,
+    /// What was hashed; `None` where that was not asked for.
+    pub hashed: Option<Hashed>,
+    /// What lies outside the snapshot that was taken of a hub cache's folder, and was not looked at.
+    pub outside_snapshot: Option<OutsideSnapshot>,
 }
 
 /// What an audit found.
@@ -68,6 +73,8 @@ pub struct Audit {
     pub interrupted: bool,
     /// What was looked at.
     pub coverage: Coverage,
+    /// What a reader of the findings should know of the checkpoint, above all what was taken for it; escaped.
+    pub notes: Vec<String>,
 }
 
 impl Audit {
@@ -112,8 +119,9 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
         failed: findings.iter().any(|f| request.policy.denies(f)),
         findings,
         unreadable,
-        interrupted: scanned.is_some_and(|(_, outcome)| outcome.interrupted),
+        interrupted: scanned.as_ref().is_some_and(|(_, outcome)| outcome.interrupted),
         coverage,
+        notes: subject.checkpoint.map(|c| c.notes.clone()).unwrap_or_default(),
     })
 }
 
@@ -138,7 +146,8 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         subject.checkpoint.map_or(&[][..], |c| &c.indexes).iter().map(|i| i.path.as_path()).collect();
     let mut coverage = Coverage { files_seen: subject.listed().len() as u64, ..Coverage::default() };
     for file in subject.listed() {
-        if understood.contains(file.name.as_str()) || indexes.contains(file.path.as_path()) || is_plain_text(&file.name) {
+        let known = indexes.contains(file.path.as_path()) || is_sound_index(subject, file) || is_plain_text(&file.name);
+        if known || understood.contains(file.name.as_str()) {
             coverage.files_understood += 1;
         } else {
             coverage.files_not_understood.push(file.name.clone());
@@ -150,9 +159,18 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
     }
     let headers: u64 = subject.containers().map(|(_, c)| c.layout.data_start.min(c.file_len)).sum();
     let texts: u64 = subject.texts.iter().map(|t| t.text.len() as u64).sum();
-    coverage.bytes_read = headers + texts + outcome.map_or(0, |o| o.bytes_read);
+    coverage.hashed = subject.hashed.get();
+    coverage.outside_snapshot = subject.checkpoint.and_then(|c| c.listing.outside_snapshot());
+    let hashed = coverage.hashed.map_or(0, |h| h.bytes);
+    coverage.bytes_read = headers + texts + hashed + outcome.map_or(0, |o| o.bytes_read);
     coverage.values_scanned = outcome.is_some_and(|o| o.complete);
     coverage
+}
+
+/// A shard index whose names were read: one of another framework, or of a variant, is no part of the checkpoint.
+fn is_sound_index(subject: &Subject<'_>, file: &FoundFile) -> bool {
+    let is_damaged = |e: &Error| e.path() == Some(&file.path) && e.kind() != ErrorKind::OutsideFolder;
+    checkpoint::is_shard_index(&file.name) && !subject.problems().any(is_damaged)
 }
 
 /// Text that no loader acts on.
