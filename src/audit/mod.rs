@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 pub use checks::{CHECKS, Check, codes, find};
 pub use finding::{Code, Finding, Severity};
 pub use policy::Policy;
+pub use subject::Hashed;
 
 use finding::Findings;
 use subject::Subject;
 
-use crate::checkpoint::{self, Checkpoint, OpenOptions};
+use crate::checkpoint::{self, Checkpoint, FoundFile, OpenOptions, OutsideSnapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observer;
 use crate::scan::{self, ScanOptions, ScanOutcome, Selection};
@@ -46,12 +47,16 @@ pub struct Coverage {
     pub files_understood: u64,
     /// The others, in name order.
     pub files_not_understood: Vec<String>,
-    /// Bytes that were read of headers, texts, and weights where they were scanned or compared.
+    /// Bytes that were read of headers, texts, and weights where they were scanned, compared or hashed.
     pub bytes_read: u64,
     /// Those of them that were read to tell weight sets of the same tensor names apart.
     pub bytes_compared: u64,
     /// Whether every value was scanned.
     pub values_scanned: bool,
+    /// What was hashed; `None` where that was not asked for.
+    pub hashed: Option<Hashed>,
+    /// What lies outside the snapshot that was taken of a hub cache's folder, and was not looked at.
+    pub outside_snapshot: Option<OutsideSnapshot>,
 }
 
 /// What an audit found.
@@ -73,6 +78,8 @@ pub struct Audit {
     pub interrupted: bool,
     /// What was looked at.
     pub coverage: Coverage,
+    /// What a reader of the findings should know of the checkpoint, above all what was taken for it; escaped.
+    pub notes: Vec<String>,
 }
 
 impl Audit {
@@ -118,8 +125,9 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
         unanswered: findings.iter().any(checks::is_unanswered),
         findings,
         unreadable,
-        interrupted: scanned.is_some_and(|(_, outcome)| outcome.interrupted),
+        interrupted: scanned.as_ref().is_some_and(|(_, outcome)| outcome.interrupted),
         coverage,
+        notes: subject.checkpoint.map(|c| c.notes.clone()).unwrap_or_default(),
     })
 }
 
@@ -147,7 +155,8 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
     let mut coverage = Coverage { files_seen: subject.listed().len() as u64, ..Coverage::default() };
     for file in subject.listed() {
         let plain = is_plain_text(&file.name) && !over.contains(file.name.as_str());
-        if understood.contains(file.name.as_str()) || indexes.contains(file.path.as_path()) || plain {
+        let known = indexes.contains(file.path.as_path()) || is_sound_index(subject, file) || plain;
+        if known || understood.contains(file.name.as_str()) {
             coverage.files_understood += 1;
         } else {
             coverage.files_not_understood.push(file.name.clone());
@@ -161,9 +170,18 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
     let texts: u64 = subject.texts.iter().map(|t| t.bytes).sum();
     let compared = subject.checkpoint.map_or(0, |c| c.compared_bytes);
     coverage.bytes_compared = compared;
-    coverage.bytes_read = headers + texts + compared + outcome.map_or(0, |o| o.bytes_read);
+    coverage.hashed = subject.hashed.get();
+    coverage.outside_snapshot = subject.checkpoint.and_then(|c| c.listing.outside_snapshot());
+    let hashed = coverage.hashed.map_or(0, |h| h.bytes);
+    coverage.bytes_read = headers + texts + compared + hashed + outcome.map_or(0, |o| o.bytes_read);
     coverage.values_scanned = outcome.is_some_and(|o| o.complete);
     coverage
+}
+
+/// A shard index whose names were read: one of another framework, or of a variant, is no part of the checkpoint.
+fn is_sound_index(subject: &Subject<'_>, file: &FoundFile) -> bool {
+    let is_damaged = |e: &Error| e.path() == Some(&file.path) && e.kind() != ErrorKind::OutsideFolder;
+    checkpoint::is_shard_index(&file.name) && !subject.problems().any(is_damaged)
 }
 
 /// Text that no loader acts on.

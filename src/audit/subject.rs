@@ -1,16 +1,16 @@
 //! What the checks look at: the checkpoint, the folder around it, and the small text files in it, each read once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor};
+use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor, is_shard_index};
 use crate::error::{Error, ErrorKind};
 use crate::format::{BYTE_ORDER_MARK, Budget, Container, limits, python_json, python_json_members};
 use crate::scan::{ScanOutcome, Selection, TensorOutcome};
-use crate::source::{FileSource, read_small};
+use crate::source::FileSource;
 use crate::stats::TensorStats;
 use crate::text::escape_limited;
 
@@ -53,6 +53,17 @@ impl TextFile {
     }
 }
 
+/// What was hashed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Hashed {
+    /// Files whose SHA-256 was compared with the stated one.
+    pub files: u64,
+    /// Bytes that were read for it.
+    pub bytes: u64,
+    /// Files of which the cache states no SHA-256, small ones mostly.
+    pub unstated: u64,
+}
+
 /// Everything that is audited.
 pub(crate) struct Subject<'a> {
     /// What was asked for.
@@ -71,6 +82,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) policy: &'a Policy,
     /// Whether the bytes of files are to be hashed.
     pub(crate) verify_hashes: bool,
+    /// What was hashed; `None` while nothing was asked for.
+    pub(crate) hashed: Cell<Option<Hashed>>,
 }
 
 impl<'a> Subject<'a> {
@@ -86,6 +99,7 @@ impl<'a> Subject<'a> {
             values: None,
             policy,
             verify_hashes: false,
+            hashed: Cell::new(None),
         };
         subject.read_texts();
         subject
@@ -147,7 +161,11 @@ impl<'a> Subject<'a> {
     /// Looks into a file; `None` where that fails. That the system fails a read, or the file changed meanwhile, is kept and told in the
     /// end; that the content is not what `work` makes sense of is its own affair.
     pub(crate) fn look<T>(&self, path: &Path, work: impl FnOnce(&FileSource) -> Result<T, Error>) -> Option<T> {
-        match FileSource::open(path).and_then(|source| source.read_whole(|source| Ok(work(source)))) {
+        let listed = self.checkpoint.and_then(|c| c.listing.find(path));
+        match listed
+            .map_or_else(|| FileSource::open(path), FoundFile::open)
+            .and_then(|source| source.read_whole(|source| Ok(work(source))))
+        {
             Ok(Ok(found)) => Some(found),
             Ok(Err(error)) if error.kind() != ErrorKind::Io => None,
             Ok(Err(error)) | Err(error) => {
@@ -199,7 +217,7 @@ impl<'a> Subject<'a> {
             byte_order_mark: false,
             over_limit: None,
         };
-        let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
+        let bytes = match file.read_small(limits::MAX_CONFIG) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == ErrorKind::Limit => {
                 out.over_limit = Some(e.message().to_owned());
@@ -256,7 +274,7 @@ impl TextFile {
 /// Configs, templates and cards by their endings. Vocabularies and indexes have readers of their own.
 fn is_text(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    if base.ends_with(".index.json") || matches!(base.as_str(), "tokenizer.json" | "vocab.json" | "tokenizer.model") {
+    if is_shard_index(&base) || matches!(base.as_str(), "tokenizer.json" | "vocab.json" | "tokenizer.model") {
         return false;
     }
     base.ends_with(".json") || base.ends_with(".jinja") || base.ends_with(".jinja2") || base == "readme.md"

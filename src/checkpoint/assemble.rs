@@ -9,7 +9,7 @@ use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, TensorInfo};
-use crate::source::{FileSource, read_exact_at};
+use crate::source::read_exact_at;
 
 /// Longest tensor whose bytes are read to settle what packed weights hold (shapes and quantization states are some 100 bytes).
 const SMALL: u64 = 64 * 1024;
@@ -161,7 +161,7 @@ fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> I
         if info.bytes > SMALL {
             return None;
         }
-        let source = FileSource::open(&checkpoint.files[place.file].path).ok()?;
+        let source = checkpoint.files[place.file].open().ok()?;
         let mut bytes = vec![0; usize::try_from(info.bytes).ok()?];
         read_exact_at(&source, info.offset, &mut bytes).ok()?;
         Some(bytes)

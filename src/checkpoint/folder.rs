@@ -1,10 +1,9 @@
 //! Weights in a folder that are not read: named with their bytes, never loaded.
 
 use super::UnreadFile;
-use super::discover::FoundFile;
+use super::boundary::FoundFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Content, FORMATS, sniff};
-use crate::source::FileSource;
 
 /// Whether a file's ending says that one of our readers reads it.
 pub(super) fn is_weight_file(name: &str) -> bool {
@@ -81,7 +80,7 @@ pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> 
 }
 
 fn pickle_reason(file: &FoundFile) -> Result<Option<&'static str>> {
-    let source = FileSource::open(&file.path)?;
+    let source = file.open()?;
     Ok(match source.read_whole(|source| sniff(source))? {
         Content::Zip | Content::Pickle => Some("PyTorch pickle: loading it can run code"),
         Content::LfsPointer { .. } => Some("git-lfs pointer: the file itself was not fetched"),

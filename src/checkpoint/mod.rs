@@ -1,16 +1,19 @@
 //! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
 
 mod assemble;
+mod boundary;
 mod declared;
 mod decoder_stack;
 mod discover;
 mod fingerprint;
 mod folder;
+mod hub_cache;
 mod index;
 mod index_check;
 pub mod model_config;
 pub mod names;
 mod open;
+mod plan;
 pub mod quantization;
 mod shortfall;
 mod summary;
@@ -23,9 +26,13 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use boundary::FoundFile;
 pub(crate) use decoder_stack::{DecoderStack, Named};
-pub use discover::{FoundFile, Listing, PassedBy, ShardName};
+pub use discover::{Listing, PassedBy, ShardName};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
+pub use hub_cache::OutsideSnapshot;
+pub(crate) use hub_cache::stated_sha256;
+pub(crate) use index::is_shard_index;
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
@@ -39,9 +46,9 @@ pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
 pub use weight_sets::{Against, Ranks};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Container, Format, SecondOpinion, Shape, TensorInfo};
-use crate::source::Identity;
+use crate::source::{FileSource, Identity};
 
 /// One file of a checkpoint whose header was read.
 #[derive(Debug, Clone)]
@@ -56,6 +63,21 @@ pub struct CheckpointFile {
     pub identity: Option<Identity>,
     /// What the reference reader says of it, where it was asked.
     pub opinion: SecondOpinion,
+}
+
+impl CheckpointFile {
+    /// Opens the file whose header was read, and no other that has taken its place since.
+    ///
+    /// # Errors
+    /// As [`FileSource::open`]; [`ErrorKind::Changed`] when another file is there now.
+    pub fn open(&self) -> Result<FileSource> {
+        let source = FileSource::open(&self.path)?;
+        if self.identity.is_some_and(|before| !source.opened_identity().is_same_file(before)) {
+            let message = "was replaced by another file after its header was read";
+            return Err(Error::new(ErrorKind::Changed, message).with_path(&self.path).help("try again when nothing writes to it"));
+        }
+        Ok(source)
+    }
 }
 
 /// One of the forms that a component is stored in.

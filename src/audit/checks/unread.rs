@@ -4,6 +4,7 @@ use super::super::Severity::{Error as Bad, Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code, config_json, content, extent, index, links, missing};
+use crate::checkpoint::is_shard_index;
 use crate::error::{Error, ErrorKind};
 use crate::format::{Content, sniff};
 
@@ -106,7 +107,7 @@ fn tell(subject: &Subject<'_>, error: &Error, out: &mut Findings) {
 }
 
 fn is_index(path: &std::path::Path) -> bool {
-    path.to_str().is_some_and(|p| p.ends_with(".index.json"))
+    path.file_name().is_some_and(|name| is_shard_index(&name.to_string_lossy()))
 }
 
 /// Whether it is what a config.json says that is wrong, not the file itself.

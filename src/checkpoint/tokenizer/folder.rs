@@ -1,17 +1,18 @@
 //! The files of a Hugging Face folder that a converter reads beside the weights.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::json::{AddedToken, Merges, TokenizerJson};
 use super::{SentencePiece, front_matter, lines};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::boundary::{Boundary, FoundFile};
 use crate::checkpoint::index::ShardIndex;
-use crate::checkpoint::{Checkpoint, discover};
 use crate::error::{Error, ErrorKind};
 use crate::format::{Budget, Format, limits, python_json};
-use crate::source::{FileSource, Source, read_small};
+use crate::source::Source;
 use crate::text::{escape_limited, shown_path};
 
 /// Chat templates in files of their own, by their bytes as text: line ends of Windows count as one byte.
@@ -83,6 +84,7 @@ pub struct HfFolder {
 
 struct Reader<'r> {
     root: &'r Path,
+    boundary: Arc<Boundary>,
     /// Memory for trees of values.
     trees: Budget,
     /// Memory for tokens and words.
@@ -94,15 +96,13 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        let path = self.root.join(name);
-        (path.is_file() && discover::stays_inside(self.root, &path)).then_some(path)
+    fn find(&self, name: &str) -> Option<FoundFile> {
+        self.boundary.find(&self.root.join(name), name.to_owned()).ok()
     }
 
     /// The bytes of a file; `None` where it is not there, too long or not readable: what it would have added is not known then.
     fn bytes(&mut self, name: &str, limit: u64) -> Option<Vec<u8>> {
-        let path = self.path(name)?;
-        match read_small(&path, limit) {
+        match self.find(name)?.read_small(limit) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.failed = true;
@@ -156,8 +156,8 @@ impl Reader<'_> {
     }
 
     fn tokenizer(&mut self) -> Option<Arc<TokenizerJson>> {
-        let path = self.path("tokenizer.json")?;
-        let source = FileSource::open(&path).and_then(|source| match source.len() {
+        let file = self.find("tokenizer.json")?;
+        let source = file.open().and_then(|source| match source.len() {
             0..=limits::MAX_TOKENIZER => Ok(source),
             long => Err(Error::new(ErrorKind::Limit, format!("{long} bytes, more than are read of a tokenizer"))),
         });
@@ -167,7 +167,7 @@ impl Reader<'_> {
             Ok(read) => self.given("tokenizer.json", read).map(Arc::new),
             Err(error) => {
                 self.failed = true;
-                self.refusal.get_or_insert(error.with_path(&path).to_string());
+                self.refusal.get_or_insert(error.with_path(&file.path).to_string());
                 None
             }
         }
@@ -195,7 +195,10 @@ impl Reader<'_> {
     }
 
     fn more_templates(&mut self) -> Vec<(String, u64)> {
-        let Ok(entries) = std::fs::read_dir(self.root.join("additional_chat_templates")) else { return Vec::new() };
+        let folder = self.root.join("additional_chat_templates");
+        // A link to a folder is not looked into.
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|m| m.is_dir());
+        let Some(entries) = is_folder.then(|| std::fs::read_dir(&folder).ok()).flatten() else { return Vec::new() };
         let names: Vec<String> =
             entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).filter(|n| n.ends_with(".jinja")).take(100).collect();
         let mut templates = Vec::new();
@@ -239,9 +242,8 @@ impl Reader<'_> {
     }
 
     fn card(&mut self) -> Option<Map<String, Value>> {
-        let path = self.path("README.md")?;
         // A card that is no UTF-8 stops the converter.
-        let bytes = match read_small(&path, limits::MAX_CONFIG) {
+        let bytes = match self.find("README.md")?.read_small(limits::MAX_CONFIG) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::Limit => {
                 self.notes.push("README.md is longer than is read: what its front matter adds is left out".to_owned());
@@ -298,8 +300,9 @@ impl HfFolder {
 
     /// Reads everything but the weights; `None` without a config.json. Where that cannot be read, the refusal says why.
     pub fn read(root: &Path) -> Option<Self> {
+        let boundary = Boundary::of(root).ok()?;
         let (trees, words) = (Budget::new(limits::MAX_FOLDER_TREES), Budget::new(limits::MAX_FOLDER_WORDS));
-        let mut reader = Reader { root, trees, words, failed: false, refusal: None, notes: Vec::new() };
+        let mut reader = Reader { root, boundary, trees, words, failed: false, refusal: None, notes: Vec::new() };
         let config = match reader.object("config.json") {
             Some(config) => config,
             // A configuration that is there and cannot be read stops the converter too.
@@ -338,7 +341,7 @@ impl HfFolder {
                 .into_iter()
                 .filter_map(|(content, id)| Some(AddedToken { id: id.as_u64()?, content, special: false }))
                 .collect(),
-            has_tekken: reader.path("tekken.json").is_some(),
+            has_tekken: reader.find("tekken.json").is_some(),
             chat_template: reader.chat_template(),
             pooling: reader.pooling(),
             quantization,
@@ -353,7 +356,8 @@ impl HfFolder {
     fn reading_order(&mut self, checkpoint: &Checkpoint, root: &Path) -> (Vec<u32>, Vec<String>) {
         let selected = checkpoint.selected_files();
         let index_path = root.join("model.safetensors.index.json");
-        let index = index_path.is_file().then(|| ShardIndex::read(&index_path));
+        let found = Boundary::of(root).and_then(|boundary| boundary.find(&index_path, String::new()));
+        let index = found.ok().map(|found| ShardIndex::read(&found));
         if let Some(Err(error)) = &index {
             self.refusal.get_or_insert(error.to_string());
         }
