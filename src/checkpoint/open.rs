@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::discover::{self, Found, FoundFile, Listing, ShardName};
 use super::index::ShardIndex;
 use super::model_config::{self, ModelConfig};
@@ -13,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Format, SecondOpinion, limits, second_opinion};
 use crate::source::{FileSource, read_small};
 use crate::text::{escape_limited, shown_path};
+use crate::threads;
 use crate::units::grouped;
 
 /// How a path is taken.
@@ -282,20 +281,15 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), passed_by: Vec::new() };
     }
     // Headers are read side by side: a hundred shards wait for a disk, or parse, together.
-    let reads: Vec<_> = plan
-        .files
-        .par_iter()
-        .map(|found| {
-            let source = FileSource::open(&found.path)?;
-            let (container, opinion) = source.read_whole(|source| {
-                let container = format::read(source)?;
-                let opinion =
-                    if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("nobody wanted to know") };
-                Ok((container, opinion))
-            })?;
-            Ok::<_, Error>((source.opened_identity(), container, opinion))
-        })
-        .collect();
+    let reads = threads::each(&plan.files, 1, |_, found| {
+        let source = FileSource::open(&found.path)?;
+        let (container, opinion) = source.read_whole(|source| {
+            let container = format::read(source)?;
+            let opinion = if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("nobody wanted to know") };
+            Ok((container, opinion))
+        })?;
+        Ok::<_, Error>((source.opened_identity(), container, opinion))
+    });
     let mut files = Vec::with_capacity(plan.files.len());
     for (found, read) in plan.files.iter().zip(reads) {
         match read {

@@ -8,3 +8,4 @@ mod places;
 mod reads;
 mod report;
 mod source;
+mod threads;
