@@ -25,16 +25,16 @@ pub struct OpenOptions {
 
 /// What is to be read, before anything of it was read.
 #[derive(Default)]
-struct Plan {
+pub(super) struct Plan {
     root: PathBuf,
-    files: Vec<FoundFile>,
+    pub(super) files: Vec<FoundFile>,
     /// Names (relative to the root) that an index promises.
     indexed: HashSet<String>,
     problems: Vec<Error>,
     notes: Vec<String>,
-    indexes: Vec<ShardIndex>,
+    pub(super) indexes: Vec<ShardIndex>,
     unread: Vec<super::UnreadFile>,
-    listing: Listing,
+    pub(super) listing: Listing,
     pipeline: bool,
 }
 
@@ -46,15 +46,20 @@ struct Plan {
 /// When nothing at all can be said: the path does not exist, or the one file asked for is no checkpoint.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint> {
     let metadata = std::fs::metadata(path).map_err(|e| missing_path(path, &e))?;
-    let plan = if metadata.is_dir() {
-        folder_plan(path)?
-    } else if is_index(path) {
-        index_plan(path)?
-    } else {
-        file_plan(path, options)?
-    };
+    let plan = plan(path, &metadata, options)?;
     let single = !metadata.is_dir() && plan.files.len() == 1 && plan.indexes.is_empty();
     read_plan(path, plan, single, options.second_opinion)
+}
+
+/// What a path stands for.
+pub(super) fn plan(path: &Path, metadata: &std::fs::Metadata, options: &OpenOptions) -> Result<Plan> {
+    if metadata.is_dir() {
+        folder_plan(path)
+    } else if is_index(path) {
+        index_plan(path)
+    } else {
+        file_plan(path, options)
+    }
 }
 
 /// A checkpoint of the tensors that a `config.json` declares, for a folder without weights or the file itself.

@@ -22,8 +22,8 @@ impl Default for TextStyle {
     }
 }
 
-/// Widest page that tables are spread over; beyond it lines get hard to follow.
-const WIDEST: usize = 160;
+/// Widest page that tables are spread over, in columns; beyond it lines get hard to follow.
+pub const WIDEST: usize = 160;
 /// Cells of a bar.
 const BAR: usize = 16;
 const GAP: &str = "  ";

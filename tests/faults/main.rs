@@ -4,8 +4,10 @@
 
 mod changes;
 mod command;
+mod environment;
 mod places;
 mod reads;
+mod replaced;
 mod report;
 mod source;
 mod threads;

@@ -5,6 +5,7 @@ mod scan;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use weighbridge::report::text::WIDEST;
 
 pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode};
 
@@ -17,7 +18,9 @@ pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode
     name = "weigh",
     version,
     args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     arg_required_else_help = true,
+    max_term_width = WIDEST,
     after_help = "Examples:\n  weigh model.safetensors              the whole report\n  weigh show ./repo --by layer         headers only\n  \
                   weigh scan model.gguf --tensors      what every value tells\n  weigh ./repo --format json -o out.json\n\n\
                   Exit codes: 0 done; 1 findings, or a budget is exceeded; 2 what was asked could not be done; 130 interrupted."
@@ -78,7 +81,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReportArgs {
     /// What to weigh
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", required = true)]
     pub(crate) path: Option<PathBuf>,
     /// Leave out the scan of the values
     #[arg(long)]
