@@ -67,7 +67,7 @@ fn heading(out: &mut Page<'_>, section: &Section<'_>, style: &TextStyle) {
 fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
     let (mark, code) = match line.tone {
         Tone::Plain => ("", ""),
-        Tone::Note => ("note: ", "36"),
+        Tone::Note | Tone::Refusal => ("note: ", "36"),
         Tone::Warning => ("warning: ", "33"),
     };
     let width = style.width.clamp(40, WIDEST) - 2;

@@ -10,7 +10,7 @@ use weighbridge::report::cell::Section;
 use weighbridge::report::document::{Document, write_json};
 use weighbridge::report::page::Page;
 use weighbridge::report::text::{TextStyle, WIDEST};
-use weighbridge::report::{RENDERERS, Renderer};
+use weighbridge::report::{RENDERERS, Renderer, csv};
 use weighbridge::text::shown_path;
 
 use crate::args::{Color, Common, Format};
@@ -63,7 +63,13 @@ impl Output {
     pub(crate) fn write<B: Serialize>(&self, document: &Document<B>, sections: &[Section<'_>]) -> Result<()> {
         match self.renderer() {
             None => self.write_json(document),
-            Some(renderer) => self.put(&|to| self.set(renderer, sections, to)),
+            Some(renderer) => {
+                self.put(&|to| self.set(renderer, sections, to))?;
+                if self.is_csv() {
+                    csv::refusals(sections).iter().for_each(|reason| complain(reason));
+                }
+                Ok(())
+            }
         }
     }
 
@@ -78,6 +84,11 @@ impl Output {
     /// Whether SARIF was asked for.
     pub(crate) fn is_sarif(&self) -> bool {
         self.format == Format::Sarif
+    }
+
+    /// Whether tables alone are written.
+    pub(crate) fn is_csv(&self) -> bool {
+        self.format == Format::Csv
     }
 
     /// Writes a value as JSON without the common head.

@@ -2,7 +2,7 @@
 
 use crate::audit::{Code, Finding, Severity};
 use crate::report::audit::AuditBody;
-use crate::report::cell::Section;
+use crate::report::cell::{Cell, Section, Table};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped};
 
@@ -78,6 +78,34 @@ fn coverage(body: &AuditBody) -> Section<'static> {
         section.note("only headers and texts were read; --scan reads every value");
     }
     section
+}
+
+/// The findings as one table without a title, for outputs of tables alone.
+pub fn findings(body: &AuditBody) -> Vec<Section<'static>> {
+    let mut table = Table::new(&["severity", "<code", "<file", "<tensor", "offset", "<message", "<help"]);
+    let foreign = |text: &Option<String>| text.clone().map_or(Cell::None, Cell::Foreign);
+    for finding in &body.findings {
+        table.row(vec![
+            Cell::text(finding.severity.name()),
+            Cell::text(finding.code),
+            foreign(&finding.file),
+            foreign(&finding.tensor),
+            Cell::count(finding.offset),
+            Cell::text(&finding.message),
+            finding.help.clone().map_or(Cell::None, Cell::Text),
+        ]);
+    }
+    vec![Section { table: Some(table), ..Section::default() }]
+}
+
+/// What codes mean as one table without a title.
+pub fn explanations(codes: &[&Code]) -> Vec<Section<'static>> {
+    let mut table = Table::new(&["code", "<severity", "<title", "<explanation"]);
+    for code in codes {
+        let cells = [code.code, code.severity.name(), code.title, code.explanation];
+        table.row(cells.map(Cell::text).to_vec());
+    }
+    vec![Section { table: Some(table), ..Section::default() }]
 }
 
 /// What a code means.

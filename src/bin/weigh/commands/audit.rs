@@ -45,7 +45,7 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     if output.is_sarif() {
         output.write_value(&sarif(&body))?;
     } else {
-        let sections = sections::audit(&shown, &body);
+        let sections = if output.is_csv() { sections::findings(&body) } else { sections::audit(&shown, &body) };
         output.write(&Document { head: Head::new("audit", Some(shown)), body }, &sections)?;
     }
     Ok(if audit.interrupted {
@@ -110,7 +110,8 @@ fn explain(code: &str, output: &Output) -> Result<End> {
         })?;
         vec![row]
     };
-    let sections: Vec<_> = rows.iter().flat_map(|row| sections::explanation(row)).collect();
+    let words = || rows.iter().flat_map(|row| sections::explanation(row)).collect();
+    let sections: Vec<_> = if output.is_csv() { sections::explanations(&rows) } else { words() };
     let codes = rows
         .iter()
         .map(|row| Explanation { code: row.code, title: row.title, severity: row.severity, explanation: row.explanation })
