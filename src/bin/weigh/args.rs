@@ -326,6 +326,7 @@ pub(crate) struct MemoryArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  weigh audit ./repo\n  weigh audit ./repo --deny warning --allow pickle --format sarif -o audit.sarif\n  \
+                        weigh audit models/one --sarif-root . --format sarif -o audit.sarif\n  \
                         weigh audit model.gguf --scan --max-size 8GiB --max-ram 12GiB --ctx 8k\n  weigh audit --explain truncated\n\n\
                         Exit codes: 0 nothing at or above the threshold (error, unless --deny lowers it); 1 findings; 2 something could not be read.\n\
                         A policy is JSON: {\"deny\": [..], \"allow\": [..], \"max_size\": \"10GiB\", \"max_params\": \"8B\", \"max_ram\": \"24GiB\", \"ctx\": 8192}"
@@ -361,6 +362,9 @@ pub(crate) struct AuditArgs {
     /// Context in tokens that --max-ram is about
     #[arg(long, value_name = "N", requires = "max_ram")]
     pub(crate) ctx: Option<String>,
+    /// SARIF: the folder of the checkout, which paths are then relative to; the audited folder when absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sarif_root: Option<PathBuf>,
     /// Say what a code means; `all` lists the codes
     #[arg(long, value_name = "CODE")]
     pub(crate) explain: Option<String>,

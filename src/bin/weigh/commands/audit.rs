@@ -1,5 +1,7 @@
 //! `weigh audit`: what is wrong with a checkpoint or a repo, before it is loaded.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use weighbridge::audit::{self, AuditRequest, Policy};
 use weighbridge::error::{Error, ErrorKind, Result};
@@ -22,7 +24,14 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     if let Some(code) = &args.explain {
         return explain(code, output);
     }
+    if args.sarif_root.is_some() && !output.is_sarif() {
+        return Err(Error::new(ErrorKind::Usage, "--sarif-root is for --format sarif"));
+    }
     let Some(path) = &args.path else { return Err(Error::new(ErrorKind::Usage, "a PATH is needed")) };
+    if let Some(root) = &args.sarif_root {
+        // Before the work of hours, not after it.
+        audit::path_below(root, if path.is_dir() { path } else { path.parent().unwrap_or(path) })?;
+    }
     let request = AuditRequest {
         only_this_file: args.only_this_file,
         // Read, not mapped: hostile files are looked at in bounded memory and cannot fault.
@@ -43,7 +52,8 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     let body = AuditBody::of(&audit);
     let shown = path.to_string_lossy().into_owned();
     if output.is_sarif() {
-        output.write_value(&sarif(&body))?;
+        let below = args.sarif_root.as_deref().map_or(Ok(PathBuf::new()), |root| audit::path_below(root, &audit.place.folder))?;
+        output.write_value(&sarif(&body, &audit.place, &below))?;
     } else {
         let sections = if output.is_csv() { sections::findings(&body) } else { sections::audit(&shown, &body) };
         output.write(&Document { head: Head::new("audit", Some(shown)), body }, &sections)?;
