@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "dtype",
     "source",
     "observe",
+    "threads",
     "format",
     "checkpoint",
     "stats",

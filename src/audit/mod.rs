@@ -5,6 +5,7 @@
 mod checks;
 mod finding;
 mod pickle;
+mod place;
 mod policy;
 mod subject;
 mod template;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use checks::{CHECKS, Check, codes, find};
 pub use finding::{Code, Finding, Severity};
+pub use place::{Place, path_below};
 pub use policy::Policy;
 pub use subject::Hashed;
 
@@ -64,6 +66,8 @@ pub struct Coverage {
 pub struct Audit {
     /// What was asked for.
     pub path: PathBuf,
+    /// Where findings stand.
+    pub place: Place,
     /// Worst first.
     pub findings: Vec<Finding>,
     /// Findings that the policy leaves out.
@@ -120,6 +124,7 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
     let findings: Vec<Finding> = all.into_iter().filter(|f| !request.policy.allows(f)).collect();
     Ok(Audit {
         path: path.to_path_buf(),
+        place: Place::of(&subject),
         allowed: (total - findings.len()) as u64,
         failed: findings.iter().any(|f| request.policy.denies(f)),
         unanswered: findings.iter().any(checks::is_unanswered),

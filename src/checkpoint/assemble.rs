@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-
 use super::names::{Naming, classify, is_buffer};
 use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, TensorInfo};
 use crate::source::read_exact_at;
+use crate::threads;
 
 /// Longest tensor whose bytes are read to settle what packed weights hold (shapes and quantization states are some 100 bytes).
 const SMALL: u64 = 64 * 1024;
@@ -106,7 +105,7 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
     out.reserve_exact(set.files.iter().map(|&f| checkpoint.files[f].container.tensors.len()).sum());
     for &file in &set.files {
         let container = &checkpoint.files[file].container;
-        out.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
+        threads::extend(out, &container.tensors, threads::CHEAP, |index, info| {
             let name = container.name(info);
             let naming = naming(checkpoint, &name, info, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
@@ -118,7 +117,7 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
                 part,
                 logical_params: if buffer { 0 } else { info.elements },
             }
-        }));
+        });
     }
 }
 
@@ -135,12 +134,12 @@ fn places<'a>(checkpoint: &'a Checkpoint, files: &[usize]) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     for &file in files {
         let container = &checkpoint.files[file].container;
-        places.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
+        threads::extend(&mut places, &container.tensors, threads::CHEAP, |index, info| {
             let name = container.name(info);
             let naming = naming(checkpoint, &name, info, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
             Place { file, index, name, naming, buffer }
-        }));
+        });
     }
     places
 }

@@ -41,6 +41,12 @@ const OTHERS: &[(&str, &str)] = &[
 const NAMES: &[(&str, &str)] =
     &[(".onnx.data", "ONNX external data"), ("/.metadata", "index of a PyTorch distributed checkpoint: loading it can run code")];
 
+/// Whether a file's ending says that it holds weights in a form that is not read.
+pub(super) fn is_other_weight_file(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+    OTHERS.iter().any(|(other, _)| *other == extension) || NAMES.iter().any(|(end, _)| name.ends_with(end))
+}
+
 /// The weight files among `files` that are not read, in name order. Partial downloads are problems.
 pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> Vec<UnreadFile> {
     let mut unread = Vec::new();

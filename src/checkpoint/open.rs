@@ -4,17 +4,16 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::boundary::{Boundary, FoundFile};
 use super::discover::{Listing, name_in};
 use super::index::ShardIndex;
 use super::model_config::{self, KvLayers, ModelConfig};
-use super::plan::{Plan, base_name, file_plan, folder_plan, index_plan, is_index};
+use super::plan::{Plan, base_name, plan};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, hub_cache, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Budget, Format, SecondOpinion, limits, python_json, second_opinion};
 use crate::text::{escape_limited, shown_path};
+use crate::threads;
 use crate::units::grouped;
 
 /// How a path is taken.
@@ -34,13 +33,7 @@ pub struct OpenOptions {
 /// When nothing at all can be said: the path does not exist, or the one file asked for is no checkpoint.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint> {
     let metadata = std::fs::metadata(path).map_err(|e| missing_path(path, &e))?;
-    let plan = if metadata.is_dir() {
-        folder_plan(path)?
-    } else if is_index(path) {
-        index_plan(&FoundFile::named(path, base_name(path))?)?
-    } else {
-        file_plan(path, options)?
-    };
+    let plan = plan(path, &metadata, options)?;
     let single = !metadata.is_dir() && plan.files.len() == 1 && plan.indexes.is_empty();
     read_plan(path, plan, single, options.second_opinion)
 }
@@ -102,20 +95,15 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), ..Listing::default() };
     }
     // Headers are read side by side: a hundred shards wait for a disk, or parse, together.
-    let reads: Vec<_> = plan
-        .files
-        .par_iter()
-        .map(|found| {
-            let source = found.open()?;
-            let (container, opinion) = source.read_whole(|source| {
-                let container = format::read(source)?;
-                let opinion =
-                    if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("nobody wanted to know") };
-                Ok((container, opinion))
-            })?;
-            Ok::<_, Error>((source.opened_identity(), container, opinion))
-        })
-        .collect();
+    let reads = threads::each(&plan.files, 1, |_, found| {
+        let source = found.open()?;
+        let (container, opinion) = source.read_whole(|source| {
+            let container = format::read(source)?;
+            let opinion = if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("nobody wanted to know") };
+            Ok((container, opinion))
+        })?;
+        Ok::<_, Error>((source.opened_identity(), container, opinion))
+    });
     let mut files = Vec::with_capacity(plan.files.len());
     for (found, read) in plan.files.iter().zip(reads) {
         match read {

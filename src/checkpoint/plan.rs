@@ -48,8 +48,22 @@ impl Plan {
     }
 }
 
+/// What is to be read where this path is given.
+///
+/// # Errors
+/// The path cannot be listed, or names a file that cannot be opened.
+pub(super) fn plan(path: &Path, metadata: &std::fs::Metadata, options: &OpenOptions) -> Result<Plan> {
+    if metadata.is_dir() {
+        folder_plan(path)
+    } else if is_index(path) {
+        index_plan(&FoundFile::named(path, base_name(path))?)
+    } else {
+        file_plan(path, options)
+    }
+}
+
 /// Whether a path is that of a shard index, by its name.
-pub(super) fn is_index(path: &Path) -> bool {
+fn is_index(path: &Path) -> bool {
     is_shard_index(&base_name(path))
 }
 
@@ -59,7 +73,7 @@ pub(super) fn base_name(path: &Path) -> String {
 }
 
 /// A folder: everything in it.
-pub(super) fn folder_plan(path: &Path) -> Result<Plan> {
+fn folder_plan(path: &Path) -> Result<Plan> {
     let mut resolved = Vec::new();
     let Resolved { root, boundary, repo } = hub_cache::resolve(path, &mut resolved)?;
     let mut plan = Plan::of(root, boundary);
@@ -105,7 +119,7 @@ pub(super) fn folder_plan(path: &Path) -> Result<Plan> {
 }
 
 /// A shard index: the files it names, and nothing else.
-pub(super) fn index_plan(file: &FoundFile) -> Result<Plan> {
+fn index_plan(file: &FoundFile) -> Result<Plan> {
     let index = ShardIndex::read(file)?;
     let root = folder_of(&file.path);
     let mut plan = Plan::of(root.to_path_buf(), Boundary::of(root)?);
@@ -128,7 +142,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// One file, and the shards of its set unless only the file is asked for.
-pub(super) fn file_plan(path: &Path, options: &OpenOptions) -> Result<Plan> {
+fn file_plan(path: &Path, options: &OpenOptions) -> Result<Plan> {
     let folder = folder_of(path);
     let base = base_name(path);
     let mut plan = Plan::of(folder.to_path_buf(), Boundary::of(folder)?);

@@ -9,7 +9,10 @@ mod someone_else;
 
 mod changes;
 mod command;
+mod environment;
 mod places;
 mod reads;
+mod replaced;
 mod report;
 mod source;
+mod threads;

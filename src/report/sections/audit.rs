@@ -3,7 +3,7 @@
 use crate::audit::{Code, Finding, Hashed, Severity};
 use crate::checkpoint::OutsideSnapshot;
 use crate::report::audit::AuditBody;
-use crate::report::cell::Section;
+use crate::report::cell::{Cell, Section, Table};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped};
 
@@ -116,6 +116,34 @@ fn parts(outside: &OutsideSnapshot) -> String {
 
 fn plural(n: u64, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{} {word}s", grouped(n)) }
+}
+
+/// The findings as one table without a title, for outputs of tables alone.
+pub fn findings(body: &AuditBody) -> Vec<Section<'static>> {
+    let mut table = Table::new(&["severity", "<code", "<file", "<tensor", "offset", "<message", "<help"]);
+    let foreign = |text: &Option<String>| text.clone().map_or(Cell::None, Cell::Foreign);
+    for finding in &body.findings {
+        table.row(vec![
+            Cell::text(finding.severity.name()),
+            Cell::text(finding.code),
+            foreign(&finding.file),
+            foreign(&finding.tensor),
+            Cell::count(finding.offset),
+            Cell::text(&finding.message),
+            finding.help.clone().map_or(Cell::None, Cell::Text),
+        ]);
+    }
+    vec![Section { table: Some(table), ..Section::default() }]
+}
+
+/// What codes mean as one table without a title.
+pub fn explanations(codes: &[&Code]) -> Vec<Section<'static>> {
+    let mut table = Table::new(&["code", "<severity", "<title", "<explanation"]);
+    for code in codes {
+        let cells = [code.code, code.severity.name(), code.title, code.explanation];
+        table.row(cells.map(Cell::text).to_vec());
+    }
+    vec![Section { table: Some(table), ..Section::default() }]
 }
 
 /// What a code means.

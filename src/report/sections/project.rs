@@ -84,22 +84,24 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
     }
     let mut section = Section { table: Some(table), ..Section::new("Projected") };
     // One reason may hold for many schemes: it is said once, with their names.
-    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut said: Vec<(&str, bool, Vec<&str>)> = Vec::new();
     for row in projection.quantized.iter().filter(|r| detail == Detail::Full || r.basis == Basis::Refused) {
+        let refused = row.basis == Basis::Refused;
         for note in &row.notes {
-            match said.iter_mut().find(|(text, _)| text == note) {
-                Some((_, schemes)) => schemes.push(&row.scheme),
-                None => said.push((note.clone(), vec![&row.scheme])),
+            match said.iter_mut().find(|(text, of_refused, _)| text == note && *of_refused == refused) {
+                Some((.., schemes)) => schemes.push(&row.scheme),
+                None => said.push((note, refused, vec![&row.scheme])),
             }
         }
     }
-    for (text, schemes) in said {
+    for (text, refused, schemes) in said {
         let names = if schemes.len() > 4 {
             format!("{} and {} more", schemes[..3].join(", "), schemes.len() - 3)
         } else {
             schemes.join(", ")
         };
-        section.note(format!("{}: {text}", escape(&names)));
+        let text = format!("{}: {text}", escape(&names));
+        if refused { section.refuse(text) } else { section.note(text) }
     }
     if any_fell {
         section.note("fell back: share of the quantized tensors whose rows do not fill the blocks of the type that was wanted");
@@ -209,7 +211,9 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         ]);
         section.table = Some(table);
     }
-    row.notes.iter().for_each(|n| section.note(n.clone()));
+    for note in &row.notes {
+        if row.shards.is_empty() { section.refuse(note.clone()) } else { section.note(note.clone()) }
+    }
     section
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
         }
     }
     // The names, shapes and roles come from the headers; the parts hold figures only.
+    output.spare(&[Path::new(&first.scanned)])?;
     let checkpoint = open(Path::new(&first.scanned), first.only_this_file)?;
     let selection = select(&checkpoint, first.filter.as_deref())?;
     let parts: Vec<ScanPart> = bodies.iter().map(|(_, body)| body.part.clone()).collect();
