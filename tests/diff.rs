@@ -9,7 +9,7 @@ use weighbridge::checkpoint::{ModelConfig, OpenOptions, Role, open};
 use weighbridge::diff::{Status, diff, match_tensors};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::{ProjectInput, ProjectTensor};
+use weighbridge::project::{ProjectInput, ProjectTensor, Provenance};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -28,6 +28,7 @@ fn input(format: Format, names: &[String], model: &'static ModelConfig) -> Proje
         safetensors_metadata: None,
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::storage::Request;
-use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 fn role(name: &str) -> Role {
     let has = |part: &str| name.contains(part);
@@ -77,6 +77,7 @@ fn decoders_of_the_llama_scheme() {
             safetensors_metadata: None,
             gguf: None,
             folder: None,
+            provenance: Provenance::default(),
         };
         let computed: u64 = model["computed"].as_array().unwrap().iter().map(|t| t[1][0].as_u64().unwrap() * 4).sum();
         let outputs = model["outputs"].as_object().unwrap().iter();

@@ -10,7 +10,7 @@ use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::scheme::{self, Context};
 use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::storage::{Options, Request};
-use weighbridge::project::{Basis, GgufSource, MemoryRequest, ProjectInput, ProjectTensor, Target, memory, project};
+use weighbridge::project::{Basis, GgufSource, MemoryRequest, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/gguf-project/llama_quantize.json");
@@ -187,6 +187,7 @@ fn whole<'a>(model: &Value, config: &'a ModelConfig) -> ProjectInput<'a> {
         safetensors_metadata: None,
         gguf: Some(source(model)),
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

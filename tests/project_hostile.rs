@@ -9,7 +9,7 @@ use weighbridge::project::memory::{Budget, MemoryRequest};
 use weighbridge::project::storage::Request;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::{RULES, ShardSpec};
-use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Target, memory, project};
+use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn tensors(gguf: bool) -> Vec<ProjectTensor<'static>> {
     let big = 1 << 40;
@@ -52,6 +52,7 @@ fn input<'a>(format: Option<Format>, tensors: Vec<ProjectTensor<'a>>, model: &'a
             ..GgufSource::default()
         }),
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

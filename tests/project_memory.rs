@@ -8,7 +8,7 @@ use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::memory::{Budget, KvType, MemoryRequest, Verdict};
 use weighbridge::project::storage::Request;
-use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, memory, project};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/memory/llama_memory.json");
@@ -56,6 +56,7 @@ fn input<'a>(config: &'a ModelConfig, format: Format) -> ProjectInput<'a> {
         safetensors_metadata: None,
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

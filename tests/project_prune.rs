@@ -11,7 +11,7 @@ use weighbridge::checkpoint::{ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::storage::prune::{PruneSpec, PrunedRow, break_even, row};
-use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Request, Target, project};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Request, Target, project};
 
 fn fixture(name: &str) -> Value {
     let path = format!("{}/fixtures/prune/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -31,6 +31,7 @@ fn input<'a>(model: &'a ModelConfig, tensors: Vec<ProjectTensor<'a>>) -> Project
         safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

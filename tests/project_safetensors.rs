@@ -10,7 +10,7 @@ use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::storage::shard::ShardSpec;
 use weighbridge::project::storage::{QuantizedRow, Request};
-use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 fn record() -> Value {
     fixture("hf.json")
@@ -55,6 +55,7 @@ fn input<'a>(base: &Value, config: &'a ModelConfig, order: Option<&Value>) -> Pr
         safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 
@@ -238,6 +239,7 @@ fn a_checkpoint_projected_to_its_own_scheme_has_its_actual_size() {
             safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
             gguf: None,
             folder: None,
+            provenance: Provenance::default(),
         };
         let target = |name: &str| Target::parse(&format!("safetensors:{name}"));
         let request = Request { targets: vec![target(scheme), target("f32")], ..Request::default() };
@@ -368,6 +370,7 @@ fn greedy_splits_equal_the_tools() {
                 safetensors_metadata: None,
                 gguf: None,
                 folder: None,
+                provenance: Provenance::default(),
             };
             let spec = ShardSpec { rule, limit: row["limit"].as_u64() };
             let got = &project(&input, &Request { shards: vec![spec], ..Request::default() }).sharded[0];
@@ -437,6 +440,7 @@ fn the_fracast_pair_is_bridged_byte_by_byte() {
             safetensors_metadata: Some(metadata),
             gguf: None,
             folder: None,
+            provenance: Provenance::default(),
         }
     };
     let (float, int8) = (load("model.safetensors"), load("model.int8.safetensors"));

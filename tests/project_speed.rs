@@ -11,7 +11,7 @@ use weighbridge::format::Format;
 use weighbridge::project::storage::prune::PruneSpec;
 use weighbridge::project::storage::shard::{RULES, ShardSpec};
 use weighbridge::project::storage::{Request, scheme};
-use weighbridge::project::{GgufSource, ProjectInput, ProjectTensor, Target, project};
+use weighbridge::project::{GgufSource, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 const LAYERS: u32 = if cfg!(debug_assertions) { 20 } else { 100 };
 const PER_LAYER: u32 = 1000;
@@ -52,6 +52,7 @@ fn input(format: Format, config: &ModelConfig) -> ProjectInput<'_> {
             ..GgufSource::default()
         }),
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::memory::{Recipe, Recompute, Term, TrainRequest, TrainingRow};
-use weighbridge::project::{Basis, MemoryRequest, ProjectInput, ProjectTensor, memory};
+use weighbridge::project::{Basis, MemoryRequest, ProjectInput, ProjectTensor, Provenance, memory};
 
 fn empty(config: &ModelConfig) -> ProjectInput<'_> {
     ProjectInput {
@@ -20,6 +20,7 @@ fn empty(config: &ModelConfig) -> ProjectInput<'_> {
         safetensors_metadata: None,
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role};
+use crate::checkpoint::{Checkpoint, HfFolder, ModelConfig, Part, Quantization, Role, Shortfall};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, Metadata, MetadataValue, Shape};
 
@@ -144,6 +144,15 @@ impl GgufSource {
     }
 }
 
+/// Where the tensors of an input are known from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Provenance {
+    /// They are those that config.json declares: no weights were read.
+    pub declared: bool,
+    /// Why they are not all of the model's.
+    pub shortfall: Option<Shortfall>,
+}
+
 /// Everything a projection reads.
 #[derive(Debug, Clone)]
 pub struct ProjectInput<'a> {
@@ -167,6 +176,8 @@ pub struct ProjectInput<'a> {
     pub gguf: Option<GgufSource>,
     /// What lies beside the weights of a Hugging Face folder. Without it, GGUF targets are estimates.
     pub folder: Option<&'a HfFolder>,
+    /// Where the tensors are known from.
+    pub provenance: Provenance,
 }
 
 impl<'a> ProjectInput<'a> {
@@ -209,6 +220,7 @@ impl<'a> ProjectInput<'a> {
                 .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment))
                 .map(|source| GgufSource { beside: beside(checkpoint), ..source }),
             folder: None,
+            provenance: Provenance { declared: checkpoint.declared, shortfall: checkpoint.shortfall() },
         }
     }
 

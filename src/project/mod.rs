@@ -8,6 +8,6 @@ pub mod input;
 pub mod storage;
 pub mod memory;
 
-pub use input::{Beside, GgufSource, ProjectInput, ProjectTensor};
+pub use input::{Beside, GgufSource, ProjectInput, ProjectTensor, Provenance};
 pub use memory::{MemoryReport, MemoryRequest, memory};
 pub use storage::{Basis, Projection, Request, Target, project};

@@ -133,7 +133,18 @@ pub(super) fn read(path: &Path) -> Result<(Container, ModelConfig, Value)> {
     Ok((container, model, config))
 }
 
+/// Logical parameters that a configuration declares; `None` where its tensors are not known.
+pub(super) fn params(config: &Value, model: &ModelConfig) -> Option<u64> {
+    let sizes = |row: &Row| row.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d));
+    Some(plain(config, model).ok()?.rows.iter().fold(0u64, |n, row| n.saturating_add(sizes(row))))
+}
+
 fn rows(config: &Value, model: &ModelConfig) -> std::result::Result<Vec<Row>, String> {
+    packing::pack(plain(config, model)?)
+}
+
+/// The tensors before a quantization packs them.
+fn plain<'c>(config: &'c Value, model: &'c ModelConfig) -> std::result::Result<Declared<'c>, String> {
     let config = config.as_object().ok_or("config.json is no JSON object")?;
     let family = config.get("model_type").and_then(Value::as_str).ok_or("key `model_type` is missing in config.json")?;
     let (_, write) = FAMILIES
@@ -147,7 +158,7 @@ fn rows(config: &Value, model: &ModelConfig) -> std::result::Result<Vec<Row>, St
     };
     let mut declared = Declared { model, config, dtype, rows: Vec::new() };
     write(&mut declared)?;
-    packing::pack(declared)
+    Ok(declared)
 }
 
 /// The header of a safetensors file with these tensors, and the length of the whole file.

@@ -7,7 +7,7 @@ use super::recipe::ADAM_MIXED;
 use super::{spread, states, vocabulary};
 use crate::checkpoint::{KvLayer, KvLayers, ModelConfig, Role};
 use crate::format::Shape;
-use crate::project::input::{ProjectInput, ProjectTensor};
+use crate::project::input::{ProjectInput, ProjectTensor, Provenance};
 use crate::project::memory::parallel::Parallel;
 use crate::project::memory::{Place, Term};
 use crate::project::storage::Basis;
@@ -35,6 +35,7 @@ impl Student<'_> {
             safetensors_metadata: None,
             gguf: None,
             folder: None,
+            provenance: Provenance::default(),
             tensors,
         }
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::checkpoint::ModelConfig;
 use crate::dtype::Dtype;
 use crate::format::Format;
+use crate::project::input::Provenance;
 
 fn input<'a>(model: &'a ModelConfig, tensors: Vec<ProjectTensor<'a>>) -> ProjectInput<'a> {
     let bytes = tensors.iter().map(|t| t.bytes).sum();
@@ -16,6 +17,7 @@ fn input<'a>(model: &'a ModelConfig, tensors: Vec<ProjectTensor<'a>>) -> Project
         safetensors_metadata: None,
         gguf: None,
         folder: None,
+        provenance: Provenance::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::checkpoint::model_config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
 use crate::dtype::Dtype;
 use crate::format::{Format, Metadata};
-use crate::project::input::{GgufSource, ProjectInput, ProjectTensor};
+use crate::project::input::{GgufSource, ProjectInput, ProjectTensor, Provenance};
 use crate::project::storage::plan::Basis;
 
 /// Keys that layers, caches and graphs are made of. One that is written with a number that is not known here is a refusal: a key
@@ -118,6 +118,7 @@ impl Head {
             safetensors_metadata: None,
             gguf: Some(self.gguf.clone()),
             folder: None,
+            provenance: Provenance::default(),
             tensors: self.tensors.clone(),
         }
     }
