@@ -12,7 +12,7 @@ use weighbridge::checkpoint::{ModelConfig, Part};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::storage::{QuantizedRow, Request};
-use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Target, project};
+use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const LIST: &str = "src/project/storage/scheme/classes.txt";
@@ -152,6 +152,7 @@ impl Base {
             safetensors_metadata: Some(vec![("format".to_owned(), "pt".to_owned())]),
             gguf: None,
             folder: None,
+            provenance: Provenance::default(),
         }
     }
 
@@ -272,8 +273,8 @@ fn the_list_of_classes_is_what_the_tools_showed() {
 
 #[test]
 fn exact_is_equal_to_the_byte_and_estimates_hold() {
-    let mut count: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
-    let mut misses = Vec::new();
+    let mut count: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
+    let (mut misses, mut open) = (Vec::new(), Vec::new());
     for base in classes() {
         for (scheme, made, got) in base.rows() {
             let holds = |low: Option<u64>, likely: Option<u64>, high: Option<u64>, stated: u64| {
@@ -288,9 +289,14 @@ fn exact_is_equal_to_the_byte_and_estimates_hold() {
                     1
                 }
                 Basis::Refused => 2,
+                // An estimate that claims no bounds.
+                Basis::Estimate if got.tensor_bytes_low.is_none() && got.file_bytes_low.is_none() => 4,
                 _ => 3,
             };
             count.entry(tool(scheme)).or_default()[kind] += 1;
+            if kind == 4 {
+                open.push(format!("{} {scheme}", base.name));
+            }
             if kind == 3 {
                 misses.push(format!(
                     "{} {scheme} {:?}: {:?} ({:?} to {:?}), file {:?} ({:?} to {:?}); the tool wrote {} and {}",
@@ -308,6 +314,10 @@ fn exact_is_equal_to_the_byte_and_estimates_hold() {
             }
         }
     }
-    println!("exact, estimates that hold, refused, misses: {count:?}");
+    println!("exact, estimates that hold, refused, misses, without bounds: {count:?}");
     assert!(misses.is_empty(), "{}", misses.join("\n"));
+    // A class that adds tensors when it is loaded and saved.
+    assert_eq!(open, ["Inkling2ForConditionalGeneration f16"]);
+    let exact: u64 = count.values().map(|kinds| kinds[0]).sum();
+    assert!(exact > 2_000, "{exact}");
 }

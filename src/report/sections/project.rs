@@ -75,6 +75,8 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
         cells.extend(any_fell.then(|| row.fell_back.map_or_else(|| Cell::text(""), |f| Cell::Share(f.share))));
         cells.extend(any_fits.then(|| Cell::text(if row.fits == Some(true) { "yes" } else { "" })));
         cells.push(Cell::text(match row.basis {
+            // Of weights that are not whole.
+            Basis::Estimate if row.tensor_bytes_low.is_some() && row.tensor_bytes_high.is_none() => "at least",
             Basis::Exact => "exact",
             Basis::Estimate => "estimate",
             Basis::Range => "range",

@@ -93,10 +93,25 @@ impl Seen {
         let asked = input.model.architecture.as_deref();
         let class = asked.map_or_else(|| "this file, whose configuration names no class".to_owned(), |c| format!("`{}`", escape(c)));
         let seen = Self { named: asked.is_some(), class, ..Self::default() };
-        let row = Row::of(|name, of| of == family && asked.is_none_or(|class| class == name));
-        let Some(row) = row.or_else(|| Row::of(|name, _| asked == Some(name))) else { return seen };
-        let (odd, strangers) = row.odd(input);
-        Self { tools: row.tools, odd, strangers, ..seen }
+        let mut rows = Row::all(|name, of| of == family && asked.is_none_or(|class| class == name));
+        if rows.is_empty() && asked.is_some() {
+            rows = Row::all(|name, _| asked == Some(name));
+        }
+        // Where no class is named, each of the family that has these tensors may be meant: they come to the same.
+        let (mut fits, mut odd) = (Vec::new(), None);
+        for row in rows {
+            match row.odd(input) {
+                (None, _) => fits.extend(row.tools),
+                (Some(why), strangers) => {
+                    odd.get_or_insert((row.tools, why, strangers));
+                }
+            }
+        }
+        match odd {
+            _ if !fits.is_empty() => Self { tools: fits, ..seen },
+            Some((tools, why, strangers)) => Self { tools, odd: Some(why), strangers, ..seen },
+            None => seen,
+        }
     }
 
     /// Whether the class was not seen with a tensor: it may be left out.
@@ -127,26 +142,32 @@ struct Row<'t> {
 }
 
 impl Row<'static> {
-    /// The first whose class and `model_type` will do.
-    fn of(will_do: impl Fn(&str, &str) -> bool) -> Option<Self> {
-        let mut lines = CLASSES.lines().filter(|line| !line.starts_with('#')).skip_while(|line| {
-            let mut words = line.split(' ');
-            let (name, family) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            line.starts_with('\t') || !will_do(name, family)
-        });
-        let tools = lines.next()?.split(' ').skip(2).collect();
-        let mut names = BTreeMap::new();
+    /// Those whose class and `model_type` will do.
+    fn all(will_do: impl Fn(&str, &str) -> bool) -> Vec<Self> {
+        let mut rows: Vec<Self> = Vec::new();
+        let mut wanted = false;
         let mut start = "";
-        for word in lines.take_while(|line| line.starts_with('\t')).flat_map(str::split_whitespace) {
-            if word.ends_with('.') {
-                start = if word == "." { "" } else { word };
+        for line in CLASSES.lines().filter(|line| !line.starts_with('#')) {
+            let Some(names) = line.strip_prefix('\t') else {
+                let mut words = line.split(' ');
+                wanted = will_do(words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                if wanted {
+                    rows.push(Self { tools: words.collect(), names: BTreeMap::new() });
+                }
                 continue;
+            };
+            let Some(row) = rows.last_mut().filter(|_| wanted) else { continue };
+            for word in names.split(' ') {
+                if word.ends_with('.') {
+                    start = if word == "." { "" } else { word };
+                    continue;
+                }
+                let (word, always) = word.strip_suffix('?').map_or((word, true), |word| (word, false));
+                let (word, end) = word.strip_suffix('=').map_or((word, ".weight"), |word| (word, ""));
+                row.names.insert(format!("{start}{word}{end}"), always);
             }
-            let (word, always) = word.strip_suffix('?').map_or((word, true), |word| (word, false));
-            let (word, end) = word.strip_suffix('=').map_or((word, ".weight"), |word| (word, ""));
-            names.insert(format!("{start}{word}{end}"), always);
         }
-        Some(Self { tools, names })
+        rows
     }
 }
 
