@@ -5,8 +5,8 @@ usage: make_class_truth.py CLASSES.jsonl OUT bases|tools|llm-compressor [CLASS .
 
 CLASSES.jsonl has lines with "class", "name" and "config" (fixtures/hf-project/classes.jsonl is one). `bases` builds and saves the models
 as OUT/NAME/base, `tools` and `llm-compressor` write OUT/NAME/SCHEME.json: tensors in file order ([name, dtype, shape]), __metadata__,
-header and file bytes, or the tool's refusal. Which modules a tool takes is the same for all of its schemes, so one scheme for each tool
-is made here; make_scheme_truth.py makes the others of a few families. Stacked: "stack" of a line names what is put in place of single
+header and file bytes, or the tool's refusal. Which modules a tool takes is the same for all of its schemes, so one or two schemes for each
+tool are made here; make_scheme_truth.py makes the others of a few families. Stacked: "stack" of a line names what is put in place of single
 experts, since some models are published with their experts in one tensor and saved by transformers one by one.
 
 Pinned: transformers 5.23.0, torch 2.15.0, safetensors 0.8.0, bitsandbytes 0.50.2, compressed-tensors 0.20.0, torchao 0.18.0,
@@ -27,18 +27,20 @@ import transformers as tf
 from safetensors.torch import load_file, save_file
 
 import make_scheme_truth as one
-from make_scheme_truth import bnb, ct, fp8, hqq, read, torchao
+from make_scheme_truth import bnb, ct, fp8, hqq, read, torchao, weights
 
 TOOLS = {
     "f16": lambda base, out: one.load(base).to(torch.float16).save_pretrained(out),
     "ct-fp8-dynamic": ct("FP8_DYNAMIC"),
+    "ct-w4a16-g32-asym": ct(weights(4, "group", 32, False)),
     "bnb-int8": bnb(load_in_8bit=True),
+    "bnb-nf4": bnb(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
     "torchao-int8wo": torchao(lambda q: q.Int8WeightOnlyConfig(version=2)),
     "fp8-tensor": fp8(weight_block_size=None),
 }
 # HQQ splits by blocks, from ten on.
 DEEP = {"hqq-4bit-g64-axis1": hqq(4, 64, 1)}
-LLM_COMPRESSOR = {"lc-fp8-dynamic": "FP8_DYNAMIC"}
+LLM_COMPRESSOR = {"lc-fp8-dynamic": "FP8_DYNAMIC", "lc-w4a16-g32-asym": weights(4, "group", 32, False)}
 SECONDS = 120
 
 
@@ -47,7 +49,9 @@ def llm_compressor(scheme):
         from llmcompressor import oneshot
         from llmcompressor.modifiers.quantization import QuantizationModifier
         model = one.load(base)
-        oneshot(model=model, recipe=QuantizationModifier(targets="Linear", scheme=scheme, ignore=["lm_head"]))
+        how = {"targets": "Linear", "scheme": scheme} if isinstance(scheme, str) else \
+            {"config_groups": {"group_0": {"targets": ["Linear"], **scheme}}}
+        oneshot(model=model, recipe=QuantizationModifier(ignore=["lm_head"], **how))
         model.save_pretrained(out, save_compressed=True)
     return run
 

@@ -7,7 +7,8 @@ use crate::checkpoint::Shortfall;
 
 /// Says of every row that the weights are not whole, and takes back what only a whole can claim.
 pub(super) fn mark(projection: &mut Projection, shortfall: &Shortfall) {
-    let figures = if shortfall.sizes_known { "the figures are those that the headers promise" } else { "the figures are lower bounds" };
+    let figures =
+        if shortfall.sizes_known { "the figures are those that the headers promise" } else { "the figures are lower bounds" };
     let note = format!("{}: {figures}", shortfall.reason);
     for row in projection.quantized.iter_mut().filter(|row| row.basis != Basis::Refused) {
         row.basis = Basis::Estimate;

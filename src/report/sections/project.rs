@@ -38,7 +38,11 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section<'static>>
 
 /// The bridge of one row, for the whole report: the row that a reader most likely asks about.
 pub fn likely_bridge(projection: &Projection) -> Option<Section<'static>> {
-    projection.quantized.iter().find(|r| matches!(r.scheme.as_str(), "ct-w8a8" | "lc-w8a8") && !r.bridge.is_empty()).map(scheme_bridge)
+    projection
+        .quantized
+        .iter()
+        .find(|r| matches!(r.scheme.as_str(), "ct-w8a8" | "lc-w8a8") && !r.bridge.is_empty())
+        .map(scheme_bridge)
 }
 
 fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {

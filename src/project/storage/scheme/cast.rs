@@ -84,7 +84,10 @@ impl Rule for Cast {
             let bytes = |tensors: &[OutTensor<'_>]| tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
             tensor_range = Some((bytes(&left), bytes(&tensors)));
             file.range = Some((transformers_files(context, &left, metadata, TRANSFORMERS_LIMIT).likely, file.likely));
-            notes.push(format!("{} tensors are there that transformers may leave out when it loads the model", tensors.len() - left.len()));
+            notes.push(format!(
+                "{} tensors are there that transformers may leave out when it loads the model",
+                tensors.len() - left.len()
+            ));
         }
         if file.files > 1 {
             notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());

@@ -21,8 +21,7 @@ pub(super) fn size(
         Layout::Transformers | Layout::TorchAo | Layout::LlmCompressor => {
             let metadata = metadata(about.unwrap_or_default());
             // llm-compressor 0.14: `kwargs.setdefault("max_shard_size", "20GB")`.
-            let (limit, size) =
-                if layout == Layout::LlmCompressor { (20_000_000_000, 20) } else { (TRANSFORMERS_LIMIT, 50) };
+            let (limit, size) = if layout == Layout::LlmCompressor { (20_000_000_000, 20) } else { (TRANSFORMERS_LIMIT, 50) };
             let file = transformers_files(context, tensors, Some(&metadata), limit);
             if file.files > 1 {
                 notes.push(format!("in shards of {size} GB, as the tool writes them; the index file is not counted"));
@@ -37,7 +36,8 @@ pub(super) fn size(
             let packed: HashSet<String> = tensors.iter().filter(|t| t.name.ends_with(".qweight")).map(|t| stem(&t.name)).collect();
             tensors.sort_by_cached_key(|t| (packed.contains(&stem(&t.name)), Place::of(&t.name, sequence, GPTQ_BUFFERS)));
             let known = tensors.iter().all(|t| !t.name.ends_with(".qweight") || is_known(&t.name, sequence));
-            let order = (!known).then_some("the order of this family's modules is not known, and the digits of the header depend on it");
+            let order =
+                (!known).then_some("the order of this family's modules is not known, and the digits of the header depend on it");
             // GPTQModel 7.7: "4GB" of 1,024^3.
             listed(tensors, Writer::Listed, FORMAT_PT, 4 << 30, order, notes)
         }
@@ -54,7 +54,8 @@ pub(super) fn size(
             }
             let mut ranks = rank.into_iter();
             tensors.sort_by_cached_key(|_| ranks.next());
-            let order = "the header is that of a file written on Linux: another system's hash map has another order, and other digits";
+            let order =
+                "the header is that of a file written on Linux: another system's hash map has another order, and other digits";
             listed(tensors, Writer::Mlx, FORMAT_MLX, 5 << 30, Some(order), notes)
         }
     }

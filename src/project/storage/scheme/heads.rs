@@ -87,6 +87,9 @@ fn signed(input: &ProjectInput<'_>) -> Option<(Cow<'static, str>, bool)> {
             let start = t.name.strip_suffix(other.sign)?;
             (start.is_empty() || start.ends_with('.')).then(|| start.to_owned())
         })?;
-        Some((if start.is_empty() { Cow::Borrowed(other.module) } else { Cow::Owned(format!("{start}{}", other.module)) }, other.bias))
+        Some((
+            if start.is_empty() { Cow::Borrowed(other.module) } else { Cow::Owned(format!("{start}{}", other.module)) },
+            other.bias,
+        ))
     })
 }

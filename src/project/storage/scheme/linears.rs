@@ -120,8 +120,23 @@ fn is_table(module: &str) -> bool {
 
 /// Modules of attention and dense layers that every tool takes, whatever the class.
 const CERTAIN: &[&str] = &[
-    "down_proj", "fc1", "fc2", "gate_proj", "k_lin", "k_proj", "key", "o_proj", "out_lin", "out_proj", "q_lin", "q_proj",
-    "query", "up_proj", "v_lin", "v_proj", "value",
+    "down_proj",
+    "fc1",
+    "fc2",
+    "gate_proj",
+    "k_lin",
+    "k_proj",
+    "key",
+    "o_proj",
+    "out_lin",
+    "out_proj",
+    "q_lin",
+    "q_proj",
+    "query",
+    "up_proj",
+    "v_lin",
+    "v_proj",
+    "value",
 ];
 
 /// Whether it is open, in a class that was not seen, if a tool takes a tensor. Projections under their usual names it does;

@@ -91,7 +91,8 @@ impl Seen {
     pub(super) fn of(input: &ProjectInput<'_>) -> Self {
         let family = input.model.family.as_deref().unwrap_or_default();
         let asked = input.model.architecture.as_deref();
-        let class = asked.map_or_else(|| "this file, whose configuration names no class".to_owned(), |c| format!("`{}`", escape(c)));
+        let class =
+            asked.map_or_else(|| "this file, whose configuration names no class".to_owned(), |c| format!("`{}`", escape(c)));
         let seen = Self { named: asked.is_some(), class, ..Self::default() };
         let mut rows = Row::all(|name, of| of == family && asked.is_none_or(|class| class == name));
         if rows.is_empty() && asked.is_some() {
@@ -174,9 +175,13 @@ impl Row<'static> {
 impl Row<'_> {
     /// What the file has that the class has not, or has not that it has; and the places of the former.
     fn odd(&self, input: &ProjectInput<'_>) -> (Option<String>, BTreeSet<u32>) {
-        let tied = input.model.tied_embeddings == Some(true);
-        let mut left: Vec<&str> = self.names.iter().filter(|(_, always)| **always).map(|(name, _)| name.as_str()).collect();
-        left.retain(|name| !name.contains('#') && !(tied && classify(name, Format::Safetensors).role == Role::LmHead));
+        let (tied, untied) = (input.model.tied_embeddings == Some(true), input.model.tied_embeddings == Some(false));
+        // The output head is there unless it is the embedding.
+        let is_wanted = |(name, always): &(&String, &bool)| {
+            let head = classify(name, Format::Safetensors).role == Role::LmHead;
+            !name.contains('#') && if head { !tied && (**always || untied) } else { **always }
+        };
+        let mut left: Vec<&str> = self.names.iter().filter(is_wanted).map(|(name, _)| name.as_str()).collect();
         let mut strangers = BTreeSet::new();
         let mut odd = None;
         for (place, t) in (0u32..).zip(&input.tensors) {

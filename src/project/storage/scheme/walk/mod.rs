@@ -187,7 +187,11 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         if let (true, &[rows, columns]) = (is_matrix(t), t.shape.as_slice()) {
             let module = Module { rows, columns, ..self.module(stem, t.dtype) };
             if let Ok(Packed::As(pieces)) = self.packing.pack(&module)
-                && pieces.iter().filter_map(|p| OutTensor::added(String::new(), p.dtype, &p.shape)).map(|out| out.bytes).sum::<u64>()
+                && pieces
+                    .iter()
+                    .filter_map(|p| OutTensor::added(String::new(), p.dtype, &p.shape))
+                    .map(|out| out.bytes)
+                    .sum::<u64>()
                     < t.bytes
             {
                 let stem = stem.to_owned();
@@ -354,9 +358,6 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             file.range = Some((file.likely.saturating_sub(less), file.likely.saturating_add(more)));
             basis = Basis::Estimate;
             notes.push("the text of a number inside each quant_state varies in length".to_owned());
-        }
-        if file.range.is_some() && basis == Basis::Exact {
-            basis = Basis::Range;
         }
         Ok((Plan { tensors: self.tensors, basis, file: Some(file), tensor_range, notes }, doubtful))
     }
