@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/build.rs"]
-#[allow(dead_code, unused_imports)]
 mod build;
 
 use std::path::Path;

@@ -91,8 +91,7 @@ impl Seen {
     pub(super) fn of(input: &ProjectInput<'_>) -> Self {
         let family = input.model.family.as_deref().unwrap_or_default();
         let asked = input.model.architecture.as_deref();
-        let class =
-            asked.map_or_else(|| "this file, whose configuration names no class".to_owned(), |c| format!("`{}`", escape(c)));
+        let class = asked.map_or_else(|| "a file whose configuration names no class".to_owned(), |c| format!("`{}`", escape(c)));
         let seen = Self { named: asked.is_some(), class, ..Self::default() };
         let mut rows = Row::all(|name, of| of == family && asked.is_none_or(|class| class == name));
         if rows.is_empty() && asked.is_some() {
@@ -130,7 +129,7 @@ impl Seen {
         match &self.odd {
             Some(odd) if self.tools.contains(&tool.word()) => odd.clone(),
             _ if tool == Tool::Cast => format!("what transformers writes of {} was not compared with this rule", self.class),
-            _ => format!("what {} takes of {} was not compared with a file it wrote", tool.name(), self.class),
+            _ => format!("what {} takes of {} was not compared with what it wrote", tool.name(), self.class),
         }
     }
 }
