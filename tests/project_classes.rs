@@ -213,24 +213,34 @@ fn folded(name: &str) -> String {
 /// A base with its projected rows.
 type Projected<'b> = (&'b Base, Vec<(&'b str, &'b Value, QuantizedRow)>);
 
+/// What the fixtures tell of one class.
+#[derive(Default)]
+struct Told<'b> {
+    right: BTreeSet<&'b str>,
+    wrong: BTreeSet<&'b str>,
+    /// Tensor names, and how many files have them.
+    names: BTreeMap<String, usize>,
+    files: usize,
+}
+
 /// The list as it follows from the fixtures.
 fn list(bases: &[Projected<'_>]) -> String {
-    let mut rows: BTreeMap<(String, String), (BTreeSet<&str>, BTreeSet<&str>, BTreeMap<String, usize>, usize)> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, String), Told<'_>> = BTreeMap::new();
     for (base, made) in bases {
         let family = base.model.family.clone().unwrap_or_default();
-        let (right, wrong, names, files) = rows.entry((family, base.class.clone())).or_default();
+        let told = rows.entry((family, base.class.clone())).or_default();
         let here: BTreeSet<String> =
             base.tensors.iter().filter(|t| t.shape.len() > 1 || t.part != Part::Weight).map(|t| folded(&t.name)).collect();
-        here.into_iter().for_each(|name| *names.entry(name).or_default() += 1);
-        *files += 1;
+        here.into_iter().for_each(|name| *told.names.entry(name).or_default() += 1);
+        told.files += 1;
         for (scheme, made, row) in made {
             let tool = tool(scheme);
             // The text of a float inside double quantization varies by a few bytes, and a file of scales alone cannot be loaded.
             let ok = scheme.ends_with("-dq") || row.basis == Basis::Refused || equal(row, made);
             if ok {
-                right.insert(tool)
+                told.right.insert(tool)
             } else {
-                wrong.insert(tool)
+                told.wrong.insert(tool)
             };
         }
     }
@@ -241,17 +251,17 @@ fn list(bases: &[Projected<'_>]) -> String {
     let rank = |class: &str| ["ForCausalLM", "LMHeadModel", "ForMaskedLM"].iter().position(|end| class.ends_with(end)).unwrap_or(3);
     order.sort_by(|(a, x), (b, y)| (a, rank(x), x).cmp(&(b, rank(y), y)));
     for key in order {
-        let (right, wrong, names, files) = &rows[&key];
-        let tools: Vec<&str> = right.difference(wrong).copied().collect();
+        let told = &rows[&key];
+        let tools: Vec<&str> = told.right.difference(&told.wrong).copied().collect();
         if tools.is_empty() {
             continue;
         }
         text += &format!("{} {} {}\n", key.1, key.0, tools.join(" "));
         let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (name, count) in names {
+        for (name, count) in &told.names {
             let (bare, mark) = name.strip_suffix(".weight").map_or((name.as_str(), "="), |bare| (bare, ""));
             let at = bare.rfind('.').map_or(0, |dot| dot + 1);
-            let sometimes = if count < files { "?" } else { "" };
+            let sometimes = if *count < told.files { "?" } else { "" };
             lines.entry(&bare[..at]).or_default().push(format!("{}{mark}{sometimes}", &bare[at..]));
         }
         for (start, words) in lines {

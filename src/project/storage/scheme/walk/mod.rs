@@ -19,6 +19,7 @@ use crate::format::Shape;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::storage::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
 use crate::text::escape;
+use crate::units::grouped;
 
 impl<P: Packing> Rule for P {
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
@@ -298,7 +299,15 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
                     let before = self.tensors.len();
                     self.pack(&tied.name, pieces, &[], None)?;
                     self.tensors[before..].iter_mut().for_each(|out| out.change = Change::Untied);
+                    let bytes = self.tensors[before..].iter().fold(0u64, |n, out| n.saturating_add(out.bytes));
                     self.notes.push(format!("`{}` shared the embedding: quantized, it is a tensor of its own", tied.name));
+                    if by_name {
+                        let less = grouped(bytes);
+                        self.notes.push(format!(
+                            "only `lm_head` is ignored: a recipe that ignores `{}` too has {less} B less",
+                            tied.name
+                        ));
+                    }
                 }
                 Packed::Kept | Packed::KeptWith(_) => self.skipped += 1,
             }
