@@ -41,7 +41,7 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/project/storage/scheme",
         list: "SCHEMES",
-        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "walk"],
+        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
     },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },

@@ -38,7 +38,11 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section<'static>>
 
 /// The bridge of one row, for the whole report: the row that a reader most likely asks about.
 pub fn likely_bridge(projection: &Projection) -> Option<Section<'static>> {
-    projection.quantized.iter().find(|r| r.scheme == "ct-w8a8" && !r.bridge.is_empty()).map(scheme_bridge)
+    projection
+        .quantized
+        .iter()
+        .find(|r| matches!(r.scheme.as_str(), "ct-w8a8" | "lc-w8a8") && !r.bridge.is_empty())
+        .map(scheme_bridge)
 }
 
 fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
@@ -75,6 +79,8 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
         cells.extend(any_fell.then(|| row.fell_back.map_or_else(|| Cell::text(""), |f| Cell::Share(f.share))));
         cells.extend(any_fits.then(|| Cell::text(if row.fits == Some(true) { "yes" } else { "" })));
         cells.push(Cell::text(match row.basis {
+            // Of weights that are not whole.
+            Basis::Estimate if row.tensor_bytes_low.is_some() && row.tensor_bytes_high.is_none() => "at least",
             Basis::Exact => "exact",
             Basis::Estimate => "estimate",
             Basis::Range => "range",
