@@ -160,3 +160,30 @@ fn vocabularies_and_cards_take_bounded_memory() {
         assert!(row["basis"] == "refused" || row["basis"] == "estimate", "{file}: {project}");
     }
 }
+
+/// Parts of a scan come from other machines: what they leave out takes no memory either.
+#[test]
+fn parts_of_a_scan_take_bounded_memory() {
+    let folder = folder(&[]);
+    let part = folder.path().join("part.json");
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let weights = folder.path().join("model.safetensors");
+    scan.arg("scan").arg(&weights).args(["--stats", "full", "--part", "1/1", "--no-progress", "-o"]).arg(&part);
+    assert!(scan.status().unwrap().success());
+    assert_eq!(within_the_limit(&["merge"], &part), Some(0));
+    let text = std::fs::read_to_string(&part).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let full = |files: String| {
+        let mut part = whole.clone();
+        part["full"]["files"] = Value::Null;
+        part.to_string().replace(r#""files":null"#, &format!(r#""files":{files}"#))
+    };
+    let padded = |pad: &str| format!("[[{}null]]", pad.repeat(LENGTH / pad.len()));
+    let mut all = vec![text.replacen('{', &format!(r#"{{"pad":{},"#, list_of(r#"{"":0},"#)), 1)];
+    all.extend(["null,", r#"{"elements":0,"zeros":0},"#].map(|pad| full(padded(pad))));
+    all.push(full(list_of("[],").replace(",0]", "]")));
+    for text in all {
+        std::fs::write(&part, &text).unwrap();
+        within_the_limit(&["merge"], &part);
+    }
+}

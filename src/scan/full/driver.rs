@@ -70,7 +70,7 @@ pub fn scan_full(
                     let cuts = tensors.into_iter().filter_map(|t| {
                         let tensor = &file.tensors[t];
                         if tensor.elements == 0 {
-                            found.tensors[t] = Some(FullStats::default());
+                            found.tensors[t] = Some(Box::default());
                         }
                         let there = tensor.offset.checked_add(tensor.bytes).is_some_and(|end| end <= input.len());
                         let role = roles.get(index).and_then(|roles| roles.get(t)).copied().unwrap_or(Role::Other);
@@ -80,7 +80,7 @@ pub fn scan_full(
                     });
                     let cuts: Vec<(usize, Cut)> = cuts.collect();
                     for (t, stats) in run.tensors(&crew, &cuts) {
-                        found.tensors[t] = Some(stats);
+                        found.tensors[t] = Some(Box::new(stats));
                     }
                     outcome.interrupted |= observer.cancelled() && run.is_stopped();
                     outcome.bytes_read += run.bytes.load(Ordering::Relaxed);
