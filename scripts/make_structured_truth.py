@@ -46,6 +46,13 @@ MOE = [(spec, dict(change)) for spec, change in GROUPED]
 QWEN3_MOE = [(spec, {("moe_intermediate_size" if k == "intermediate_size" else k): v for k, v in change.items()})
              for spec, change in GROUPED]
 
+# Experts that one parameter of a block holds: in three dimensions either way round, and in two.
+STACKED = [c for c in GROUPED if c[0] in ("layers=2", "ffn=25%", "ffn=1024", "hidden=384", "heads=6/2") or "900" in c[0]]
+NO_HIDDEN = [c for c in STACKED if "=" in c[0] and c[0].split("=")[0] in ("layers", "ffn")]
+FEW = DECODER | dict(num_hidden_layers=3, num_local_experts=4, num_experts_per_tok=2)
+DBRX = dict(d_model=512, n_heads=8, n_layers=3, max_seq_len=256, vocab_size=1000, attn_config=dict(kv_n_heads=2),
+            ffn_config=dict(ffn_hidden_size=1536, moe_num_experts=4, moe_top_k=2))
+
 # Published configurations, for counts that can be looked up.
 LLAMA_1B = dict(hidden_size=2048, num_attention_heads=32, num_key_value_heads=8, head_dim=64, intermediate_size=8192,
                 num_hidden_layers=16, vocab_size=128256, tie_word_embeddings=True)
@@ -69,6 +76,13 @@ MODELS = [
     ("olmo2", AutoModelForCausalLM, DECODER, [c for c in GROUPED if "hidden" not in c[0] and "heads" not in c[0]]),
     ("mixtral", AutoModelForCausalLM, DECODER | dict(num_local_experts=4), MOE),
     ("qwen3_moe", AutoModelForCausalLM, DECODER | dict(num_experts=4, moe_intermediate_size=1536, num_experts_per_tok=2), QWEN3_MOE),
+    ("llama4_text", AutoModelForCausalLM, FEW | dict(num_experts_per_tok=1, interleave_moe_layer_step=1), STACKED),
+    ("granitemoe", AutoModelForCausalLM, {k: v for k, v in FEW.items() if k != "head_dim"}, NO_HIDDEN),
+    ("gpt_oss", AutoModelForCausalLM, FEW, NO_HIDDEN),
+    ("dbrx", AutoModelForCausalLM, DBRX, [
+        ("layers=2", dict(n_layers=2)),
+        ("ffn=25%", dict(ffn_config=DBRX["ffn_config"] | dict(ffn_hidden_size=1152))),
+    ]),
     ("gpt2", AutoModelForCausalLM, GPT2, [
         ("layers=2", dict(n_layer=2)),
         ("ffn=25%", dict(n_inner=2304)),
@@ -98,7 +112,7 @@ def main():
     models = []
     for family, auto, settings, cuts in MODELS:
         base, config = shapes(auto, family, settings)
-        written = {k: v for k, v in config.to_dict().items() if k in settings or k in (
+        written = {k: settings[k] if isinstance(v, dict) else v for k, v in config.to_dict().items() if k in settings or k in (
             "model_type", "tie_word_embeddings", "head_dim", "num_key_value_heads", "architectures", "n_inner", "layer_types")}
         written["model_type"] = family
         rows = []

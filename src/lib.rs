@@ -3,7 +3,7 @@
 //! The rooms, in layer order; each uses only those before it:
 //!
 //! - [`text`], [`error`], [`units`], [`dtype`]: text from files, the one error, sizes, element types.
-//! - [`source`]: a file as a length, positioned reads and an identity. [`observe`]: progress and stopping.
+//! - [`source`]: a file as a length, positioned reads and an identity. [`observe`]: progress and stopping. [`threads`]: how many.
 //! - [`mod@format`]: what the bytes of one file say, with what is odd about them. Headers only.
 //! - [`checkpoint`]: what the model is: its files, components, roles, architecture, packed weights.
 //! - [`stats`]: figures of values as plain data. [`scan`]: reads every byte of every tensor and fills them.
@@ -31,6 +31,7 @@ pub mod dtype;
 pub mod source;
 pub mod observe;
 pub mod pins;
+pub mod threads;
 pub mod format;
 pub mod families;
 pub mod checkpoint;

@@ -55,6 +55,12 @@ pub fn escape(text: &str) -> String {
     escape_limited(text, usize::MAX)
 }
 
+/// Words of our own with foreign text in them that is escaped already: backslashes stay as they are, and what would still steer a
+/// terminal becomes a visible escape.
+pub fn escape_words(text: &str) -> String {
+    if text.chars().all(is_plain) { text.to_owned() } else { text.split('\\').map(escape).collect::<Vec<_>>().join("\\") }
+}
+
 /// As [`escape`], cut after `limit` characters of the source with a count of what is missing.
 pub fn escape_limited(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(256));
@@ -89,6 +95,12 @@ mod tests {
         let hostile = "a\u{1b}[31mred\u{202e}\u{200b}\nb\u{9b}\u{e0041}";
         let shown = escape(hostile);
         assert_eq!(shown, "a\\u{1b}[31mred\\u{202e}\\u{200b}\\nb\\u{9b}\\u{e0041}");
+    }
+
+    #[test]
+    fn what_is_escaped_stays_escaped_once() {
+        assert_eq!(escape_words("at \\n and a\\\\b"), "at \\n and a\\\\b");
+        assert_eq!(escape_words("\\\u{1b}[31m\n"), "\\\\u{1b}[31m\\n");
     }
 
     #[test]

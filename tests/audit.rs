@@ -1,5 +1,5 @@
 //! Every code of the audit: what brings it, what does not, and that it is explained.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/build.rs"]
 mod build;
@@ -142,6 +142,11 @@ fn parts(d: &Path, second_no: u16) {
 }
 
 fn zip(d: &Path, file: &str, member: &str, content: &[u8]) {
+    zip_named(d, file, member, content, 1);
+}
+
+/// An archive of one member, which its directory names so many times.
+fn zip_named(d: &Path, file: &str, member: &str, content: &[u8], times: u16) {
     let name = member.as_bytes();
     let (n, len) = ((name.len() as u16).to_le_bytes(), (content.len() as u32).to_le_bytes());
     let mut out = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
@@ -151,13 +156,16 @@ fn zip(d: &Path, file: &str, member: &str, content: &[u8]) {
     out.extend(name);
     out.extend(content);
     let start = out.len() as u32;
-    out.extend(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0");
-    out.extend([len, len].concat());
-    out.extend(n);
-    out.extend([0; 16]);
-    out.extend(name);
+    for _ in 0..times {
+        out.extend(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        out.extend([len, len].concat());
+        out.extend(n);
+        out.extend([0; 16]);
+        out.extend(name);
+    }
     let size = out.len() as u32 - start;
-    out.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    out.extend([times.to_le_bytes(), times.to_le_bytes()].concat());
     out.extend([size.to_le_bytes(), start.to_le_bytes()].concat());
     out.extend([0, 0]);
     put(d, file, out);
@@ -495,7 +503,7 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             "leads-outside",
             |d| {
                 healthy(d);
-                link(d, "x.safetensors", "/etc/hostname")
+                link(d, "x.safetensors", "/etc/passwd")
             },
             |d| {
                 healthy(d);
@@ -550,9 +558,23 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             "config-unreadable",
             |d| {
                 healthy(d);
+                put(d, "generation_config.json", "{\"a\":Nan}")
+            },
+            |d| {
+                healthy(d);
                 put(d, "generation_config.json", "{\"a\":NaN}")
             },
-            ok,
+        ),
+        (
+            "config-not-strict",
+            |d| {
+                healthy(d);
+                put(d, "generation_config.json", "{\"a\":NaN}")
+            },
+            |d| {
+                healthy(d);
+                put(d, "generation_config.json", "{\"a\":\"NaN\"}")
+            },
         ),
         ("config-value", |d| with_config(d, "\"hidden_size\":8", "\"hidden_size\":-1"), ok),
         ("layer-count", |d| with_config(d, "\"num_hidden_layers\":1", "\"num_hidden_layers\":2"), ok),
@@ -667,6 +689,17 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             |d| {
                 healthy(d);
                 zip(d, "w.zip", "a/x", b"x")
+            },
+        ),
+        (
+            "archive-overlap",
+            |d| {
+                healthy(d);
+                zip_named(d, "w.zip", "a", b"x", 2)
+            },
+            |d| {
+                healthy(d);
+                zip(d, "w.zip", "a", b"x")
             },
         ),
         (
@@ -854,7 +887,8 @@ fn a_scan_ends_whatever_a_header_claims() {
     put(d.path(), "m.gguf", gguf(&[ARCH], &[("a", &[1 << 40, 1 << 11], 0, 0), ("b", &[8], 0, 1 << 53)], 32, &[0; 32]));
     let begun = std::time::Instant::now();
     let audit = run(&d.path().join("m.gguf"));
-    assert!(begun.elapsed().as_secs() < 5);
+    // An instant, or days: a busy machine is none of either.
+    assert!(begun.elapsed().as_secs() < 60);
     assert!(audit.failed && found(&audit).contains("not-scanned"), "{:?}", audit.findings);
 }
 
@@ -880,47 +914,4 @@ fn exit_codes_and_the_policy() {
     assert_eq!(weigh(&["audit", d.path().join("nothing").to_str().unwrap()]).0, 2);
     let half = d.path().join("none/report.json");
     assert_eq!(weigh(&["audit", path, "-o", half.to_str().unwrap()]).0, 2);
-}
-
-#[test]
-fn sarif_has_the_parts_that_its_schema_demands() {
-    let d = tempfile::tempdir().unwrap();
-    put(d.path(), "a b\u{1b}.safetensors", one("w\u{202e}x\n"));
-    put(d.path(), "m.gguf", b"GGUF");
-    let (code, text) = weigh(&["audit", d.path().to_str().unwrap(), "--format", "sarif"]);
-    assert_eq!(code, 2);
-    let log: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(log["version"], "2.1.0");
-    let run = &log["runs"][0];
-    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), codes().count());
-    let results = run["results"].as_array().unwrap();
-    assert!(!results.is_empty());
-    for result in results {
-        let rule = &rules[result["ruleIndex"].as_u64().unwrap() as usize];
-        assert_eq!(rule["id"], result["ruleId"]);
-        assert!(matches!(result["level"].as_str(), Some("error" | "warning" | "note")));
-        let message = result["message"]["text"].as_str().unwrap();
-        assert!(!message.contains(|c: char| c.is_control()), "{message:?}");
-        for location in result["locations"].as_array().into_iter().flatten() {
-            if let Some(uri) = location["physicalLocation"]["artifactLocation"]["uri"].as_str() {
-                assert!(uri.bytes().all(|b| b.is_ascii_graphic()), "{uri:?}");
-            }
-        }
-    }
-    schema(&text);
-}
-
-/// Checks a log against the published schema, where Python and its jsonschema are here.
-fn schema(log: &str) {
-    let script = "import json,sys,jsonschema; jsonschema.validate(json.load(sys.stdin), json.load(open(sys.argv[1])))";
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/audit/sarif-2.1.0-rtm.5.json");
-    let probe = Command::new("python3").args(["-c", "import jsonschema"]).stderr(std::process::Stdio::null()).status();
-    if !probe.is_ok_and(|s| s.success()) {
-        eprintln!("SKIPPED: the SARIF schema, as python3 with jsonschema is not here");
-        return;
-    }
-    let mut child = Command::new("python3").args(["-c", script, schema]).stdin(std::process::Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), log.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
 }

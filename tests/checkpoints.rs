@@ -4,6 +4,9 @@
 //! target/checkpoints or $WEIGH_CHECKPOINTS); those that were not are skipped, and the skips are counted out loud.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "common/skipped.rs"]
+mod skipped;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,7 +37,7 @@ fn figures_equal_those_of_other_tools() {
     }
     println!("{} checkpoints compared: {}", checked.len(), checked.join(", "));
     if !skipped.is_empty() {
-        println!("SKIPPED {} checkpoints that were not fetched: {}", skipped.len(), skipped.join(", "));
+        skipped::skipped(skipped.len(), "checkpoints", &format!("not fetched: {}", skipped.join(", ")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(checked.contains(&"fracast-f32") && checked.contains(&"fracast-int8"), "the pair of the repository is checked always");
@@ -73,7 +76,7 @@ fn the_own_mixture_has_the_own_size() {
         }
     }
     if skipped > 0 {
-        println!("SKIPPED the own mixture of {skipped} checkpoints that were not fetched");
+        skipped::skipped(skipped, "own mixtures of checkpoints", "not fetched");
     }
     assert_eq!(compared + skipped, 3);
 }

@@ -18,6 +18,7 @@ const ROOMS: &[&str] = &[
     "source",
     "observe",
     "pins",
+    "threads",
     "format",
     "families",
     "checkpoint",

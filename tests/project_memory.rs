@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use weighbridge::checkpoint::model_config::from_config_json;
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
@@ -309,6 +310,30 @@ fn the_published_table_of_caches() {
     ] {
         assert_eq!(gib(span(&config, &request("vllm", ctx), "kv_cache").0), stated, "{ctx}");
     }
+}
+
+/// Bytes of the cache tensors of transformers 4.57.6 and 5.24 after 48 tokens in F16, and Falcon-40B's at 64 tokens.
+#[test]
+fn falcon_spreads_its_keys_and_values_before_transformers_caches_them() {
+    let falcon = |layers: u64, heads: u64, kv_heads: u64, new: bool, multi_query: bool| {
+        from_config_json(&json!({"model_type": "falcon", "hidden_size": heads * 16, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "num_kv_heads": kv_heads, "new_decoder_architecture": new, "multi_query": multi_query}))
+    };
+    let cases = [
+        (falcon(3, 4, 2, true, true), 36_864, 18_432),
+        (falcon(3, 4, 4, true, true), 36_864, 36_864),
+        (falcon(3, 4, 1, true, true), 36_864, 9_216),
+        (falcon(3, 4, 4, false, true), 9_216, 9_216),
+        (falcon(3, 4, 4, false, false), 36_864, 36_864),
+    ];
+    for (model, transformers, vllm) in &cases {
+        assert_eq!(span(model, &request("transformers", 48), "kv_cache").0, *transformers, "{:?}", model.kv);
+        assert_eq!(span(model, &request("vllm", 48), "kv_cache").0, *vllm, "{:?}", model.kv);
+    }
+    let forty = from_config_json(&json!({"model_type": "falcon", "hidden_size": 8192, "num_hidden_layers": 60,
+        "num_attention_heads": 128, "num_kv_heads": 8, "new_decoder_architecture": true, "multi_query": true}));
+    assert_eq!(span(&forty, &request("transformers", 64), "kv_cache").0, 125_829_120);
+    assert_eq!(span(&forty, &request("vllm", 64), "kv_cache").0, 7_864_320);
 }
 
 #[test]

@@ -211,6 +211,11 @@ fn what_does_not_divide_or_is_not_known_is_refused() {
     tensors.push(ProjectTensor::weight("model.layers.0.self_attn.odd.weight", Role::Attention, Some(0), Dtype::BF16, &[7, 9]));
     let got = row(&input(&model, tensors), &PruneSpec::parse("heads=4").unwrap(), None);
     assert!(got.notes[0].contains("self_attn.odd.weight"), "{:?}", got.notes);
+    // A stack of experts as wide as the model: which way it lies is not told.
+    let mut tensors = tensors_of(&base("llama")["shapes"]);
+    tensors.push(ProjectTensor::weight("model.layers.0.mlp.experts.up_proj", Role::Expert, Some(0), Dtype::BF16, &[4, 512, 512]));
+    let got = row(&input(&model, tensors), &PruneSpec::parse("ffn=50%").unwrap(), None);
+    assert!(got.structure.is_none() && got.notes[0].contains("experts.up_proj"), "{:?}", got.notes);
     for bad in [
         "layers=0",
         "layers=x",

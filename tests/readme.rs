@@ -1,6 +1,9 @@
 //! The README and docs/ show what the program prints. `WEIGH_BLESS=1 cargo test --test readme` writes it anew. Quotes of real
 //! checkpoints are compared where scripts/fetch_checkpoints.py has fetched them, and skipped out loud elsewhere.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/skipped.rs"]
+mod skipped;
 
 use std::path::Path;
 use std::process::Command;
@@ -95,7 +98,7 @@ fn the_documents_quote_the_program() {
     }
     assert!(seen >= 8, "the documents lost their examples");
     if !skipped.is_empty() {
-        println!("SKIPPED {} quotes whose checkpoint was not fetched: {}", skipped.len(), skipped.join("; "));
+        skipped::skipped(skipped.len(), "quotes", &format!("their checkpoints were not fetched: {}", skipped.join("; ")));
     }
 }
 

@@ -29,7 +29,7 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/format",
         list: "FORMATS",
-        helpers: &["byte_map", "json", "limits", "metadata", "names", "reader", "second_opinion", "sniff"],
+        helpers: &["budget", "byte_map", "json", "limits", "metadata", "names", "reader", "second_opinion", "sniff"],
     },
     Registry {
         folder: "src/checkpoint/quantization",
@@ -40,7 +40,7 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/project/storage/scheme",
         list: "SCHEMES",
-        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "walk"],
+        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
     },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },

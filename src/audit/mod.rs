@@ -5,20 +5,24 @@
 mod checks;
 mod finding;
 mod pickle;
+mod place;
 mod policy;
 mod subject;
+mod template;
 mod zip;
 
 use std::path::{Path, PathBuf};
 
 pub use checks::{CHECKS, Check, codes, find};
 pub use finding::{Code, Finding, Severity};
+pub use place::{Place, path_below};
 pub use policy::Policy;
+pub use subject::Hashed;
 
 use finding::Findings;
 use subject::Subject;
 
-use crate::checkpoint::{self, Checkpoint, OpenOptions};
+use crate::checkpoint::{self, Checkpoint, FoundFile, OpenOptions, OutsideSnapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observer;
 use crate::scan::{self, ScanOptions, ScanOutcome, Selection};
@@ -45,12 +49,16 @@ pub struct Coverage {
     pub files_understood: u64,
     /// The others, in name order.
     pub files_not_understood: Vec<String>,
-    /// Bytes that were read of headers, texts, and weights where they were scanned or compared.
+    /// Bytes that were read of headers, texts, and weights where they were scanned, compared or hashed.
     pub bytes_read: u64,
     /// Those of them that were read to tell weight sets of the same tensor names apart.
     pub bytes_compared: u64,
     /// Whether every value was scanned.
     pub values_scanned: bool,
+    /// What was hashed; `None` where that was not asked for.
+    pub hashed: Option<Hashed>,
+    /// What lies outside the snapshot that was taken of a hub cache's folder, and was not looked at.
+    pub outside_snapshot: Option<OutsideSnapshot>,
 }
 
 /// What an audit found.
@@ -58,6 +66,8 @@ pub struct Coverage {
 pub struct Audit {
     /// What was asked for.
     pub path: PathBuf,
+    /// Where findings stand.
+    pub place: Place,
     /// Worst first.
     pub findings: Vec<Finding>,
     /// Findings that the policy leaves out.
@@ -72,6 +82,8 @@ pub struct Audit {
     pub interrupted: bool,
     /// What was looked at.
     pub coverage: Coverage,
+    /// What a reader of the findings should know of the checkpoint, above all what was taken for it; escaped.
+    pub notes: Vec<String>,
 }
 
 impl Audit {
@@ -112,13 +124,15 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
     let findings: Vec<Finding> = all.into_iter().filter(|f| !request.policy.allows(f)).collect();
     Ok(Audit {
         path: path.to_path_buf(),
+        place: Place::of(&subject),
         allowed: (total - findings.len()) as u64,
         failed: findings.iter().any(|f| request.policy.denies(f)),
         unanswered: findings.iter().any(checks::is_unanswered),
         findings,
         unreadable,
-        interrupted: scanned.is_some_and(|(_, outcome)| outcome.interrupted),
+        interrupted: scanned.as_ref().is_some_and(|(_, outcome)| outcome.interrupted),
         coverage,
+        notes: subject.checkpoint.map(|c| c.notes.clone()).unwrap_or_default(),
     })
 }
 
@@ -137,13 +151,17 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         .files()
         .iter()
         .map(|f| f.name.as_str())
-        .chain(subject.texts.iter().filter(|t| t.error.is_none()).map(|t| t.name.as_str()))
+        .chain(subject.texts.iter().filter(|t| t.error.is_none() && t.over_limit.is_none()).map(|t| t.name.as_str()))
         .collect();
+    let over: std::collections::HashSet<&str> =
+        subject.texts.iter().filter(|t| t.over_limit.is_some()).map(|t| t.name.as_str()).collect();
     let indexes: std::collections::HashSet<&Path> =
         subject.checkpoint.map_or(&[][..], |c| &c.indexes).iter().map(|i| i.path.as_path()).collect();
     let mut coverage = Coverage { files_seen: subject.listed().len() as u64, ..Coverage::default() };
     for file in subject.listed() {
-        if understood.contains(file.name.as_str()) || indexes.contains(file.path.as_path()) || is_plain_text(&file.name) {
+        let plain = is_plain_text(&file.name) && !over.contains(file.name.as_str());
+        let known = indexes.contains(file.path.as_path()) || is_sound_index(subject, file) || plain;
+        if known || understood.contains(file.name.as_str()) {
             coverage.files_understood += 1;
         } else {
             coverage.files_not_understood.push(file.name.clone());
@@ -154,12 +172,21 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         coverage.files_not_understood.push(subject.name_of(subject.path));
     }
     let headers: u64 = subject.containers().map(|(_, c)| c.layout.data_start.min(c.file_len)).sum();
-    let texts: u64 = subject.texts.iter().map(|t| t.text.len() as u64).sum();
+    let texts: u64 = subject.texts.iter().map(|t| t.bytes).sum();
     let compared = subject.checkpoint.map_or(0, |c| c.compared_bytes);
     coverage.bytes_compared = compared;
-    coverage.bytes_read = headers + texts + compared + outcome.map_or(0, |o| o.bytes_read);
+    coverage.hashed = subject.hashed.get();
+    coverage.outside_snapshot = subject.checkpoint.and_then(|c| c.listing.outside_snapshot());
+    let hashed = coverage.hashed.map_or(0, |h| h.bytes);
+    coverage.bytes_read = headers + texts + compared + hashed + outcome.map_or(0, |o| o.bytes_read);
     coverage.values_scanned = outcome.is_some_and(|o| o.complete);
     coverage
+}
+
+/// A shard index whose names were read: one of another framework, or of a variant, is no part of the checkpoint.
+fn is_sound_index(subject: &Subject<'_>, file: &FoundFile) -> bool {
+    let is_damaged = |e: &Error| e.path() == Some(&file.path) && e.kind() != ErrorKind::OutsideFolder;
+    checkpoint::is_shard_index(&file.name) && !subject.problems().any(is_damaged)
 }
 
 /// Text that no loader acts on.

@@ -1,38 +1,43 @@
 //! What the checks look at: the checkpoint, the folder around it, and the small text files in it, each read once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor};
+use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor, is_shard_index};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Container, limits};
+use crate::format::{BYTE_ORDER_MARK, Budget, Container, limits, python_json, python_json_members};
 use crate::scan::{ScanOutcome, Selection, TensorOutcome};
-use crate::source::{FileSource, read_small};
+use crate::source::FileSource;
 use crate::stats::TensorStats;
 use crate::text::escape_limited;
 
 use super::finding::{Code, Finding};
 use super::policy::Policy;
 
-/// Text files that are read of one folder; published repos have some ten.
-const MAX_TEXTS: usize = 512;
-
-/// Bytes of text files that are read of one folder.
-const MAX_TEXT_BYTES: u64 = 64 << 20;
+/// What the checks look for in any JSON file.
+const MEMBERS: &[&str] = &["auto_map", "chat_template"];
 
 /// A small text file.
 pub(crate) struct TextFile {
     /// Relative to the folder, with `/`.
     pub(crate) name: String,
-    /// Its text; bytes that are no UTF-8 become U+FFFD.
+    /// Bytes that were read of it.
+    pub(crate) bytes: u64,
+    /// Its text, bytes that are no UTF-8 being U+FFFD; none is kept of JSON.
     pub(crate) text: String,
-    /// Its value, for JSON.
+    /// Its value, for JSON: whole for `config.json` and `generation_config.json`, with [`MEMBERS`] alone for every other.
     pub(crate) json: Option<Value>,
     /// Why it could not be read or is no JSON; escaped.
     pub(crate) error: Option<String>,
+    /// Where strict parsers stop although Python reads it; escaped.
+    pub(crate) not_strict: Option<String>,
+    /// Whether JSON begins with a byte order mark.
+    pub(crate) byte_order_mark: bool,
+    /// The bound that kept it, or part of it, from being looked at; escaped.
+    pub(crate) over_limit: Option<String>,
 }
 
 impl TextFile {
@@ -40,6 +45,23 @@ impl TextFile {
     pub(crate) fn base(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
+
+    /// Whether loaders go by it: a configuration or a template, by its name.
+    pub(crate) fn is_configuration(&self) -> bool {
+        let base = self.base();
+        base.contains("config") || base.starts_with("model_index") || base.contains("template") || base.contains(".jinja")
+    }
+}
+
+/// What was hashed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Hashed {
+    /// Files whose SHA-256 was compared with the stated one.
+    pub files: u64,
+    /// Bytes that were read for it.
+    pub bytes: u64,
+    /// Files of which the cache states no SHA-256, small ones mostly.
+    pub unstated: u64,
 }
 
 /// Everything that is audited.
@@ -60,6 +82,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) policy: &'a Policy,
     /// Whether the bytes of files are to be hashed.
     pub(crate) verify_hashes: bool,
+    /// What was hashed; `None` while nothing was asked for.
+    pub(crate) hashed: Cell<Option<Hashed>>,
 }
 
 impl<'a> Subject<'a> {
@@ -75,6 +99,7 @@ impl<'a> Subject<'a> {
             values: None,
             policy,
             verify_hashes: false,
+            hashed: Cell::new(None),
         };
         subject.read_texts();
         subject
@@ -112,6 +137,13 @@ impl<'a> Subject<'a> {
         self.checkpoint.map_or(&[], |c| &c.listing.files)
     }
 
+    /// Names and paths of every file that was seen; where the one asked for could not be opened, that one.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (String, &'a Path)> {
+        let listed = self.listed().iter().map(|f| (f.name.clone(), f.path.as_path()));
+        let alone = self.failure.and_then(|e| e.path()).filter(|p| p.is_file()).map(|p| (self.name_of(p), p));
+        listed.chain(alone)
+    }
+
     /// What could not be read or is not there.
     pub(crate) fn problems(&self) -> impl Iterator<Item = &'a Error> + use<'a> {
         let problems: &[Error] = self.checkpoint.map_or(&[], |c| &c.problems);
@@ -129,7 +161,11 @@ impl<'a> Subject<'a> {
     /// Looks into a file; `None` where that fails. That the system fails a read, or the file changed meanwhile, is kept and told in the
     /// end; that the content is not what `work` makes sense of is its own affair.
     pub(crate) fn look<T>(&self, path: &Path, work: impl FnOnce(&FileSource) -> Result<T, Error>) -> Option<T> {
-        match FileSource::open(path).and_then(|source| source.read_whole(|source| Ok(work(source)))) {
+        let listed = self.checkpoint.and_then(|c| c.listing.find(path));
+        match listed
+            .map_or_else(|| FileSource::open(path), FoundFile::open)
+            .and_then(|source| source.read_whole(|source| Ok(work(source))))
+        {
             Ok(Ok(found)) => Some(found),
             Ok(Err(error)) if error.kind() != ErrorKind::Io => None,
             Ok(Err(error)) | Err(error) => {
@@ -163,47 +199,82 @@ impl<'a> Subject<'a> {
 
     fn read_texts(&mut self) {
         let Some(checkpoint) = self.checkpoint else { return };
-        let mut bytes = 0u64;
+        let budget = Budget::new(limits::MAX_AUDITED_TEXTS);
         for file in checkpoint.listing.files.iter().filter(|f| is_text(&f.name)) {
-            if self.texts.len() == MAX_TEXTS || bytes > MAX_TEXT_BYTES {
-                break;
-            }
-            bytes = bytes.saturating_add(file.bytes.min(limits::MAX_CONFIG));
-            let text = self.read_text(file);
+            let text = self.read_text(file, &budget);
             self.texts.push(text);
         }
     }
 
-    fn read_text(&self, file: &FoundFile) -> TextFile {
-        let mut out = TextFile { name: file.name.clone(), text: String::new(), json: None, error: None };
-        let bytes = match read_small(&file.path, limits::MAX_CONFIG) {
+    fn read_text(&self, file: &FoundFile, budget: &Budget) -> TextFile {
+        let mut out = TextFile {
+            name: file.name.clone(),
+            bytes: 0,
+            text: String::new(),
+            json: None,
+            error: None,
+            not_strict: None,
+            byte_order_mark: false,
+            over_limit: None,
+        };
+        let bytes = match file.read_small(limits::MAX_CONFIG) {
             Ok(bytes) => bytes,
-            // A data file of that ending may well be larger than any configuration.
-            Err(e) if e.kind() == ErrorKind::Limit => return out,
+            Err(e) if e.kind() == ErrorKind::Limit => {
+                out.over_limit = Some(e.message().to_owned());
+                return out;
+            }
             Err(e) => {
                 out.error = Some(e.message().to_owned());
                 self.failed(e);
                 return out;
             }
         };
-        if file.name.to_ascii_lowercase().ends_with(".json") {
-            match serde_json::from_slice(&bytes) {
-                Ok(value) => out.json = Some(value),
-                Err(e) => out.error = Some(format!("no JSON: {}", escape_limited(&e.to_string(), 120))),
-            }
+        out.bytes = bytes.len() as u64;
+        if out.name.to_ascii_lowercase().ends_with(".json") {
+            out.parse(&bytes, budget);
+        } else if budget.take(out.bytes) {
+            out.text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+            };
+        } else {
+            out.over_limit = Some(format!("all texts together are more than the {} MiB that are kept", budget.bytes() >> 20));
         }
-        out.text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-        };
         out
+    }
+}
+
+impl TextFile {
+    fn parse(&mut self, bytes: &[u8], budget: &Budget) {
+        self.byte_order_mark = bytes.starts_with(BYTE_ORDER_MARK);
+        let members = || python_json_members(bytes, MEMBERS, budget);
+        let read = if matches!(self.base(), "config.json" | "generation_config.json") {
+            python_json(bytes, budget).or_else(|error| match error.kind() {
+                ErrorKind::Limit => {
+                    self.over_limit = Some(error.message().to_owned());
+                    members()
+                }
+                _ => Err(error),
+            })
+        } else {
+            members()
+        };
+        match read {
+            Ok(value) => {
+                self.json = Some(value);
+                let strict = serde_json::from_slice::<serde::de::IgnoredAny>(bytes);
+                self.not_strict = strict.err().map(|e| escape_limited(&e.to_string(), 120));
+            }
+            Err(error) if error.kind() == ErrorKind::Limit => self.over_limit = Some(error.message().to_owned()),
+            Err(error) => self.error = Some(error.message().to_owned()),
+        }
     }
 }
 
 /// Configs, templates and cards by their endings. Vocabularies and indexes have readers of their own.
 fn is_text(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    if base.ends_with(".index.json") || matches!(base.as_str(), "tokenizer.json" | "vocab.json" | "tokenizer.model") {
+    if is_shard_index(&base) || matches!(base.as_str(), "tokenizer.json" | "vocab.json" | "tokenizer.model") {
         return false;
     }
     base.ends_with(".json") || base.ends_with(".jinja") || base.ends_with(".jinja2") || base == "readme.md"

@@ -10,6 +10,8 @@ use crate::source::{Source, read_exact_at};
 const TAIL: u64 = 22 + 65_535;
 /// Most bytes of a directory that are read: half a million entries of PyTorch's.
 const MAX_DIRECTORY: u64 = 32 << 20;
+/// The fixed part of a local header.
+const LOCAL_HEADER: u64 = 30;
 /// What stands in a field of 32 bits whose value is in its ZIP64 counterpart.
 const ELSEWHERE: u64 = u32::MAX as u64;
 
@@ -33,12 +35,12 @@ impl Entry {
     /// # Errors
     /// What reading its local header fails with.
     pub(crate) fn stored(&self, source: &dyn Source) -> Result<Option<(u64, u64)>> {
-        if self.method != 0 || self.encrypted || self.offset.checked_add(30).is_none_or(|end| end > source.len()) {
+        if self.method != 0 || self.encrypted || self.offset.checked_add(LOCAL_HEADER).is_none_or(|end| end > source.len()) {
             return Ok(None);
         }
         let mut head = [0; 30];
         read_exact_at(source, self.offset, &mut head)?;
-        let start = self.offset.saturating_add(30 + u16_at(&head, 26) + u16_at(&head, 28));
+        let start = self.offset.saturating_add(LOCAL_HEADER + u16_at(&head, 26) + u16_at(&head, 28));
         let end = start.checked_add(self.size).filter(|end| *end <= source.len());
         Ok(end.filter(|_| head.starts_with(b"PK\x03\x04")).map(|end| (start, end)))
     }
@@ -60,6 +62,15 @@ impl Entry {
             extra = &extra[4 + len..];
         }
     }
+}
+
+/// An entry whose bytes begin before those of the one in front of it have ended, with that one. What a local header holds beside its
+/// fixed part is not counted: entries that lie apart are never taken for such.
+pub(crate) fn overlapping(entries: &[Entry]) -> Option<(&Entry, &Entry)> {
+    let mut by_place: Vec<&Entry> = entries.iter().collect();
+    by_place.sort_by_key(|e| e.offset);
+    let end = |e: &Entry| e.offset.saturating_add(LOCAL_HEADER).saturating_add(e.packed);
+    by_place.windows(2).find(|pair| end(pair[0]) > pair[1].offset).map(|pair| (pair[0], pair[1]))
 }
 
 /// The entries of the central directory; `None` where there is none that could be read.

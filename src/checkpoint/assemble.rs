@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-
 use super::names::{Naming, classify, is_buffer};
 use super::quantization::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, TensorInfo};
-use crate::source::{FileSource, read_exact_at};
+use crate::source::read_exact_at;
+use crate::threads;
 
 /// Longest tensor whose bytes are read to settle what packed weights hold (shapes and quantization states are some 100 bytes).
 const SMALL: u64 = 64 * 1024;
@@ -94,7 +93,7 @@ fn is_huge_and_plain(checkpoint: &Checkpoint, set: &WeightSet, format: Format) -
     count > HUGE
         && match format {
             Format::Safetensors => {
-                !quantization::is_configured(checkpoint.config.as_ref()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
+                !quantization::is_configured(checkpoint.config_json()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
             }
             // The scales of NVFP4 are told by their names.
             Format::Gguf => !any(&|_, t| t.dtype == Dtype::NVFP4),
@@ -106,9 +105,9 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
     out.reserve_exact(set.files.iter().map(|&f| checkpoint.files[f].container.tensors.len()).sum());
     for &file in &set.files {
         let container = &checkpoint.files[file].container;
-        out.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
+        threads::extend(out, &container.tensors, threads::CHEAP, |index, info| {
             let name = container.name(info);
-            let naming = naming(checkpoint, &name, container.format);
+            let naming = naming(checkpoint, &name, info, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
             let part = if buffer { Part::Buffer } else { Part::Weight };
             SelectedTensor {
@@ -118,12 +117,12 @@ fn plain_tensors(checkpoint: &Checkpoint, set: &WeightSet, out: &mut Vec<Selecte
                 part,
                 logical_params: if buffer { 0 } else { info.elements },
             }
-        }));
+        });
     }
 }
 
-fn naming(checkpoint: &Checkpoint, name: &str, format: Format) -> Naming {
-    let naming = classify(name, format);
+fn naming(checkpoint: &Checkpoint, name: &str, info: &TensorInfo, format: Format) -> Naming {
+    let naming = classify(name, format).with_experts(checkpoint.model.experts, &info.shape);
     // Some families store their prediction layers as further blocks.
     match (checkpoint.model.layers, checkpoint.model.mtp_layers) {
         (Some(layers), Some(_)) => naming.with_main_layers(layers),
@@ -135,12 +134,12 @@ fn places<'a>(checkpoint: &'a Checkpoint, files: &[usize]) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     for &file in files {
         let container = &checkpoint.files[file].container;
-        places.par_extend(container.tensors.par_iter().enumerate().map(|(index, info)| {
+        threads::extend(&mut places, &container.tensors, threads::CHEAP, |index, info| {
             let name = container.name(info);
-            let naming = naming(checkpoint, &name, container.format);
+            let naming = naming(checkpoint, &name, info, container.format);
             let buffer = is_buffer(&name, info.dtype, &info.shape);
             Place { file, index, name, naming, buffer }
-        }));
+        });
     }
     places
 }
@@ -161,10 +160,10 @@ fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> I
         if info.bytes > SMALL {
             return None;
         }
-        let source = FileSource::open(&checkpoint.files[place.file].path).ok()?;
+        let source = checkpoint.files[place.file].open().ok()?;
         let mut bytes = vec![0; usize::try_from(info.bytes).ok()?];
         read_exact_at(&source, info.offset, &mut bytes).ok()?;
         Some(bytes)
     };
-    quantization::interpret_with(&views, checkpoint.config.as_ref(), format, Some(&read_small))
+    quantization::interpret_with(&views, checkpoint.config_json(), format, Some(&read_small))
 }

@@ -1,22 +1,15 @@
-//! Finds the files of a checkpoint: one file, the shards it belongs to, a folder, a hub cache snapshot.
+//! Finds the files of a checkpoint: everything in a folder, and what the names of files say.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use super::boundary::{Boundary, FoundFile, not_regular};
+use super::hub_cache::{self, OutsideSnapshot};
+use crate::error::{Error, ErrorKind};
 use crate::format::limits;
 use crate::text::shown_path;
-
-/// A regular file below the folder asked for, whatever it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Relative to the root, with `/`.
-    pub name: String,
-    /// Its length.
-    pub bytes: u64,
-}
 
 /// Why something in a folder was passed by without being a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +32,29 @@ pub struct Listing {
     pub files: Vec<FoundFile>,
     /// What was passed by, with the path.
     pub passed_by: Vec<(PassedBy, PathBuf)>,
+    /// The folder of a hub cache that was asked for, where the root is the snapshot that was taken of it.
+    pub repo: Option<PathBuf>,
+}
+
+impl Listing {
+    /// The file at a path that was listed.
+    pub(crate) fn find(&self, path: &Path) -> Option<&FoundFile> {
+        let name = name_in(&self.root, path);
+        let by_name = self.files.binary_search_by(|file| file.name.cmp(&name));
+        let found = by_name.ok().map(|i| &self.files[i]).filter(|file| file.path == path);
+        // Names that are no UTF-8 can be equal where paths are not.
+        found.or_else(|| self.files.iter().find(|file| file.path == path))
+    }
+
+    /// What lies outside the snapshot, where one was taken of the folder that was asked for.
+    pub(crate) fn outside_snapshot(&self) -> Option<OutsideSnapshot> {
+        self.repo.as_ref().map(|repo| hub_cache::outside(repo, &self.root, &self.files))
+    }
+}
+
+/// A path relative to a folder, with `/`.
+pub(super) fn name_in(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
 }
 
 /// Everything found below a folder.
@@ -57,49 +73,29 @@ pub(super) struct Found {
 /// Folders that hold no model files.
 const SKIPPED_FOLDERS: [&str; 4] = [".git", ".cache", "__pycache__", ".ipynb_checkpoints"];
 
-/// Walks a folder: bounded in depth and number, in name order, following links only where they stay inside the folder or lead
-/// to the `blobs/` of the same hub cache.
-pub(super) fn walk(root: &Path) -> Result<Found> {
-    let real_root = root.canonicalize().map_err(|e| Error::io(root, "cannot open", &e))?;
-    let mut allowed = vec![real_root.clone()];
-    allowed.extend(hub_blobs(&real_root));
-    let mut walker = Walker { root: root.to_path_buf(), entries: 0, allowed, found: Found::default() };
+/// Walks a folder: bounded in depth and number, in name order, following links only inside its boundary.
+pub(super) fn walk(root: &Path, boundary: &Arc<Boundary>) -> Found {
+    let mut walker = Walker { root: root.to_path_buf(), entries: 0, boundary: Arc::clone(boundary), found: Found::default() };
     walker.folder(root, 0);
     walker.found.files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(walker.found)
-}
-
-/// `blobs/` of the hub cache a snapshot stands in: `models--X/snapshots/REVISION` links to `models--X/blobs`.
-fn hub_blobs(snapshot: &Path) -> Option<PathBuf> {
-    let snapshots = snapshot.parent().filter(|p| p.file_name() == Some(OsStr::new("snapshots")))?;
-    let blobs = snapshots.parent()?.join("blobs");
-    blobs.canonicalize().ok()
-}
-
-/// Whether a file of a folder leads to a place inside it, or to the `blobs/` of the same hub cache.
-pub(super) fn stays_inside(root: &Path, path: &Path) -> bool {
-    let (Ok(root), Ok(path)) = (root.canonicalize(), path.canonicalize()) else { return false };
-    path.starts_with(&root) || hub_blobs(&root).is_some_and(|blobs| path.starts_with(blobs))
+    walker.found
 }
 
 struct Walker {
     root: PathBuf,
     /// Files and folders met so far.
     entries: usize,
-    allowed: Vec<PathBuf>,
+    boundary: Arc<Boundary>,
     found: Found,
 }
 
 impl Walker {
     fn folder(&mut self, folder: &Path, depth: usize) {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(e) => return self.found.problems.push(Error::io(folder, "cannot list", &e)),
+        let names = match self.boundary.list(folder) {
+            Ok(names) => names,
+            Err(error) => return self.found.problems.push(error),
         };
-        let mut paths: Vec<PathBuf> =
-            entries.filter_map(|entry| entry.ok().map(|e| e.path())).take(limits::MAX_FILES + 1).collect();
-        paths.sort();
-        for path in paths {
+        for path in names.into_iter().map(|name| folder.join(name)) {
             self.entries += 1;
             if self.entries == limits::MAX_FILES {
                 let message = format!("more than {} files; the rest is not looked at", limits::MAX_FILES);
@@ -137,88 +133,21 @@ impl Walker {
             }
             self.folder(path, depth + 1);
         } else if target.is_file() {
-            let relative = path.strip_prefix(&self.root).unwrap_or(path);
-            let name = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
-            self.found.files.push(FoundFile { path: path.to_path_buf(), name, bytes: target.len() });
+            self.found.files.push(self.boundary.found(path, name_in(&self.root, path), &target));
         } else {
             self.found.problems.push(not_regular(path));
         }
     }
 
     /// What a link leads to, if it may be followed.
-    fn follow(&mut self, path: &Path) -> Option<std::fs::Metadata> {
-        let real = match path.canonicalize() {
-            Ok(real) => real,
-            Err(e) => {
-                self.found.problems.push(broken_link(path, &e));
-                return None;
-            }
-        };
-        // Links to devices and to what the kernel makes up are told apart from links to files elsewhere: they may have no end.
-        if ["/dev", "/proc", "/sys"].iter().any(|odd| real.starts_with(odd)) {
-            self.found.problems.push(not_regular(path));
-            return None;
-        }
-        if !self.allowed.iter().any(|root| real.starts_with(root)) {
-            let error = Error::new(ErrorKind::OutsideFolder, "a link that leads outside the folder; it is not followed")
-                .with_path(path)
-                .help("name the file itself if you trust it");
-            self.found.problems.push(error);
-            return None;
-        }
-        std::fs::metadata(&real).map_err(|e| self.found.problems.push(Error::io(path, "cannot stat", &e))).ok()
+    fn follow(&mut self, path: &Path) -> Option<Metadata> {
+        self.boundary.follow(path).map_err(|error| self.found.problems.push(error)).ok()
     }
 }
 
 /// Whether readers expect a file under the name.
 fn is_name_of_a_file(path: &Path) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|e| matches!(e, "safetensors" | "gguf" | "json" | "jinja" | "md"))
-}
-
-fn not_regular(path: &Path) -> Error {
-    Error::new(ErrorKind::NotRegularFile, "is a FIFO, socket or device, not a regular file; it is not opened").with_path(path)
-}
-
-fn broken_link(path: &Path, error: &std::io::Error) -> Error {
-    #[cfg(unix)]
-    if error.raw_os_error() == Some(libc::ELOOP) {
-        return Error::new(ErrorKind::LinkLoop, "a link that leads back to itself (a loop)").with_path(path);
-    }
-    Error::new(ErrorKind::BrokenLink, format!("a link that leads nowhere ({error})"))
-        .with_path(path)
-        .help("its target was not downloaded or was deleted: fetch the file again")
-}
-
-/// The folder to look at: a snapshot for a hub cache's `models--*` folder, otherwise the folder itself.
-pub(super) fn resolve_folder(folder: &Path, notes: &mut Vec<String>) -> Result<PathBuf> {
-    let snapshots = folder.join("snapshots");
-    if !snapshots.is_dir() || folder.join("config.json").exists() {
-        return Ok(folder.to_path_buf());
-    }
-    if let Ok(revision) = crate::source::read_small(&folder.join("refs").join("main"), 4096) {
-        let revision = String::from_utf8_lossy(&revision).trim().to_owned();
-        let plain = !revision.is_empty() && revision.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let snapshot = snapshots.join(&revision);
-        if plain && snapshot.is_dir() {
-            notes.push(format!("hub cache: snapshot {revision} (refs/main)"));
-            return Ok(snapshot);
-        }
-    }
-    let mut revisions: Vec<PathBuf> = std::fs::read_dir(&snapshots)
-        .map_err(|e| Error::io(&snapshots, "cannot list", &e))?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|p| p.is_dir())
-        .collect();
-    revisions.sort_by_key(|p| (std::fs::metadata(p).and_then(|m| m.modified()).ok(), p.clone()));
-    let newest = revisions.pop().ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "a hub cache folder without a snapshot").with_path(folder).help("download the model again")
-    })?;
-    notes.push(format!(
-        "hub cache: snapshot {} (the newest of {})",
-        shown_path(Path::new(newest.file_name().unwrap_or_default())),
-        revisions.len() + 1
-    ));
-    Ok(newest)
 }
 
 /// A file name of the form `PREFIX-NUMBER-of-COUNT.EXTENSION`.

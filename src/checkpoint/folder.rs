@@ -1,10 +1,9 @@
 //! Weights in a folder that are not read: named with their bytes, never loaded.
 
 use super::UnreadFile;
-use super::discover::FoundFile;
+use super::boundary::FoundFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Content, FORMATS, sniff};
-use crate::source::FileSource;
 
 /// Whether a file's ending says that one of our readers reads it.
 pub(super) fn is_weight_file(name: &str) -> bool {
@@ -41,6 +40,12 @@ const OTHERS: &[(&str, &str)] = &[
 /// Names that are told by more than their ending, as they end, and why they are not read.
 const NAMES: &[(&str, &str)] =
     &[(".onnx.data", "ONNX external data"), ("/.metadata", "index of a PyTorch distributed checkpoint: loading it can run code")];
+
+/// Whether a file's ending says that it holds weights in a form that is not read.
+pub(super) fn is_other_weight_file(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+    OTHERS.iter().any(|(other, _)| *other == extension) || NAMES.iter().any(|(end, _)| name.ends_with(end))
+}
 
 /// The weight files among `files` that are not read, in name order. Partial downloads are problems.
 pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> Vec<UnreadFile> {
@@ -81,7 +86,7 @@ pub(super) fn unread_weights(files: &[FoundFile], problems: &mut Vec<Error>) -> 
 }
 
 fn pickle_reason(file: &FoundFile) -> Result<Option<&'static str>> {
-    let source = FileSource::open(&file.path)?;
+    let source = file.open()?;
     Ok(match source.read_whole(|source| sniff(source))? {
         Content::Zip | Content::Pickle => Some("PyTorch pickle: loading it can run code"),
         Content::LfsPointer { .. } => Some("git-lfs pointer: the file itself was not fetched"),

@@ -3,10 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::boundary::FoundFile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Content, HeaderReader, JsonReader, JsonToken, limits, not_a_checkpoint, sniff};
-use crate::source::{FileSource, Source};
+use crate::format::{BYTE_ORDER_MARK, Content, HeaderReader, JsonReader, JsonToken, limits, not_a_checkpoint, sniff};
+use crate::source::Source;
 use crate::text::escape_limited;
+
+/// What an index lists the shards of: the ending before `.index` in its name.
+const INDEXED: [&str; 6] = ["safetensors", "bin", "h5", "msgpack", "pt", "pth"];
+
+/// Whether a file name is that of a shard index of any framework, also of a variant: `model.safetensors.index.fp16.json` is what transformers
+/// makes of the variant `fp16`. Where file names have no case, loaders find other spellings as well.
+pub(crate) fn is_shard_index(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let Some(stem) = base.strip_suffix(".json") else { return false };
+    let (indexed, variant) = stem.rsplit_once(".index").unwrap_or(("", "x"));
+    let weights = || indexed.rsplit_once('.').is_some_and(|(_, ending)| INDEXED.contains(&ending));
+    stem.ends_with(".index") || (variant.starts_with('.') && !variant[1..].contains('.') && weights())
+}
 
 /// A total that an index states, as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +48,8 @@ pub struct ShardIndex {
     pub files: BTreeMap<String, u64>,
     /// Whether the text begins with a byte order mark, at which strict readers stop.
     pub byte_order_mark: bool,
+    /// The file, to be read again; `None` for one that was read from memory.
+    file: Option<FoundFile>,
 }
 
 /// Takes the tensors of an index one by one: tensor name, file name.
@@ -41,13 +57,18 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(&str, &str);
 
 impl ShardIndex {
     /// Reads an index.
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        Self::read_with(path, &mut |_, _| {})
+    pub(super) fn read(file: &FoundFile) -> Result<Self> {
+        let index = Self::read_with(file, &mut |_, _| {})?;
+        Ok(Self { file: Some(file.clone()), ..index })
     }
 
-    /// Reads an index and gives every tensor of it to `visit`.
-    pub(super) fn read_with(path: &Path, visit: Visit<'_>) -> Result<Self> {
-        let source = FileSource::open(path)?;
+    /// Reads it again and gives every tensor of it to `visit`.
+    pub(super) fn visit(&self, visit: Visit<'_>) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| Self::read_with(file, visit).map(drop))
+    }
+
+    fn read_with(file: &FoundFile, visit: Visit<'_>) -> Result<Self> {
+        let (source, path) = (file.open()?, &file.path);
         if source.len() > limits::MAX_INDEX {
             let message = format!("a shard index of {} bytes, more than the {} that are read", source.len(), limits::MAX_INDEX);
             return Err(Error::new(ErrorKind::Limit, message).with_path(path));
@@ -60,8 +81,8 @@ impl ShardIndex {
 
     fn parse(source: &dyn Source, visit: Visit<'_>) -> Result<Self> {
         let mut head = [0; 3];
-        let byte_order_mark = source.read_at(0, &mut head)? == 3 && head == [0xEF, 0xBB, 0xBF];
-        let mut json = JsonReader::new(HeaderReader::new(source, if byte_order_mark { 3 } else { 0 }, u64::MAX));
+        let byte_order_mark = source.read_at(0, &mut head)? == 3 && head == BYTE_ORDER_MARK;
+        let mut json = JsonReader::python(HeaderReader::new(source, if byte_order_mark { 3 } else { 0 }, u64::MAX));
         let mut index = Self {
             path: source.path().to_path_buf(),
             total_size: None,
@@ -69,6 +90,7 @@ impl ShardIndex {
             tensors: 0,
             files: BTreeMap::new(),
             byte_order_mark,
+            file: None,
         };
         if json.next_token()? != JsonToken::BeginObject {
             return Err(json.error("the shard index is not a JSON object"));
@@ -205,6 +227,20 @@ mod tests {
             assert_eq!(index.files.into_iter().collect::<Vec<_>>(), [("1".to_owned(), 2), ("2".to_owned(), 1)]);
         }
         assert!(parse(r#"{"metadata":{}}"#).unwrap_err().to_string().contains("weight_map"));
+    }
+
+    #[test]
+    fn names_of_indexes_and_of_their_variants() {
+        for name in
+            ["model.safetensors.index.json", "a/pytorch_model.bin.index.fp16.json", "TF_MODEL.H5.INDEX.JSON", "x.index.json"]
+        {
+            assert!(is_shard_index(name), "{name}");
+        }
+        for name in
+            ["index.json", "model_index.json", "docs.index.en.json", "model.safetensors.index.a.b.json", "model.bin.indexes.json"]
+        {
+            assert!(!is_shard_index(name), "{name}");
+        }
     }
 
     #[test]

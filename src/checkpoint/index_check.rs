@@ -92,7 +92,7 @@ pub fn check_index(index: &ShardIndex, checkpoint: &Checkpoint) -> Result<IndexC
     files.sort_unstable();
     let (mut places, doubles) = place_tensors(&checkpoint.files, &files, &mut check);
     let all = &checkpoint.files;
-    ShardIndex::read_with(&index.path, &mut |tensor, file| {
+    index.visit(&mut |tensor, file| {
         let stated = by_name.get(file).copied();
         let row = |actual: Option<u32>| IndexedTensor {
             name: tensor.to_owned(),

@@ -1,15 +1,20 @@
 //! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
 
 mod assemble;
+mod boundary;
 mod declared;
+mod decoder_stack;
 mod discover;
 mod fingerprint;
 mod folder;
+mod hub_cache;
 mod index;
 mod index_check;
+mod inputs;
 pub mod model_config;
 pub mod names;
 mod open;
+mod plan;
 pub mod quantization;
 mod shortfall;
 mod summary;
@@ -20,11 +25,18 @@ mod weight_sets;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-pub use discover::{FoundFile, Listing, PassedBy, ShardName};
+pub use boundary::FoundFile;
+pub(crate) use decoder_stack::{DecoderStack, Named};
+pub use discover::{Listing, PassedBy, ShardName};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
+pub use hub_cache::OutsideSnapshot;
+pub(crate) use hub_cache::stated_sha256;
+pub(crate) use index::is_shard_index;
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
+pub use inputs::inputs;
 pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role, is_conv1d};
 pub use open::{OpenOptions, declared, open};
@@ -36,9 +48,9 @@ pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
 pub use weight_sets::{Against, Ranks};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Container, Format, SecondOpinion, Shape, TensorInfo};
-use crate::source::Identity;
+use crate::source::{FileSource, Identity};
 
 /// One file of a checkpoint whose header was read.
 #[derive(Debug, Clone)]
@@ -53,6 +65,21 @@ pub struct CheckpointFile {
     pub identity: Option<Identity>,
     /// What the reference reader says of it, where it was asked.
     pub opinion: SecondOpinion,
+}
+
+impl CheckpointFile {
+    /// Opens the file whose header was read, and no other that has taken its place since.
+    ///
+    /// # Errors
+    /// As [`FileSource::open`]; [`ErrorKind::Changed`] when another file is there now.
+    pub fn open(&self) -> Result<FileSource> {
+        let source = FileSource::open(&self.path)?;
+        if self.identity.is_some_and(|before| !source.opened_identity().is_same_file(before)) {
+            let message = "was replaced by another file after its header was read";
+            return Err(Error::new(ErrorKind::Changed, message).with_path(&self.path).help("try again when nothing writes to it"));
+        }
+        Ok(source)
+    }
 }
 
 /// One of the forms that a component is stored in.
@@ -138,7 +165,7 @@ pub struct Checkpoint {
     /// Selected tensors with what they mean, in file and header order.
     pub(crate) tensors: Vec<SelectedTensor>,
     /// The config.json of the main component, where there is one.
-    pub(crate) config: Option<serde_json::Value>,
+    pub(crate) config: Option<Arc<serde_json::Value>>,
 }
 
 /// A selected tensor: where it stands and what it means.
@@ -266,7 +293,7 @@ impl Checkpoint {
 
     /// The config.json of the main component, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
-        self.config.as_ref()
+        self.config.as_deref()
     }
 
     /// Bytes of the selected tensors.

@@ -1,10 +1,9 @@
 //! The bounds of a tokenizer.json, read as a stream: how many tokens, and the largest ids.
 
-use std::path::Path;
-
+use super::FoundFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HeaderReader, JsonReader, JsonToken, limits};
-use crate::source::{FileSource, Source};
+use crate::source::Source;
 
 /// Figures of a tokenizer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,8 +22,8 @@ pub struct Vocabulary {
 ///
 /// # Errors
 /// When it cannot be read, is no JSON, or is larger than [`limits::MAX_TOKENIZER`].
-pub fn read_vocabulary(path: &Path) -> Result<Vocabulary> {
-    let source = FileSource::open(path)?;
+pub fn read_vocabulary(file: &FoundFile) -> Result<Vocabulary> {
+    let (source, path) = (file.open()?, &file.path);
     if source.len() > limits::MAX_TOKENIZER {
         let message = format!("{} bytes, more than the {} that are read of a tokenizer", source.len(), limits::MAX_TOKENIZER);
         return Err(Error::new(ErrorKind::Limit, message).with_path(path));

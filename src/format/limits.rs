@@ -35,6 +35,10 @@ pub const MAX_ALIGNMENT: u64 = 1 << 20;
 /// Nesting depth of JSON in headers; the reference reader's parser (serde_json) stops at 128, no valid header exceeds 3.
 pub const MAX_JSON_DEPTH: usize = 64;
 
+/// Nesting depth of config.json and its like: what serde_json reads of other JSON. Python stops at some 1,000 levels, and no
+/// published configuration exceeds 10.
+pub const MAX_CONFIG_DEPTH: usize = 128;
+
 /// Defects kept of one file; further ones are counted.
 pub const MAX_DEFECTS: usize = 1000;
 
@@ -51,6 +55,29 @@ pub const MAX_PROJECTED_NAME: u64 = 4096;
 /// Bytes of config.json and its like that are read: the largest published ones (with per-module quantization tables) have some
 /// 2 MB.
 pub const MAX_CONFIG: u64 = 16 << 20;
+
+/// Memory for the tree of one such file, which can be a hundred times its text. A table of 30,000 quantized modules with four settings
+/// each takes 31 MiB, and 200,000 values of the usual kind as much; the 6,415 added tokens in Gemma 3's tokenizer_config.json take 6.
+pub const MAX_JSON_TREE: u64 = 32 << 20;
+
+/// Memory for the trees of the configurations that opening a checkpoint reads: config.json and quantize_config.json.
+pub const MAX_CONFIG_TREES: u64 = 48 << 20;
+
+/// Memory for what the audit keeps of all the configurations, templates and model cards of a folder; those of published ones have a
+/// few MB together.
+pub const MAX_AUDITED_TEXTS: u64 = 64 << 20;
+
+/// Memory for the trees of all the small JSON files that a conversion to GGUF goes by.
+pub const MAX_FOLDER_TREES: u64 = 48 << 20;
+
+/// Memory for the tokens that a conversion to GGUF goes by: the 901,629 of XLM-V, the largest published vocabulary, take 65 MiB.
+pub const MAX_FOLDER_WORDS: u64 = 80 << 20;
+
+/// Bytes of a vocab.txt, merges.txt or tokenizer.model: 262,144 SentencePiece pieces (Gemma) take 5 MB, 200,000 merges 3 MB.
+pub const MAX_WORDS: u64 = 32 << 20;
+
+/// Bytes of a model card's front matter: an evaluation result takes some 500 of them, so that two thousand have room.
+pub const MAX_FRONT_MATTER: usize = 1 << 20;
 
 /// Bytes of a shard index: 91,991 tensors take 9 MB.
 pub const MAX_INDEX: u64 = 256 << 20;

@@ -3,6 +3,7 @@
 //! Readers here are tolerant: they return facts and [`Defect`]s, and fail only when nothing can be said. They read headers with
 //! positioned reads through a bounded window and never touch tensor data.
 
+mod budget;
 mod byte_map;
 mod gguf;
 mod json;
@@ -20,7 +21,9 @@ use std::hash::BuildHasher;
 
 use smallvec::SmallVec;
 
+pub use budget::Budget;
 pub use byte_map::{ByteMap, Region, RegionKind, Regions};
+pub(crate) use json::{BYTE_ORDER_MARK, python_json, python_json_members};
 pub use json::{JsonReader, JsonToken};
 pub use metadata::{Metadata, MetadataValue};
 pub use names::NameArena;

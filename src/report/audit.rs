@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::audit::{Audit, Finding, Severity};
+use crate::audit::{Audit, Finding, Hashed, Severity};
+use crate::checkpoint::OutsideSnapshot;
 
 /// What was looked at.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +20,10 @@ pub struct CoverageRow {
     pub bytes_compared: u64,
     /// Whether every value was scanned.
     pub values_scanned: bool,
+    /// What was hashed; null where that was not asked for.
+    pub hashed: Option<Hashed>,
+    /// What lies outside the snapshot that was taken of a hub cache's folder; null where none was taken.
+    pub outside_snapshot: Option<OutsideSnapshot>,
 }
 
 /// Findings per severity.
@@ -45,6 +50,8 @@ pub struct AuditBody {
     pub counts: Counts,
     /// Whether the policy is met.
     pub passed: bool,
+    /// What a reader should know of the checkpoint, above all what was taken for it; escaped.
+    pub notes: Vec<String>,
 }
 
 impl AuditBody {
@@ -60,6 +67,8 @@ impl AuditBody {
                 bytes_read: c.bytes_read,
                 bytes_compared: c.bytes_compared,
                 values_scanned: c.values_scanned,
+                hashed: c.hashed,
+                outside_snapshot: c.outside_snapshot,
             },
             counts: Counts {
                 error: audit.count(Severity::Error),
@@ -68,6 +77,7 @@ impl AuditBody {
                 allowed: audit.allowed,
             },
             passed: !audit.failed && !audit.unreadable && !audit.unanswered,
+            notes: audit.notes.clone(),
         }
     }
 }

@@ -130,6 +130,8 @@ pub enum Tone {
     Note,
     /// Something that is wrong.
     Warning,
+    /// Why something that was asked for is not answered: said apart where only tables are written.
+    Refusal,
 }
 
 /// A line of words; foreign text in it is escaped already.
@@ -170,6 +172,11 @@ impl Section<'_> {
     /// Adds a remark after the table.
     pub fn note(&mut self, text: impl Into<String>) {
         self.after.push(Line { tone: Tone::Note, text: text.into() });
+    }
+
+    /// Adds a reason after the table why something was refused.
+    pub fn refuse(&mut self, text: impl Into<String>) {
+        self.after.push(Line { tone: Tone::Refusal, text: text.into() });
     }
 
     /// Adds a warning after the table.

@@ -1,7 +1,8 @@
-//! Tables as CSV (RFC 4180): one table after another, each under a line with its title, exact figures.
+//! Tables as CSV (RFC 4180), with exact figures: one after another, each under a line with its title where it has one.
 
-use super::cell::{Cell, Section, Table};
+use super::cell::{Cell, Section, Table, Tone};
 use super::page::Page;
+use crate::text::{escape, escape_words};
 
 /// Sets every table; words are left out.
 pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
@@ -10,29 +11,38 @@ pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
         if !out.is_empty() {
             out.push_str("\r\n");
         }
-        line(out, [field(&format!("# {}", section.title))].into_iter());
+        if !section.title.is_empty() {
+            line(out, std::iter::once(escape(&format!("# {}", section.title))));
+        }
         set_table(out, table);
     }
+}
+
+/// Why something that was asked for is in no table or has no figures there, one line each: what is lost with the words.
+pub fn refusals(sections: &[Section<'_>]) -> Vec<String> {
+    let lines = sections.iter().flat_map(|section| section.after.iter().map(move |line| (&section.title, line)));
+    lines.filter(|(_, line)| line.tone == Tone::Refusal).map(|(title, line)| format!("{title}: {}", line.text)).collect()
 }
 
 fn set_table(out: &mut Page<'_>, table: &Table<'_>) {
     let pictures = table.pictures();
     let kept = |i: &usize| !pictures[*i];
-    line(out, (0..table.columns.len()).filter(kept).map(|i| field(&table.columns[i].title)));
+    line(out, (0..table.columns.len()).filter(kept).map(|i| escape(&table.columns[i].title)));
     let mut set = |row: &[Cell]| line(out, (0..row.len()).filter(kept).map(|i| cell(&row[i])));
     table.each(&mut set);
     table.total.iter().for_each(|total| set(total));
 }
 
 fn line(out: &mut Page<'_>, fields: impl Iterator<Item = String>) {
-    let fields: Vec<String> = fields.collect();
+    let fields: Vec<String> = fields.enumerate().map(|(i, text)| field(text, i == 0)).collect();
     out.push_str(&fields.join(","));
     out.push_str("\r\n");
 }
 
 fn cell(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) | Cell::Foreign(text) => field(text),
+        Cell::Text(text) => escape_words(text),
+        Cell::Foreign(text) => escape(text),
         Cell::Bytes(n) | Cell::Count(n) => n.to_string(),
         Cell::Change(n) => n.to_string(),
         Cell::Share(x) | Cell::Value(x) | Cell::Number(x, _) => format!("{x}"),
@@ -40,13 +50,26 @@ fn cell(cell: &Cell) -> String {
     }
 }
 
-/// Foreign text in a spreadsheet: control characters made visible, formulas made inert, quotes doubled.
-fn field(text: &str) -> String {
-    let mut text = crate::text::escape(text);
-    if text.starts_with(['=', '+', '-', '@']) {
+/// Whether a spreadsheet would compute a cell that begins so. The wide forms count as the plain ones in East Asian versions.
+fn is_formula(text: &str) -> bool {
+    text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+}
+
+/// A field in which nothing is a formula: it gets an apostrophe before it, and quotes where a character asks for them.
+///
+/// Where the list separator is a semicolon, a line is cut there too. Quotes hold a field together then only at the start of a line:
+/// further on, what follows a semicolon may be a cell of its own and gets an apostrophe as well.
+fn field(mut text: String, is_first: bool) -> String {
+    // Numbers are written by us: a minus alone makes no formula.
+    if is_formula(&text) && text.parse::<f64>().is_err() {
         text.insert(0, '\'');
     }
-    if text.contains([',', '"', '\n', '\r', ' ', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if !is_first && text.contains(';') {
+        let cells = text.split(';').enumerate();
+        let guarded = |(i, cell): (usize, &str)| if i > 0 && is_formula(cell) { format!("'{cell}") } else { cell.to_owned() };
+        text = cells.map(guarded).collect::<Vec<_>>().join(";");
+    }
+    if text.contains([',', ';', '"', '\n', '\r', ' ', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -63,5 +86,24 @@ mod tests {
             Page::text(|page| render(&[section], page)),
             "\"# T\"\r\nname,bytes\r\n\"'=cmd()\",1234567\r\n\"a,\"\"b\"\"\\n\",\r\n"
         );
+    }
+
+    #[test]
+    fn semicolons_begin_no_formula() {
+        let at = |text: &str, first| field(text.to_owned(), first);
+        assert_eq!(at(";=1+1", true), "\";=1+1\"");
+        assert_eq!(at("a;=1+1;b; -x;c", false), "\"a;'=1+1;b;' -x;c\"");
+        assert_eq!(at("a;b", false), "\"a;b\"");
+        assert_eq!(at(" =1", true), "\"' =1\"");
+        assert_eq!(at("＝1", false), "\"'＝1\"");
+        assert_eq!((at("-1.5", false), at("-inf", false), at("-x", true)), ("-1.5".into(), "-inf".into(), "\"'-x\"".into()));
+    }
+
+    #[test]
+    fn words_are_escaped_once_and_a_table_may_have_no_title() {
+        let mut table = Table::new(&["what", "<why"]);
+        table.row(vec![Cell::Foreign("a\\b".into()), Cell::text("`a\\\\b` is odd")]);
+        let section = Section { table: Some(table), ..Section::default() };
+        assert_eq!(Page::text(|page| render(&[section], page)), "what,why\r\na\\\\b,\"`a\\\\b` is odd\"\r\n");
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
 fn words(out: &mut Page<'_>, line: &Line) {
     let mark = match line.tone {
         Tone::Plain => "",
-        Tone::Note => "Note: ",
+        Tone::Note | Tone::Refusal => "Note: ",
         Tone::Warning => "**Warning:** ",
     };
     out.push_str(&format!("- {mark}{}\n", inert(&line.text)));
@@ -66,22 +66,48 @@ fn cell(cell: &Cell) -> String {
     }
 }
 
-/// Text in which nothing is Markdown or HTML.
+/// Text in which nothing is Markdown, HTML, or what code hosts make of plain text: links of addresses, mentions, numbers of issues,
+/// formulas. Those are made when backslashes are gone, so that a character without width has to come between.
 fn inert(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let list = list_mark(text);
+    for (at, c) in text.char_indices() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '|' | '`' | '*' | '_' | '[' | ']' | '#' | '!' => {
-                out.push('\\');
-                out.push(c);
-            }
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' | '$' => out.extend(['\\', c]),
+            c if list == Some(at) => out.extend(['\\', c]),
             c => out.push(c),
+        }
+        if is_live(&text[..at], c, &text[at + c.len_utf8()..]) {
+            out.push_str("&#8203;");
         }
     }
     out
+}
+
+/// Where the mark stands that would make text at the start of a line an item of a list: `- x`, `1. x`.
+fn list_mark(text: &str) -> Option<usize> {
+    let item = text.trim_start();
+    let digits = item.bytes().take_while(u8::is_ascii_digit).count();
+    let marks = if digits == 0 { "-+" } else { ".)" };
+    let rest = item[digits..].strip_prefix(|c| marks.contains(c))?;
+    rest.chars().next().is_none_or(char::is_whitespace).then_some(text.len() - item.len() + digits)
+}
+
+/// Whether `c` begins something that code hosts act on: `@name`, `name@host`, `#1`, `://`, `www.`.
+fn is_live(before: &str, c: char, after: &str) -> bool {
+    let next = after.chars().next();
+    match c {
+        '@' => next.is_some_and(char::is_alphanumeric),
+        '#' => next.is_some_and(|c| c.is_ascii_digit()),
+        ':' => after.starts_with("//"),
+        'w' | 'W' => {
+            after.starts_with('.') && before.get(before.len().saturating_sub(2)..).is_some_and(|w| w.eq_ignore_ascii_case("ww"))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +121,27 @@ mod tests {
         let section = Section { table: Some(table), ..Section::new("T") };
         assert_eq!(
             Page::text(|page| render(&[section], page)),
-            "## T\n\n| name | bytes |\n| --- | --: |\n| &lt;b&gt;\\|\\`x\\`\\n | 2.00 KiB |\n"
+            "## T\n\n| name | bytes |\n| --- | --: |\n| &lt;b&gt;\\|\\`x\\`\\\\n | 2.00 KiB |\n"
         );
+    }
+
+    #[test]
+    fn nothing_is_linked_mentioned_struck_or_computed() {
+        for (text, set) in [
+            ("@octocat", "@&#8203;octocat"),
+            ("a@b.c", "a@&#8203;b.c"),
+            ("a @ b", "a @ b"),
+            ("https://e.example", "https:&#8203;//e.example"),
+            ("WWW.e.example", "WWW&#8203;.e.example"),
+            ("o/r#12 # x", "o/r\\#&#8203;12 \\# x"),
+            ("~~gone~~ $x$", "\\~\\~gone\\~\\~ \\$x\\$"),
+            ("- [x] done", "\\- \\[x\\] done"),
+            ("1. x", "1\\. x"),
+            ("12) x", "12\\) x"),
+            ("1.5 -x", "1.5 -x"),
+            ("\\*a*", "\\\\\\*a\\*"),
+        ] {
+            assert_eq!(inert(text), set);
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 pub mod audit;
 pub mod cell;
-mod csv;
+pub mod csv;
 pub mod document;
 mod markdown;
 pub mod page;

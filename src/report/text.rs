@@ -22,8 +22,8 @@ impl Default for TextStyle {
     }
 }
 
-/// Widest page that tables are spread over; beyond it lines get hard to follow.
-const WIDEST: usize = 160;
+/// Widest page that tables are spread over, in columns; beyond it lines get hard to follow.
+pub const WIDEST: usize = 160;
 /// Cells of a bar.
 const BAR: usize = 16;
 const GAP: &str = "  ";
@@ -67,7 +67,7 @@ fn heading(out: &mut Page<'_>, section: &Section<'_>, style: &TextStyle) {
 fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
     let (mark, code) = match line.tone {
         Tone::Plain => ("", ""),
-        Tone::Note => ("note: ", "36"),
+        Tone::Note | Tone::Refusal => ("note: ", "36"),
         Tone::Warning => ("warning: ", "33"),
     };
     let width = style.width.clamp(40, WIDEST) - 2;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::observe::Observer;
 use crate::stats::{LeafStats, PartNode, TensorFold, TensorStats, Tree};
+use crate::threads::{self, Team};
 
 use super::input::Input;
 use super::kernel::{Kernel, kernel};
@@ -20,11 +21,11 @@ use super::{FileOutcome, IoUsed, ScanFile, ScanOptions, ScanOutcome, Skip, Tenso
 /// figures. After a stop by the observer, tensors that were wholly read have their figures.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when the processor lacks the instructions asked for, [`ErrorKind::Io`] when threads cannot be started.
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) when the processor lacks the instructions asked for.
 pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) -> Result<ScanOutcome> {
     let begun = Instant::now();
     let level = Level::choose(options.simd)?;
-    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 1024);
+    let team = Team::of(threads::count(options.threads), "scan");
     let shared = Shared {
         files,
         options,
@@ -38,16 +39,7 @@ pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) 
             stopped: false,
         }),
     };
-    if threads == 1 {
-        shared.work();
-    } else {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("scan-{index}"))
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Io, format!("cannot start {threads} threads: {e}")))?;
-        pool.broadcast(|_| shared.work());
-    }
+    team.all(|_| shared.work());
     let mut state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Files that a stop left open.
     for progress in &mut state.progress {
@@ -67,7 +59,7 @@ pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) 
         files: outcomes,
         bytes_read: state.bytes_read,
         seconds: begun.elapsed().as_secs_f64(),
-        threads,
+        threads: team.len(),
         io: state.io,
         interrupted: state.stopped,
     })
@@ -164,7 +156,7 @@ impl Progress {
 
 impl<'a> Shared<'a> {
     fn lock(&self) -> MutexGuard<'_, State<'a>> {
-        // A worker that panicked has left counts that may be short, never a broken structure; rayon passes its panic on.
+        // A worker that panicked has left counts that may be short, never a broken structure; its panic is passed on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

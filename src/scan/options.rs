@@ -79,7 +79,7 @@ impl Part {
 pub struct ScanOptions {
     /// How bytes get into memory.
     pub io: Io,
-    /// Threads; `None` for as many as the machine offers.
+    /// Threads, see [`crate::threads::count`]; fewer where the system does not start as many.
     pub threads: Option<usize>,
     /// Scan only this part.
     pub part: Option<Part>,

@@ -27,12 +27,32 @@ impl FileSource {
                 Error::new(ErrorKind::NotRegularFile, format!("is a {}, not a regular file", kind_of(&metadata))).with_path(path)
             );
         }
-        Ok(Self { path: path.to_path_buf(), file, identity: identity_of(&metadata) })
+        Ok(Self { path: path.to_path_buf(), file, identity: Identity::of(&metadata) })
     }
 
     /// The identity at the time of opening.
     pub fn opened_identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Where the open file lies, by the system's own word: the path that was opened may have led elsewhere for a moment. `None` where
+    /// the system does not say (it does on Linux).
+    pub fn place(&self) -> Option<PathBuf> {
+        place_of(&self.file)
+    }
+
+    /// The whole of a small file (config, index), refusing more than `limit` bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] above the limit; otherwise as [`read_exact_at`](super::read_exact_at).
+    pub fn read_small(&self, limit: u64) -> Result<Vec<u8>> {
+        if self.len() > limit {
+            let message = format!("{} bytes, more than the {limit} that are read of such a file", self.len());
+            return Err(Error::new(ErrorKind::Limit, message).with_path(&self.path));
+        }
+        let mut bytes = vec![0; usize::try_from(self.len()).unwrap_or(usize::MAX)];
+        self.read_whole(|source| super::read_exact_at(source, 0, &mut bytes))?;
+        Ok(bytes)
     }
 
     /// Does `work` and makes sure that the file stayed what it was when it was opened: what was read of a file that changed meanwhile
@@ -76,7 +96,7 @@ impl Source for FileSource {
     fn identity(&self) -> Result<Option<Identity>> {
         // By path, not by handle: a file replaced by rename keeps its old inode open, and the caller asked about the path.
         let metadata = std::fs::metadata(&self.path).map_err(|e| Error::io(&self.path, "cannot stat", &e))?;
-        Ok(Some(identity_of(&metadata)))
+        Ok(Some(Identity::of(&metadata)))
     }
 
     fn file(&self) -> Option<&File> {
@@ -127,26 +147,77 @@ fn read_once(file: &File, offset: u64, buf: &mut [u8]) -> std::io::Result<usize>
     std::os::windows::fs::FileExt::seek_read(file, buf, offset)
 }
 
-#[cfg(unix)]
-fn identity_of(metadata: &std::fs::Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    Identity {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        len: metadata.len(),
-        mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+/// Where a folder lies, as [`FileSource::place`] says it of a file.
+pub fn place_of_folder(path: &Path) -> Option<PathBuf> {
+    place_of(&open_folder(path).ok()?)
+}
+
+/// The names in a folder, and where it lies: where the system says that, the names are those of the folder that was found there, whatever
+/// has come to stand in its place.
+///
+/// # Errors
+/// Those of the system.
+pub fn list_folder(path: &Path) -> std::io::Result<(Option<PathBuf>, std::fs::ReadDir)> {
+    let folder = open_folder(path).ok();
+    let by_handle = folder.as_ref().and_then(|folder| Some((place_of(folder)?, std::fs::read_dir(own_path(folder)?).ok()?)));
+    match by_handle {
+        Some((place, entries)) => Ok((Some(place), entries)),
+        None => Ok((None, std::fs::read_dir(path)?)),
     }
 }
 
-#[cfg(not(unix))]
-fn identity_of(metadata: &std::fs::Metadata) -> Identity {
-    let mtime_ns = metadata
-        .modified()
-        .ok()
-        .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
-        .and_then(|d| i128::try_from(d.as_nanos()).ok())
-        .unwrap_or(0);
-    Identity { device: 0, inode: 0, len: metadata.len(), mtime_ns }
+#[cfg(target_os = "linux")]
+fn open_folder(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_folder(_: &Path) -> std::io::Result<File> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// The path by which a process reaches what it has open.
+#[cfg(target_os = "linux")]
+fn own_path(file: &File) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd;
+    Some(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_path(_: &File) -> Option<PathBuf> {
+    None
+}
+
+/// proc(5): the link of a descriptor is the path of what it refers to, whatever links led there.
+fn place_of(file: &File) -> Option<PathBuf> {
+    std::fs::read_link(own_path(file)?).ok().filter(|path| path.is_absolute())
+}
+
+impl Identity {
+    /// What the system says of a file.
+    #[cfg(unix)]
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.len(),
+            mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        }
+    }
+
+    /// What the system says of a file.
+    #[cfg(not(unix))]
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        let mtime_ns = metadata
+            .modified()
+            .ok()
+            .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|d| i128::try_from(d.as_nanos()).ok())
+            .unwrap_or(0);
+        Self { device: 0, inode: 0, len: metadata.len(), mtime_ns }
+    }
 }
 
 #[cfg(all(test, unix))]

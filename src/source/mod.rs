@@ -13,7 +13,7 @@ use std::path::Path;
 
 #[cfg(unix)]
 pub use fault::fail_beyond_file_size_limit;
-pub use file::FileSource;
+pub use file::{FileSource, list_folder, place_of_folder};
 pub use mapped::{MappedFile, RESIDENT_STEP, Window, is_network_file, resident};
 pub use memory::MemorySource;
 
@@ -33,6 +33,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether it is the same file, in whatever state.
+    pub fn is_same_file(self, other: Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// Whether this is still the state that was seen `before`; `when` tells in words what went on in between.
     ///
     /// # Errors
@@ -45,7 +50,7 @@ impl Identity {
             (ErrorKind::Truncated, format!("became shorter {when}: {} bytes, {} before", self.len, before.len))
         } else if self.len > before.len {
             (ErrorKind::Changed, format!("became longer {when}: {} bytes, {} before", self.len, before.len))
-        } else if (self.device, self.inode) != (before.device, before.inode) {
+        } else if !self.is_same_file(before) {
             (ErrorKind::Changed, format!("was replaced by another file {when}"))
         } else {
             (ErrorKind::Changed, format!("was written to {when}"))
@@ -104,15 +109,5 @@ pub fn read_exact_at(source: &dyn Source, offset: u64, buf: &mut [u8]) -> Result
 /// # Errors
 /// [`ErrorKind::Limit`] above the limit; otherwise as [`FileSource::open`] and [`read_exact_at`].
 pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let source = FileSource::open(path)?;
-    if source.len() > limit {
-        return Err(Error::new(
-            ErrorKind::Limit,
-            format!("{} bytes, more than the {limit} that are read of such a file", source.len()),
-        )
-        .with_path(path));
-    }
-    let mut bytes = vec![0; usize::try_from(source.len()).unwrap_or(usize::MAX)];
-    source.read_whole(|source| read_exact_at(source, 0, &mut bytes))?;
-    Ok(bytes)
+    FileSource::open(path)?.read_small(limit)
 }

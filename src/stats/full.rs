@@ -1,6 +1,6 @@
 //! What the full pass adds to the figures of a tensor: where its zeros lie, how its magnitudes spread, what its bits could be.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::exact;
 
@@ -13,6 +13,11 @@ pub const PATTERNS: [(u64, u64); 3] = [(2, 4), (1, 4), (4, 8)];
 /// The blocks that are measured: rows and columns.
 pub const BLOCKS: [(u64, u64); 4] = [(1, 4), (4, 1), (16, 16), (32, 32)];
 
+/// A field that must be there, if only as null: an object that leaves it out would take twenty times the memory of its text.
+fn stated<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
 /// Figures of one tensor. `None` stands for what its dtype or shape does not have, or what was not asked for.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FullStats {
@@ -21,20 +26,28 @@ pub struct FullStats {
     /// Elements that decode to +0 or -0.
     pub zeros: u64,
     /// Subnormal elements of the stored type.
+    #[serde(deserialize_with = "stated")]
     pub subnormals: Option<u64>,
     /// Index of the first NaN in storage order.
+    #[serde(deserialize_with = "stated")]
     pub first_nan: Option<u64>,
     /// Index of the first infinite element in storage order.
+    #[serde(deserialize_with = "stated")]
     pub first_inf: Option<u64>,
     /// Where the zeros lie; weights of two and more dimensions only.
+    #[serde(deserialize_with = "stated")]
     pub structure: Option<Structure>,
     /// Magnitudes of finite values at the shares of [`QUANTILES`].
+    #[serde(deserialize_with = "stated")]
     pub quantiles: Option<Quantiles>,
     /// What a coder of the exponents needs.
+    #[serde(deserialize_with = "stated")]
     pub exponents: Option<Exponents>,
     /// F32 that would fit a shorter type.
+    #[serde(deserialize_with = "stated")]
     pub narrower: Option<Narrower>,
     /// What a cast would lose.
+    #[serde(deserialize_with = "stated")]
     pub cast: Option<CastLoss>,
 }
 

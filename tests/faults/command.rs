@@ -11,7 +11,7 @@ pub(crate) const S2: &str = "model-00002-of-00002.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// Long for the busiest machine, short beside a read that blocks.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A repository of two shards with everything beside them that any command reads. Nothing is wrong with it.
 pub(crate) fn repository(folder: &Path) {
@@ -61,24 +61,27 @@ fn shard(tensors: &[(&str, [u64; 2])]) -> Vec<u8> {
 
 /// Every way to look at a path, as arguments.
 pub(crate) fn commands(path: &str) -> Vec<Vec<String>> {
-    [
-        format!("show {path} --tensors"),
-        format!("scan {path} --tensors --io read"),
-        format!("scan {path} --tensors --io mmap"),
-        format!("audit {path}"),
-        format!("audit {path} --scan"),
-        format!("project {path} --to all"),
-        format!("memory {path}"),
-        path.to_owned(),
-    ]
-    .iter()
-    .map(|line| line.split(' ').map(str::to_owned).collect())
-    .collect()
+    let lines = [
+        "show PATH --tensors",
+        "scan PATH --tensors --io read",
+        "scan PATH --tensors --io mmap",
+        "audit PATH",
+        "audit PATH --scan",
+        "project PATH --to all",
+        "memory PATH",
+        "PATH",
+    ];
+    let word = |word: &str| if word == "PATH" { path.to_owned() } else { word.to_owned() };
+    lines.iter().map(|line| line.split(' ').map(word).collect()).collect()
 }
 
 /// `weigh` with JSON on stdout.
 pub(crate) fn weigh(arguments: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    with_json(Command::new(env!("CARGO_BIN_EXE_weigh")), arguments)
+}
+
+/// A way to run it, with these arguments and JSON on stdout.
+pub(crate) fn with_json(mut command: Command, arguments: &[String]) -> Command {
     command.args(arguments).args(["--format", "json", "--no-progress"]);
     command
 }

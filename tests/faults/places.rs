@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{INDEX, S1, S2, commands, finish, repository, weigh};
+use crate::command::{INDEX, S1, S2, commands, finish, repository, weigh, with_json};
+use crate::skipped::skipped;
+use crate::someone_else::{SomeoneElse, open_to_all};
 
 /// The names that any command looks for.
 const PLACES: [&str; 9] = [
@@ -20,10 +21,6 @@ const PLACES: [&str; 9] = [
     "tokenizer.model",
     "training_args.bin",
 ];
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
-}
 
 /// Puts a thing in a place; false where this user may not.
 type Put = fn(&Path) -> bool;
@@ -61,7 +58,7 @@ fn what_is_no_file_is_named_and_never_opened() {
             let path = model.join(place);
             let _ = std::fs::remove_file(&path);
             if !put(&path) {
-                eprintln!("SKIPPED: a {thing} as {place}, which this user cannot make");
+                skipped(PLACES.len(), &format!("places of a {thing}"), "this user cannot make one here");
                 break;
             }
             for arguments in commands(model.to_str().unwrap()) {
@@ -94,21 +91,19 @@ fn what_is_no_file_is_named_and_never_opened() {
 
 #[test]
 fn a_file_that_may_not_be_read_is_named() {
-    for place in [S1, S2, INDEX, "config.json", "tokenizer.json", "tokenizer_config.json", "README.md", "training_args.bin"] {
-        let root = tempfile::tempdir().unwrap();
-        let model = root.path().join("m");
+    let places = [S1, S2, INDEX, "config.json", "tokenizer.json", "tokenizer_config.json", "README.md", "training_args.bin"];
+    let someone = match SomeoneElse::new() {
+        Ok(someone) => someone,
+        Err(why) => return skipped(places.len(), "files that may not be read", &why),
+    };
+    for place in places {
+        let model = someone.folder().join("m");
+        let _ = std::fs::remove_dir_all(&model);
         repository(&model);
-        for folder in [root.path(), &model] {
-            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-        }
+        open_to_all(&model);
         std::fs::set_permissions(model.join(place), PermissionsExt::from_mode(0o0)).unwrap();
         for arguments in commands(model.to_str().unwrap()) {
-            let mut command = weigh(&arguments);
-            if is_root() {
-                // Root may read everything: somebody else runs it.
-                command.uid(65534).gid(65534);
-            }
-            let run = finish(&mut command);
+            let run = finish(&mut with_json(someone.weigh(), &arguments));
             let case = format!("{place} unreadable, {arguments:?}: exit {}, {}", run.code, run.all());
             let weights = place.ends_with(".safetensors") || place == INDEX;
             // What a command does not read cannot fail it.

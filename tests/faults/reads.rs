@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{Run, S1, S2, commands, finish, repository, weigh};
+use crate::skipped::skipped;
 
 /// The library, and the folder that it and the repository stand in.
 struct Bench {
@@ -30,7 +31,7 @@ impl Bench {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/fail_reads.c");
         let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
         if !built.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: faults at each read, as there is no cc to make the library that brings them about");
+            skipped(1, "test of faults at each read", "there is no cc to make the library that brings them about");
             return None;
         }
         Some(Self { folder, library })

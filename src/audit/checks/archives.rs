@@ -3,7 +3,7 @@
 use super::super::Severity::{Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
-use super::super::zip::{Entry, directory};
+use super::super::zip::{Entry, directory, overlapping};
 use super::{Check, code};
 use crate::error::Result;
 use crate::format::{Content, sniff};
@@ -15,6 +15,13 @@ const ENTRIES: Code = code(
     "An archive with names that lead out of it",
     Warning,
     "A zip archive holds names with `..` or absolute ones: unpacked without care they overwrite files elsewhere. Only its directory was read; nothing was extracted.",
+);
+const OVERLAP: Code = code(
+    "archive-overlap",
+    "An archive whose members share bytes",
+    Warning,
+    "Two entries of a zip archive's directory claim the same bytes, so that a small file unpacks to a huge one or says different things to different programs. No writer \
+     of archives does that; Python's zipfile refuses such members since 3.12.2. Do not unpack it.",
 );
 const LAMBDA: Code = code(
     "keras-lambda",
@@ -30,7 +37,7 @@ const NOT_INSPECTED: Code = code(
     "Weights or code in a form that is named only: Keras, HDF5, ONNX, TensorFlow, archives. Nothing is said about what is in it.",
 );
 
-pub(super) const CHECK: Check = Check { name: "archives", codes: &[ENTRIES, LAMBDA, NOT_INSPECTED], run };
+pub(super) const CHECK: Check = Check { name: "archives", codes: &[ENTRIES, OVERLAP, LAMBDA, NOT_INSPECTED], run };
 
 /// Longest description of a Keras model that is looked into.
 const MAX_DESCRIPTION: u64 = 16 << 20;
@@ -63,26 +70,29 @@ const NAMED: &[(&str, &str)] = &[
     ("exe", "program"),
 ];
 
+/// Endings of what PyTorch saves as an archive, and of other pickles.
+const OFTEN_ZIP: &[&str] = &["pt", "pth", "bin", "ckpt", "pkl", "pickle", "joblib", "dill"];
+
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    for file in subject.listed() {
-        let extension = file.name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
+    for (name, path) in subject.seen() {
+        let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
         let named = NAMED.iter().find(|(e, _)| *e == extension).map(|(_, what)| *what);
-        let maybe = named.is_some() || matches!(extension.as_str(), "pt" | "pth" | "bin" | "ckpt");
+        let maybe = named.is_some() || OFTEN_ZIP.contains(&extension.as_str());
         if !maybe {
             continue;
         }
-        subject.look(&file.path, |source| {
+        subject.look(path, |source| {
             let is_zip = sniff(source)? == Content::Zip;
             let archive = if is_zip { directory(source)? } else { None };
             if let Some(entries) = archive {
-                members(&file.name, &extension, source, &entries, out)?;
+                members(&name, &extension, source, &entries, out)?;
             } else if extension == "h5" && holds_lambda(source)? {
-                out.push(Finding::new(&LAMBDA, "a Keras file with a Lambda layer, which holds code").file(&file.name));
+                out.push(Finding::new(&LAMBDA, "a Keras file with a Lambda layer, which holds code").file(&name));
             }
             Ok(())
         });
         if let Some(what) = named {
-            out.push(Finding::new(&NOT_INSPECTED, format!("{what}: named only, its content was not inspected")).file(&file.name));
+            out.push(Finding::new(&NOT_INSPECTED, format!("{what}: named only, its content was not inspected")).file(&name));
         }
     }
 }
@@ -98,6 +108,11 @@ fn members(file: &str, extension: &str, source: &dyn Source, entries: &[Entry], 
         let shown = escape_limited(&String::from_utf8_lossy(&first.name), 60);
         let message = format!("a zip archive with a name that leads out of it: `{shown}` (and {more} more); nothing was extracted");
         out.push(Finding::new(&ENTRIES, message).file(file));
+    }
+    if let Some(pair) = overlapping(entries) {
+        let [first, second] = [pair.0, pair.1].map(|e| escape_limited(&String::from_utf8_lossy(&e.name), 60));
+        let message = format!("a zip archive whose members `{first}` and `{second}` share bytes; nothing was extracted");
+        out.push(Finding::new(&OVERLAP, message).file(file).help("do not unpack it"));
     }
     if extension == "keras" {
         let config = entries.iter().find(|e| e.name == b"config.json");

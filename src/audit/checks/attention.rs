@@ -3,9 +3,9 @@
 use super::super::Severity::Warning;
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
-use super::layers::main_tensors;
+use super::layers::{decoder, main_tensors};
 use super::{Check, code};
-use crate::checkpoint::{KvKind, KvLayers};
+use crate::checkpoint::{Checkpoint, KvKind, KvLayers};
 use crate::format::Format;
 
 const SHAPE: Code = code(
@@ -38,12 +38,15 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     let q = model.heads.and_then(|h| h.checked_mul(first.head_dim_k));
     let k = first.kv_heads.checked_mul(first.head_dim_k);
     let v = first.kv_heads.checked_mul(first.head_dim_v);
+    // Towers, draft heads and talkers have heads of their own: only the decoder is what the configuration was read for.
+    let Some(stack) = decoder(checkpoint) else { return };
+    let beside = is_draft_head(checkpoint);
     let mut findings = Vec::new();
     for tensor in main_tensors(checkpoint) {
         let name = tensor.name();
+        let Some((_, inside)) = stack.inside(&name) else { continue };
         if tensor.info.shape.len() != 2
             || !(tensor.info.dtype.is_float() || tensor.info.dtype.is_block_quant())
-            || tensor.naming.layer.is_none()
             // Packed weights have shapes of their own.
             || tensor.logical_params != tensor.info.elements
         {
@@ -51,17 +54,17 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         }
         let gguf = tensor.container.format == Format::Gguf;
         let wanted = match () {
-            () if name.ends_with(if gguf { ".attn_q.weight" } else { ".self_attn.q_proj.weight" }) => q,
-            () if name.ends_with(if gguf { ".attn_k.weight" } else { ".self_attn.k_proj.weight" }) => k,
-            () if name.ends_with(if gguf { ".attn_v.weight" } else { ".self_attn.v_proj.weight" }) => v,
+            () if inside == if gguf { "attn_q.weight" } else { "self_attn.q_proj.weight" } => q,
+            () if inside == if gguf { "attn_k.weight" } else { "self_attn.k_proj.weight" } => k,
+            () if inside == if gguf { "attn_v.weight" } else { "self_attn.v_proj.weight" } => v,
             () => continue,
         };
         let (Some(wanted), Some(&rows), Some(&columns)) = (wanted, tensor.info.shape.first(), tensor.info.shape.get(1)) else {
             continue;
         };
         // Some families gate the output of attention with a second half of q.
-        let gated = wanted.checked_mul(2) == Some(rows) && name.contains("q");
-        let columns_fit = model.hidden_size.is_none_or(|h| h == columns);
+        let gated = wanted.checked_mul(2) == Some(rows) && inside.contains('q');
+        let columns_fit = model.hidden_size.is_none_or(|h| h == columns || (beside && h.checked_mul(2) == Some(columns)));
         if (rows != wanted && !gated) || !columns_fit {
             let hidden = model.hidden_size.map_or_else(|| "?".to_owned(), |h| h.to_string());
             let message = format!(
@@ -73,4 +76,12 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         }
     }
     out.push_many(findings);
+}
+
+/// Whether the model is a draft head, whose first block takes the token's embedding beside the hidden state (EAGLE-3).
+fn is_draft_head(checkpoint: &Checkpoint) -> bool {
+    let named = |text: &Option<String>| text.as_deref().is_some_and(|text| text.to_ascii_lowercase().contains("eagle"));
+    let model = &checkpoint.model;
+    let joins = || checkpoint.tensors().any(|t| matches!(&*t.name(), "fc.weight" | "model.fc.weight"));
+    named(&model.architecture) || named(&model.family) || joins()
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::Severity::{Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
+use super::super::template::suspicious;
 use super::{Check, code};
 use crate::format::MetadataValue;
 use crate::text::escape_limited;
@@ -90,97 +91,5 @@ fn in_json<'a>(file: &'a str, value: &'a Value, out: &mut Vec<Template<'a>>) {
             }
         }
         _ => {}
-    }
-}
-
-/// Words that have no place inside the braces of a chat template.
-const WORDS: &[(&str, &str)] = &[
-    ("cycler", "a Jinja object that leads to Python's globals"),
-    ("joiner", "a Jinja object that leads to Python's globals"),
-    ("lipsum", "a Jinja object that leads to Python's globals"),
-    ("attr(", "access to attributes by name"),
-    ("getattr", "access to attributes by name"),
-    ("popen", "a call of the system"),
-    ("subprocess", "a call of the system"),
-    ("os.system", "a call of the system"),
-    ("eval(", "a call of the interpreter"),
-    ("exec(", "a call of the interpreter"),
-    ("builtins", "Python internals"),
-    ("url_for", "an object of a web framework"),
-    ("get_flashed_messages", "an object of a web framework"),
-    ("_TemplateReference", "Jinja internals"),
-    ("\\x5f", "an escaped underscore"),
-    ("\\u005f", "an escaped underscore"),
-];
-
-/// The first suspicious construct inside `{{ }}` or `{% %}`, with its text.
-fn suspicious(template: &str) -> Option<(&'static str, &str)> {
-    let mut rest = template;
-    while let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
-        let body = &rest[start + 2..];
-        let close = if rest[start..].starts_with("{{") { "}}" } else { "%}" };
-        let end = body.find(close).unwrap_or(body.len());
-        let inside = &body[..end];
-        if let Some(what) = construct(inside, close == "%}") {
-            return Some((what, inside));
-        }
-        rest = body.get(end..).unwrap_or_default();
-    }
-    None
-}
-
-fn construct(inside: &str, statement: bool) -> Option<&'static str> {
-    if has_dunder(inside) {
-        return Some("access to Python internals");
-    }
-    let keyword = inside.trim_start_matches(['-', '+', ' ', '\n', '\t', '\r']).split([' ', '\n', '\t']).next().unwrap_or_default();
-    if statement && matches!(keyword, "import" | "include" | "extends" | "from") {
-        return Some("a statement that loads another template");
-    }
-    WORDS.iter().find(|(word, _)| word_in(inside, word)).map(|(_, what)| *what)
-}
-
-/// A word that is not the middle of a longer one.
-fn word_in(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
-    })
-}
-
-/// `__name__` after a point or as a text.
-fn has_dunder(text: &str) -> bool {
-    text.match_indices("__").any(|(at, _)| {
-        let before = text[..at].trim_end().chars().next_back();
-        let name_len = text[at + 2..].bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-        let name = &text[at + 2..at + 2 + name_len];
-        name.len() > 2 && name.ends_with("__") && matches!(before, None | Some('.' | '\'' | '"' | '[' | '(' | '|' | '~'))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn constructs_are_found_inside_the_braces_only() {
-        for bad in [
-            "{{ cycler.__init__.__globals__ }}",
-            "{% set x = ''.__class__.__mro__ %}",
-            "{{ ''|attr('x') }}",
-            "{{ x['__cla' ~ 'ss__'] }}{{ lipsum }}",
-            "{% include '/etc/passwd' %}",
-            "{{ x['\\x5f\\x5fclass\\x5f\\x5f'] }}",
-        ] {
-            assert!(suspicious(bad).is_some(), "{bad}");
-        }
-        for good in [
-            "{% for message in messages %}{{ message['content'] | trim }}{% endfor %}",
-            "import os\n__init__ in plain text {{ bos_token }}",
-            "{%- set ns = namespace(found=false) %}{{ raise_exception('no') }}{{ strftime_now('%d %b') }}",
-            "{{ tools_in_user_message.attributes }}",
-        ] {
-            assert!(suspicious(good).is_none(), "{good}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::Severity::Warning;
+use super::super::Severity::{Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
@@ -12,8 +12,15 @@ pub(super) const UNREADABLE: Code = code(
     "config-unreadable",
     "A configuration file that is no JSON",
     Warning,
-    "The file is cut short, nested beyond reason, or holds NaN or Infinity, which Python writes and JSON forbids. Tensors are still counted; what depends on the \
-     configuration is not known. Fetch the file again, or save it without such values.",
+    "The file is cut short, nested beyond reason, or otherwise no JSON that Python reads. Tensors are still counted; what depends on the configuration is not known. \
+     Fetch the file again.",
+);
+const NOT_STRICT: Code = code(
+    "config-not-strict",
+    "A configuration file that only Python reads",
+    Note,
+    "The file holds NaN or Infinity as numbers, which Python's json writes and reads, and the standard forbids. transformers and what is built on it load the file; parsers of \
+     Rust, Go, C++ and JavaScript stop at it.",
 );
 const VALUE: Code = code(
     "config-value",
@@ -22,7 +29,7 @@ const VALUE: Code = code(
     "A figure of the wrong type or out of any range (a negative width, 10^30 layers, heads of 0). Loaders fail at it, or allocate by it.",
 );
 
-pub(super) const CHECK: Check = Check { name: "config_json", codes: &[UNREADABLE, VALUE], run };
+pub(super) const CHECK: Check = Check { name: "config_json", codes: &[UNREADABLE, NOT_STRICT, VALUE], run };
 
 /// Keys, the least and the most that makes sense, and whether a list (one figure a layer or stage) is used too.
 const FIGURES: &[(&str, u64, u64, bool)] = &[
@@ -48,12 +55,12 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let is_main =
             |path: &std::path::Path| path.file_name().is_some_and(|n| n == "config.json") && subject.name_of(path) == text.name;
         let told = text.base() == "config.json" && subject.problems().any(|p| p.path().is_some_and(is_main));
-        if let Some(error) = text.error.as_ref().filter(|_| !told) {
-            let base = text.base();
-            let known = base.contains("config") || base.starts_with("model_index") || base.contains("template");
-            if known {
-                out.push(Finding::new(&UNREADABLE, error.clone()).file(&text.name));
-            }
+        if let Some(error) = text.error.as_ref().filter(|_| !told && text.is_configuration()) {
+            let row = if text.byte_order_mark { &super::index::BOM } else { &UNREADABLE };
+            out.push(Finding::new(row, error.clone()).file(&text.name));
+        }
+        if let Some(reason) = text.not_strict.as_ref().filter(|_| text.is_configuration()) {
+            out.push(Finding::new(&NOT_STRICT, format!("Python reads it, strict JSON forbids it: {reason}")).file(&text.name));
         }
         if let (true, Some(Value::Object(top))) = (text.base() == "config.json", &text.json) {
             figures(&text.name, "", top, out);

@@ -1,11 +1,14 @@
 //! Hashes that a hub cache states, against the bytes.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::super::Severity::Error as Bad;
 use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
+use super::super::subject::{Hashed, Subject};
 use super::{Check, code};
+use crate::checkpoint::stated_sha256;
 use crate::error::Result;
 use crate::source::{FileSource, Source};
 
@@ -13,8 +16,8 @@ const HASH: Code = code(
     "hash-mismatch",
     "The bytes are not those that the cache names",
     Bad,
-    "A hub cache names large files by their SHA-256. The bytes on disk have another one: they were damaged or changed after the download. Delete the blob and fetch it again. \
-     Checked with --verify-hashes only, as every byte is read.",
+    "A hub cache names large files by their SHA-256: it is the name of the blob that the link in the snapshot leads to. The bytes on disk have another one: they were damaged \
+     or changed after the download. Delete the blob and fetch it again. Checked with --verify-hashes only, as every byte is read.",
 );
 
 pub(super) const CHECK: Check = Check { name: "hashes", codes: &[HASH], run };
@@ -23,22 +26,29 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     if !subject.verify_hashes {
         return;
     }
+    let mut hashed = Hashed::default();
+    // A folder with several snapshots leads to one blob by many names.
+    let mut known: BTreeMap<(u64, u64), String> = BTreeMap::new();
     for file in subject.listed() {
-        let Ok(real) = file.path.canonicalize() else { continue };
-        let in_blobs = real.parent().and_then(|p| p.file_name()).is_some_and(|n| n == "blobs");
-        let Some(stated) = real.file_name().and_then(|n| n.to_str()).filter(|_| in_blobs) else { continue };
-        if stated.len() != 64 || !stated.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let Some(stated) = stated_sha256(&file.path) else {
+            hashed.unstated += 1;
             continue;
+        };
+        let (device, inode) = (file.identity().device, file.identity().inode);
+        let before = known.get(&(device, inode)).filter(|_| inode != 0).cloned();
+        if before.is_none() {
+            hashed.bytes = hashed.bytes.saturating_add(file.bytes);
         }
-        match subject.look(&real, sha256) {
-            Some(actual) if !actual.eq_ignore_ascii_case(stated) => {
-                let message = format!("the SHA-256 is {actual}; the cache names the file {stated}");
-                out.push(Finding::new(&HASH, message).file(&file.name).help("delete the blob and fetch it again"));
-            }
-            // Of bytes that could not be read it is told that they could not.
-            _ => {}
+        // Of bytes that could not be read it is told that they could not.
+        let Some(actual) = before.or_else(|| subject.look(&file.path, sha256)) else { continue };
+        hashed.files += 1;
+        if actual != stated {
+            let message = format!("the SHA-256 is {actual}; the cache names the file {stated}");
+            out.push(Finding::new(&HASH, message).file(&file.name).help("delete the blob and fetch it again"));
         }
+        known.insert((device, inode), actual);
     }
+    subject.hashed.set(Some(hashed));
 }
 
 fn sha256(source: &FileSource) -> Result<String> {

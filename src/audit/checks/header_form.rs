@@ -25,7 +25,7 @@ const PADDING: Code = code(
     "header-padding",
     "The header is not begun or padded as the format says",
     Warning,
-    "A safetensors header must begin with `{` and may be padded with spaces at its end. The reference reader takes other white space too; stricter ones do not.",
+    "A safetensors header must begin with an opening brace and may be padded with spaces at its end. The reference reader takes other white space too; stricter ones do not.",
 );
 const FIELD: Code = code(
     "unknown-field",

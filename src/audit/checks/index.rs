@@ -51,7 +51,7 @@ const TOTAL: Code = code(
     Warning,
     "`total_size` (bytes) or `total_parameters` is not what the shards hold, or is no number. Tools that show it or plan memory by it are wrong by the difference.",
 );
-const BOM: Code = code(
+pub(super) const BOM: Code = code(
     "byte-order-mark",
     "A byte order mark before JSON",
     Warning,

@@ -1,12 +1,13 @@
 //! The configured number of layers against the layers that are there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use super::super::Severity::Warning;
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code};
-use crate::checkpoint::{Checkpoint, KvLayers, Part, Role, Tensor};
+use crate::checkpoint::{Checkpoint, DecoderStack, KvLayers, Named, Part, Role, Tensor};
 
 const LAYERS: Code = code(
     "layer-count",
@@ -33,7 +34,9 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         return;
     }
     let mut seen = BTreeSet::new();
-    for tensor in main_tensors(checkpoint) {
+    // A tower may be deeper than the decoder; where the decoder is not made out, every block counts.
+    let stack = decoder(checkpoint);
+    for tensor in main_tensors(checkpoint).filter(|t| stack.is_none_or(|stack| stack.inside(&t.name()).is_some())) {
         let block = matches!(
             tensor.naming.role,
             Role::Attention
@@ -64,6 +67,15 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&LAYERS, message).file(&origin));
         }
     }
+}
+
+/// The stack of blocks that the configuration describes.
+pub(super) fn decoder(checkpoint: &Checkpoint) -> Option<DecoderStack<'_>> {
+    let named = main_tensors(checkpoint).filter_map(|t| match t.name() {
+        Cow::Borrowed(name) => Some(Named { name, role: t.naming.role, shape: &t.info.shape }),
+        Cow::Owned(_) => None,
+    });
+    DecoderStack::find(named, &checkpoint.model)
 }
 
 /// The tensors of the main component.

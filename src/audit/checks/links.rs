@@ -10,8 +10,8 @@ pub(super) const OUTSIDE: Code = code(
     "leads-outside",
     "A link or index entry that leads out of the folder",
     Warning,
-    "A link, or a file name in a shard index, points outside the folder (links into the blobs of the same hub cache are fine). A loader that follows it reads a \
-     file of your machine as if it were the model's. It was not opened. In an index it is an error.",
+    "A link, or a file name in a shard index, points outside the folder (links of a snapshot into the blobs of the same hub cache, and of these into the store that its \
+     repositories share, are fine). A loader that follows it reads a file of your machine as if it were the model's. It was not opened. In an index it is an error.",
 );
 pub(super) const BROKEN: Code = code(
     "link-broken",

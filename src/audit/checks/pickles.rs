@@ -2,7 +2,7 @@
 
 use super::super::Severity::{Error as Bad, Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
-use super::super::pickle::{Import, Imports, danger, imports};
+use super::super::pickle::{Allowance, Import, Imports, danger, imports};
 use super::super::subject::Subject;
 use super::super::zip::directory;
 use super::{Check, code};
@@ -57,9 +57,7 @@ const SHOWN: usize = 20;
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let read: std::collections::HashSet<_> = subject.files().iter().map(|f| f.path.as_path()).collect();
-    let listed = subject.listed().iter().map(|f| (f.name.clone(), f.path.as_path()));
-    let alone = subject.failure.and_then(|e| e.path()).filter(|p| p.is_file()).map(|p| (subject.name_of(p), p));
-    for (name, path) in listed.chain(alone) {
+    for (name, path) in subject.seen() {
         let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
         if !read.contains(path) && !OTHERS.contains(&extension.as_str()) {
             subject.look(path, |source| pickle(source, &name, &extension, out));
@@ -90,20 +88,31 @@ fn pickle(source: &FileSource, file: &str, extension: &str, out: &mut Findings) 
     };
     let message = format!("{how}: loading it can run code; it was not unpickled ({} bytes)", grouped(source.len()));
     out.push(Finding::new(&PICKLE, message).file(file).help("use safetensors, or convert it in a place you trust"));
+    let mut allowance = Allowance::of(source.len());
     if content != Content::Zip {
-        tell(file, "it", &imports(source, 0, source.len())?, out);
+        tell(file, "it", &imports(source, 0, source.len(), &mut allowance)?, out);
         return Ok(());
     }
+    let mut followed = 0;
     for entry in members.iter().take(MAX_MEMBERS) {
+        if allowance.is_exhausted() {
+            break;
+        }
+        followed += 1;
         let member = format!("its `{}`", escape_limited(&String::from_utf8_lossy(&entry.name), 60));
         match entry.stored(source)? {
-            Some((start, end)) => tell(file, &member, &imports(source, start, end)?, out),
+            Some((start, end)) => tell(file, &member, &imports(source, start, end, &mut allowance)?, out),
             None => not_followed(file, format!("{member} is compressed or encrypted, or not where the archive says"), None, out),
         }
     }
-    let more = members.len().saturating_sub(MAX_MEMBERS);
+    let more = members.len() - followed;
     if more > 0 {
-        not_followed(file, format!("{more} more pickles in the archive are not followed"), None, out);
+        not_followed(
+            file,
+            format!("{more} more pickles in the archive are not followed: the bound of one file is reached"),
+            None,
+            out,
+        );
     }
     Ok(())
 }

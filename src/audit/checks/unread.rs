@@ -1,9 +1,10 @@
 //! What could not be read: every problem that opening met becomes a finding, with the code of the check it belongs to.
 
-use super::super::Severity::{Error as Bad, Warning};
+use super::super::Severity::{Error as Bad, Note, Warning};
 use super::super::finding::{Code, Finding, Findings};
 use super::super::subject::Subject;
 use super::{Check, code, config_json, content, extent, index, links, missing};
+use crate::checkpoint::is_shard_index;
 use crate::error::{Error, ErrorKind};
 use crate::format::{Content, sniff};
 
@@ -32,8 +33,9 @@ const OVER_LIMIT: Code = code(
     "over-limit",
     "A bound of the reader was reached",
     Bad,
-    "The file asks for more than is read of any file (see the table of limits in the manual): nesting, name lengths, counts. The bounds lie far above \
-     all published checkpoints and keep memory and time bounded for crafted ones.",
+    "The file asks for more than is read of any file: nesting, name lengths, counts, the memory that a configuration takes as a tree of values. The bounds lie far \
+     above all published checkpoints and keep memory and time bounded for crafted ones. What lies beyond a bound was not looked at, while a loader may read it: take it \
+     for the hiding place that it can be. Of texts that no loader goes by it is a note.",
 );
 const UNSUPPORTED: Code = code(
     "unsupported-format",
@@ -57,6 +59,20 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     for error in subject.problems() {
         tell(subject, error, out);
+    }
+    over_limits(subject, out);
+}
+
+/// Texts that were not looked at, or not to the end. What loaders go by could hide there, the rest is only named.
+fn over_limits(subject: &Subject<'_>, out: &mut Findings) {
+    for text in &subject.texts {
+        let Some(limit) = &text.over_limit else { continue };
+        let is_this =
+            |error: &Error| error.kind() == ErrorKind::Limit && error.path().is_some_and(|p| subject.name_of(p) == text.name);
+        if !subject.problems().any(is_this) {
+            let severity = if text.is_configuration() { Bad } else { Note };
+            out.push(Finding::new(&OVER_LIMIT, format!("not looked at to the end: {limit}")).file(&text.name).severity(severity));
+        }
     }
 }
 
@@ -91,13 +107,13 @@ fn tell(subject: &Subject<'_>, error: &Error, out: &mut Findings) {
 }
 
 fn is_index(path: &std::path::Path) -> bool {
-    path.to_str().is_some_and(|p| p.ends_with(".index.json"))
+    path.file_name().is_some_and(|name| is_shard_index(&name.to_string_lossy()))
 }
 
 /// Whether it is what a config.json says that is wrong, not the file itself.
 fn is_config(error: &Error) -> bool {
-    use ErrorKind::{Limit, Malformed, WrongContent};
-    matches!(error.kind(), Malformed | Limit | WrongContent)
+    use ErrorKind::{Malformed, WrongContent};
+    matches!(error.kind(), Malformed | WrongContent)
         && error.path().is_some_and(|p| p.file_name().is_some_and(|n| n == "config.json") && !p.is_dir())
 }
 
@@ -107,6 +123,10 @@ fn code_of(subject: &Subject<'_>, error: &Error) -> Code {
         Unsupported, WrongContent,
     };
     if is_config(error) {
+        let marked = |path: &std::path::Path| subject.texts.iter().any(|t| t.byte_order_mark && t.name == subject.name_of(path));
+        if error.path().is_some_and(marked) {
+            return index::BOM;
+        }
         return Code { severity: Warning, ..config_json::UNREADABLE };
     }
     match error.kind() {

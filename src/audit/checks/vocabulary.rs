@@ -64,7 +64,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         }
     }
     if let Some(found) = subject.listed().iter().find(|f| f.name == "tokenizer.json") {
-        match read_vocabulary(&found.path) {
+        match read_vocabulary(found) {
             Ok(vocabulary) => tokenizer(&vocabulary, rows, out),
             Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Changed) => subject.failed(error),
             Err(error) => {

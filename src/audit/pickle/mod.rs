@@ -3,13 +3,17 @@
 //! Opcodes and their arguments are those of CPython's `pickletools` (protocols 0 to 5). Names given by `STACK_GLOBAL` lie on the
 //! unpickler's stack, which is followed as far as text goes: every other value is only known to be there.
 
+mod allowance;
 mod dangerous;
 mod names;
 mod opcode;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use allowance::Allowance;
 pub(crate) use dangerous::danger;
+
+use std::collections::HashSet;
 
 use names::Text;
 use opcode::{Argument, Effect, opcode};
@@ -17,18 +21,16 @@ use opcode::{Argument, Effect, opcode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Source, read_exact_at};
 
-/// Opcodes that are followed of one pickle. Those of published checkpoints have some ten for each tensor.
-const MAX_OPCODES: u64 = 20_000_000;
 /// Values on the stack, or kept by number, that are followed.
 const MAX_VALUES: usize = 1 << 20;
-/// Imports that are looked up of one pickle, the same one again included.
-const MAX_LOOKUPS: usize = 100_000;
 /// Different imports that are kept.
 const MAX_IMPORTS: usize = 1000;
 /// Pickles one after another in a file; PyTorch's old form has five.
 const MAX_PICKLES: usize = 64;
 /// Longest line that is an argument.
 const MAX_LINE: usize = 4096;
+/// Steps that reading 64 KiB counts for.
+const REFILL: u64 = 1000;
 
 /// A name that a pickle imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(crate) struct Imports {
     pub(crate) incomplete: Option<(String, u64)>,
     /// Where the last pickle ends.
     pub(crate) end: u64,
+    /// What is in the list.
+    known: HashSet<(String, String)>,
 }
 
 impl Imports {
@@ -58,12 +62,15 @@ impl Imports {
     }
 
     fn add(&mut self, module: String, name: String, offset: u64) {
-        if self.list.iter().any(|i| i.module == module && i.name == name) {
+        let pair = (module, name);
+        if self.known.contains(&pair) {
             return;
         }
         if self.list.len() == MAX_IMPORTS {
             return self.stop(format!("more than {MAX_IMPORTS} different imports"), offset);
         }
+        let (module, name) = pair.clone();
+        self.known.insert(pair);
         self.list.push(Import { module, name, offset });
     }
 }
@@ -72,10 +79,14 @@ impl Imports {
 ///
 /// # Errors
 /// Only what reading fails with: a pickle that makes no sense ends the list and is told in [`Imports::incomplete`].
-pub(crate) fn imports(source: &dyn Source, start: u64, end: u64) -> Result<Imports> {
+pub(crate) fn imports(source: &dyn Source, start: u64, end: u64, allowance: &mut Allowance) -> Result<Imports> {
     let mut found = Imports { end: start, ..Imports::default() };
-    for number in 0..MAX_PICKLES {
-        let mut next = Walk::new(source, found.end, end);
+    for number in 0.. {
+        if number == MAX_PICKLES {
+            found.stop(format!("more than {MAX_PICKLES} pickles one after another"), found.end);
+            break;
+        }
+        let mut next = Walk::new(source, found.end, end, allowance);
         let mut these = Imports::default();
         match next.run(&mut these) {
             Ok(()) => {}
@@ -83,7 +94,10 @@ pub(crate) fn imports(source: &dyn Source, start: u64, end: u64) -> Result<Impor
             Err(error) => these.stop(error.message().to_owned(), error.offset().unwrap_or(next.at)),
         }
         // What follows a pickle need not be one: PyTorch's old form ends in raw numbers.
-        let is_one = number == 0 || these.incomplete.is_none() || (next.begins_with_protocol && !these.list.is_empty());
+        let is_one = number == 0
+            || these.incomplete.is_none()
+            || (next.begins_with_protocol && !these.list.is_empty())
+            || next.allowance.is_exhausted();
         if !is_one {
             break;
         }
@@ -110,6 +124,7 @@ enum Value {
 
 struct Walk<'s> {
     source: &'s dyn Source,
+    allowance: &'s mut Allowance,
     end: u64,
     at: u64,
     window: Vec<u8>,
@@ -117,21 +132,23 @@ struct Walk<'s> {
     stack: Vec<Value>,
     /// Values kept by number; unpicklers keep numbers dense.
     memo: Vec<Value>,
-    lookups: usize,
+    /// Places of modules and names that were looked up: the same two again say nothing new.
+    looked_up: HashSet<(u64, u64)>,
     begins_with_protocol: bool,
 }
 
 impl<'s> Walk<'s> {
-    fn new(source: &'s dyn Source, start: u64, end: u64) -> Self {
+    fn new(source: &'s dyn Source, start: u64, end: u64, allowance: &'s mut Allowance) -> Self {
         Self {
             source,
+            allowance,
             end,
             at: start,
             window: Vec::new(),
             window_at: start,
             stack: Vec::new(),
             memo: Vec::new(),
-            lookups: 0,
+            looked_up: HashSet::new(),
             begins_with_protocol: false,
         }
     }
@@ -147,12 +164,25 @@ impl<'s> Walk<'s> {
         let inside =
             |walk: &Self| usize::try_from(walk.at.wrapping_sub(walk.window_at)).ok().filter(|o| o + want <= walk.window.len());
         if inside(self).is_none() {
+            self.step(REFILL)?;
             self.window.resize(left.min(64 * 1024).max(want), 0);
             self.window_at = self.at;
             read_exact_at(self.source, self.at, &mut self.window)?;
         }
         let from = inside(self).unwrap_or(0);
         Ok(&self.window[from..from + want])
+    }
+
+    /// Takes so many steps of what may be followed.
+    fn step(&mut self, steps: u64) -> Result<()> {
+        if self.allowance.step(steps) { Ok(()) } else { Err(self.bad(allowance::EXHAUSTED)) }
+    }
+
+    /// The first bytes of a text, from the window where they lie in it.
+    fn text(&self, text: Text) -> Result<String> {
+        let offset = text.at.checked_sub(self.window_at).and_then(|o| usize::try_from(o).ok());
+        let known = offset.and_then(|o| self.window.get(o..o + text.kept()));
+        known.map_or_else(|| text.read(self.source), |bytes| Ok(text.decode(bytes)))
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -176,7 +206,7 @@ impl<'s> Walk<'s> {
     }
 
     fn run(&mut self, out: &mut Imports) -> Result<()> {
-        for count in 0.. {
+        for count in 0u64.. {
             let at = self.at;
             let [byte] = self.bytes()?;
             if count == 0 {
@@ -186,9 +216,7 @@ impl<'s> Walk<'s> {
                 self.at = at;
                 return Err(self.bad(format!("0x{byte:02x} is no opcode")));
             };
-            if count == MAX_OPCODES {
-                return Err(self.bad(format!("more than {MAX_OPCODES} opcodes")));
-            }
+            self.step(1)?;
             let argument = self.argument(argument)?;
             if matches!(effect, Effect::Stop) {
                 return Ok(());
@@ -206,10 +234,9 @@ impl<'s> Walk<'s> {
             Argument::None => Given::Nothing,
             Argument::Fixed(bytes) => {
                 let mut number = [0; 8];
-                let bytes = usize::from(bytes);
-                let given = self.peek(bytes)?.to_vec();
-                self.skip(bytes as u64)?;
-                number[..given.len()].copy_from_slice(&given);
+                let given = self.peek(usize::from(bytes))?;
+                number[..given.len()].copy_from_slice(given);
+                self.skip(u64::from(bytes))?;
                 Given::Number(u64::from_le_bytes(number))
             }
             Argument::Counted(1, kind) => {
@@ -239,7 +266,7 @@ impl<'s> Walk<'s> {
     fn apply(&mut self, effect: Effect, given: Given, at: u64, out: &mut Imports) -> Result<()> {
         let number = |walk: &Self| match given {
             Given::Number(n) => Ok(n),
-            Given::Text(text) => text.number(walk.source),
+            Given::Text(text) => Ok(names::number(&walk.text(text)?)),
             _ => Ok(0),
         };
         match effect {
@@ -302,6 +329,8 @@ impl<'s> Walk<'s> {
         let index = usize::try_from(number).ok().filter(|i| *i < MAX_VALUES);
         let index = index.ok_or_else(|| self.bad(format!("a value kept under the number {number}")))?;
         if self.memo.len() <= index {
+            // A number far ahead makes room for all below it.
+            self.step((index - self.memo.len()) as u64)?;
             self.memo.resize(index + 1, Value::Other);
         }
         self.memo[index] = self.stack.last().copied().unwrap_or(Value::Other);
@@ -309,11 +338,12 @@ impl<'s> Walk<'s> {
     }
 
     fn import(&mut self, module: Text, name: Text, at: u64, out: &mut Imports) -> Result<()> {
-        self.lookups += 1;
-        if self.lookups > MAX_LOOKUPS {
-            return Err(self.bad(format!("more than {MAX_LOOKUPS} imports")));
+        if !self.allowance.look_up() {
+            return Err(self.bad(format!("more than {} imports", allowance::MAX_LOOKUPS)));
         }
-        out.add(module.read(self.source)?, name.read(self.source)?, at);
+        if self.looked_up.insert((module.at, name.at)) {
+            out.add(self.text(module)?, self.text(name)?, at);
+        }
         Ok(())
     }
 }

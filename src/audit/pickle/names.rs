@@ -28,24 +28,33 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// The text; bytes that are no UTF-8 become replacement characters.
-    pub(super) fn read(self, source: &dyn Source) -> Result<String> {
-        let mut bytes = vec![0; usize::try_from(self.len.min(MAX_NAME)).unwrap_or(0)];
-        read_exact_at(source, self.at, &mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(match self.kind {
-            Kind::Plain | Kind::NoText => text,
-            Kind::Escaped => unescape(&text),
-            Kind::Quoted => unescape(text.trim().trim_matches(['\'', '"'])),
-        })
+    /// Bytes of it that are read.
+    pub(super) fn kept(self) -> usize {
+        usize::try_from(self.len.min(MAX_NAME)).unwrap_or(0)
     }
 
-    /// The decimal number of a line, as `GET` and `PUT` write it.
-    pub(super) fn number(self, source: &dyn Source) -> Result<u64> {
-        let text = self.read(source)?;
-        let digits: String = text.trim().chars().filter(|c| *c != '_').collect();
-        Ok(digits.parse().unwrap_or(u64::MAX))
+    /// The text; bytes that are no UTF-8 become replacement characters.
+    pub(super) fn read(self, source: &dyn Source) -> Result<String> {
+        let mut bytes = vec![0; self.kept()];
+        read_exact_at(source, self.at, &mut bytes)?;
+        Ok(self.decode(&bytes))
     }
+
+    /// The text that these bytes of it are.
+    pub(super) fn decode(self, bytes: &[u8]) -> String {
+        let text = String::from_utf8_lossy(bytes);
+        match self.kind {
+            Kind::Plain | Kind::NoText => text.into_owned(),
+            Kind::Escaped => unescape(&text),
+            Kind::Quoted => unescape(text.trim().trim_matches(['\'', '"'])),
+        }
+    }
+}
+
+/// The decimal number of a line, as `GET` and `PUT` write it.
+pub(super) fn number(line: &str) -> u64 {
+    let digits: String = line.trim().chars().filter(|c| *c != '_').collect();
+    digits.parse().unwrap_or(u64::MAX)
 }
 
 /// Python's escapes that can stand for a character of a name; others stay as they are.

@@ -20,7 +20,7 @@ fn fixtures() -> Vec<(String, Vec<u8>, BTreeSet<Pair>, bool)> {
 }
 
 fn walk(bytes: &[u8]) -> Imports {
-    imports(&MemorySource::new("x.pkl", bytes.to_vec()), 0, bytes.len() as u64).unwrap()
+    imports(&MemorySource::new("x.pkl", bytes.to_vec()), 0, bytes.len() as u64, &mut Allowance::of(bytes.len() as u64)).unwrap()
 }
 
 fn pairs(found: &Imports) -> BTreeSet<Pair> {
@@ -70,9 +70,41 @@ fn what_asks_for_too_much_is_given_up() {
     assert!(reason(b"\x80\x04NN\x93.").contains("not written as text"));
     assert!(reason(b"\x80\x02\x82\x01.").contains("extension registry"));
     assert!(reason(&[b"c", &[b'x'; 5000][..]].concat()).contains("no end"));
-    let floods: Vec<u8> = [b"\x80\x04\x8c\x01a\x94\x8c\x01b\x94".to_vec(), b"h\0h\x01\x930".repeat(MAX_LOOKUPS + 1)].concat();
+    let floods: Vec<u8> = [b"\x80\x04\x8c\x01a\x94\x8c\x01b\x94".to_vec(), b"h\0h\x01\x930".repeat(100_001)].concat();
     assert!(reason(&floods).contains("imports"));
     let names: Vec<u8> = (0..2000).flat_map(|i| format!("cm\nn{i}\n0").into_bytes()).collect();
     let found = walk(&names);
     assert!(found.list.len() == MAX_IMPORTS && found.incomplete.is_some());
+}
+
+/// What may be followed is that of a file, whatever part of it is followed again.
+#[test]
+fn pickles_of_a_file_add_up() {
+    let plain = [&b"\x80\x02"[..], &b"N0".repeat(200_000), b"N."].concat();
+    let source = MemorySource::new("x.pkl", plain.clone());
+    let mut allowance = Allowance::of(plain.len() as u64);
+    let found: Vec<Imports> = (0..5).map(|_| imports(&source, 0, plain.len() as u64, &mut allowance).unwrap()).collect();
+    assert!(found[..4].iter().all(|found| found.incomplete.is_none()));
+    assert!(found[4].incomplete.as_ref().is_some_and(|(why, _)| why.contains("opcodes")) && allowance.is_exhausted());
+    // A number far ahead costs the room that it makes.
+    let far = b"\x80\x02Nr\xff\xff\x0f\0.".repeat(MAX_PICKLES);
+    let source = MemorySource::new("x.pkl", far.clone());
+    let mut allowance = Allowance::of(far.len() as u64);
+    assert!(imports(&source, 0, far.len() as u64, &mut allowance).unwrap().incomplete.is_some() && allowance.is_exhausted());
+    // One more than are followed is told.
+    assert!(walk(&b"\x80\x02N.".repeat(MAX_PICKLES)).incomplete.is_none());
+    assert!(walk(&b"\x80\x02N.".repeat(MAX_PICKLES + 1)).incomplete.is_some_and(|(why, _)| why.contains("64 pickles")));
+}
+
+/// A name is the same whether it lies in the window or was passed long ago.
+#[test]
+fn names_are_read_wherever_they_lie() {
+    let far = [
+        &b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94B\0\0\x02\0"[..],
+        &[0; 0x20000],
+        b"h\0h\x01\x930h\0\x8c\x05popen\x930cposix\nsystem\n.",
+    ]
+    .concat();
+    let expected = [("os", "system"), ("os", "popen"), ("posix", "system")].map(|(m, n)| (m.to_owned(), n.to_owned()));
+    assert_eq!(pairs(&walk(&far)), BTreeSet::from(expected));
 }

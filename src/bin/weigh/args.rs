@@ -5,6 +5,7 @@ mod scan;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use weighbridge::report::text::WIDEST;
 
 pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode};
 
@@ -17,7 +18,9 @@ pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode
     name = "weigh",
     version,
     args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     arg_required_else_help = true,
+    max_term_width = WIDEST,
     after_help = "Examples:\n  weigh model.safetensors              the whole report\n  weigh show ./repo --by layer         headers only\n  \
                   weigh scan model.gguf --tensors      what every value tells\n  weigh ./repo --format json -o out.json\n\n\
                   Exit codes: 0 done; 1 findings, or a budget is exceeded; 2 what was asked could not be done; 130 interrupted."
@@ -78,7 +81,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReportArgs {
     /// What to weigh
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", required = true)]
     pub(crate) path: Option<PathBuf>,
     /// Leave out the scan of the values
     #[arg(long)]
@@ -336,6 +339,7 @@ pub(crate) struct MemoryArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  weigh audit ./repo\n  weigh audit ./repo --deny warning --allow pickle --format sarif -o audit.sarif\n  \
+                        weigh audit models/one --sarif-root . --format sarif -o audit.sarif\n  \
                         weigh audit model.gguf --scan --max-size 8GiB --max-ram 12GiB --ctx 8k\n  weigh audit --explain truncated\n\n\
                         Exit codes: 0 nothing at or above the threshold (error, unless --deny lowers it); 1 findings; 2 something could not be read, or --max-ram not judged.\n\
                         A policy is JSON: {\"deny\": [..], \"allow\": [..], \"max_size\": \"10GiB\", \"max_params\": \"8B\", \"max_ram\": \"24GiB\", \"ctx\": 8192}"
@@ -371,6 +375,9 @@ pub(crate) struct AuditArgs {
     /// Context in tokens that --max-ram is about
     #[arg(long, value_name = "N", requires = "max_ram")]
     pub(crate) ctx: Option<String>,
+    /// SARIF: the folder of the checkout, which paths are then relative to; the audited folder when absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sarif_root: Option<PathBuf>,
     /// Say what a code means; `all` lists the codes
     #[arg(long, value_name = "CODE")]
     pub(crate) explain: Option<String>,

@@ -9,6 +9,10 @@ pub(crate) const EXIT_CODE: u8 = 130;
 
 /// From now on Ctrl-C asks for an end. Called once, before long work.
 pub(crate) fn listen() {
+    // A thread listens for the handler. Where the system starts none, the handler would be set and nobody would listen: Ctrl-C would do
+    // nothing at all. So a thread is tried first.
+    let Ok(tried) = std::thread::Builder::new().spawn(|| {}) else { return };
+    let _ = tried.join();
     // A handler that cannot be set leaves the default: Ctrl-C ends the program at once.
     let _ = ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::SeqCst) {

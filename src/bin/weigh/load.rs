@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use weighbridge::checkpoint::Checkpoint;
+use weighbridge::checkpoint::{Checkpoint, CheckpointFile};
 use weighbridge::error::Result;
 use weighbridge::project::memory::Load;
 use weighbridge::source::{FileSource, RESIDENT_STEP, Source, resident};
@@ -37,10 +37,10 @@ type Rates = Option<(f64, f64, usize)>;
 /// The range for a checkpoint's selected files; `None` where there is nothing to read. What cannot be read, or changes meanwhile, is an
 /// error.
 pub(crate) fn measure(checkpoint: &Checkpoint) -> Result<Option<Load>> {
-    let paths = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i].path);
+    let files = checkpoint.selected_files().into_iter().map(|i| &checkpoint.files[i]);
     // Declared tensors have no file of weights.
-    let paths = paths.filter(|path| path.file_name().is_none_or(|name| name != "config.json"));
-    let files = paths.map(|path| FileSource::open(path)).collect::<Result<Vec<FileSource>>>()?;
+    let files = files.filter(|file| file.path.file_name().is_none_or(|name| name != "config.json"));
+    let files = files.map(CheckpointFile::open).collect::<Result<Vec<FileSource>>>()?;
     let bytes = files.iter().fold(0u64, |n, f| n.saturating_add(f.len()));
     if bytes == 0 {
         return Ok(None);

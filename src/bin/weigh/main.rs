@@ -9,6 +9,7 @@ mod load;
 mod machine;
 mod output;
 mod progress;
+mod replaced;
 
 use std::process::ExitCode;
 

@@ -9,11 +9,12 @@ use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::cell::Section;
 use weighbridge::report::document::{Document, write_json};
 use weighbridge::report::page::Page;
-use weighbridge::report::text::TextStyle;
-use weighbridge::report::{RENDERERS, Renderer};
+use weighbridge::report::text::{TextStyle, WIDEST};
+use weighbridge::report::{RENDERERS, Renderer, csv};
 use weighbridge::text::shown_path;
 
 use crate::args::{Color, Common, Format};
+use crate::replaced;
 
 /// Says what went wrong, in one line.
 pub(crate) fn complain(line: &str) {
@@ -37,9 +38,17 @@ impl Output {
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         };
         let width = terminal_size::terminal_size().filter(|_| terminal).map(|(w, _)| usize::from(w.0));
-        let from_env = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-        let width = width.or(from_env).unwrap_or(80);
+        let from_env = || std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        let width = width.or_else(from_env).unwrap_or(80).min(WIDEST);
         Self { format: common.format, file: common.output.clone(), style: TextStyle { width, color, exact: common.verbose } }
+    }
+
+    /// Makes sure that the document replaces nothing that it is made of: these paths, and what they stand for.
+    ///
+    /// # Errors
+    /// When it would.
+    pub(crate) fn spare(&self, paths: &[&Path]) -> Result<()> {
+        self.file.as_deref().map_or(Ok(()), |report| replaced::spare(report, paths))
     }
 
     /// Whether sections may be written one after another as they become known.
@@ -54,7 +63,13 @@ impl Output {
     pub(crate) fn write<B: Serialize>(&self, document: &Document<B>, sections: &[Section<'_>]) -> Result<()> {
         match self.renderer() {
             None => self.write_json(document),
-            Some(renderer) => self.put(&|to| self.set(renderer, sections, to)),
+            Some(renderer) => {
+                self.put(&|to| self.set(renderer, sections, to))?;
+                if self.is_csv() {
+                    csv::refusals(sections).iter().for_each(|reason| complain(reason));
+                }
+                Ok(())
+            }
         }
     }
 
@@ -69,6 +84,11 @@ impl Output {
     /// Whether SARIF was asked for.
     pub(crate) fn is_sarif(&self) -> bool {
         self.format == Format::Sarif
+    }
+
+    /// Whether tables alone are written.
+    pub(crate) fn is_csv(&self) -> bool {
+        self.format == Format::Csv
     }
 
     /// Writes a value as JSON without the common head.
@@ -160,10 +180,38 @@ fn replace(path: &Path, report: Report<'_>) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
+    let there = std::fs::metadata(path).ok();
     // Made anew: a link that somebody left under this name is not followed.
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-    let done = in_pieces(file, report).and_then(|file| file.sync_all());
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if there.is_some() {
+        // For nobody else until it is known who may read the file that it replaces.
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let file = options.open(&temporary)?;
+    let done = there.map_or(Ok(()), |there| take_after(&file, &there));
+    let done = done.and_then(|()| in_pieces(file, report)).and_then(|file| file.sync_all());
     done.and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
     })
+}
+
+/// Gives a file the owner, as far as this user may, and the permissions of the one that it replaces.
+#[cfg(unix)]
+fn take_after(file: &std::fs::File, there: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) != (there.uid(), there.gid()) {
+        // Only root may give files away: who may not is the owner of the new one, of the same group where that can be.
+        let _ = fchown(file, Some(there.uid()), Some(there.gid())).or_else(|_| fchown(file, None, Some(there.gid())));
+    }
+    let mode = there.mode() & 0o777;
+    // File systems without permissions refuse to set them, and have the same for every file.
+    if ours.mode() & 0o777 == mode { Ok(()) } else { file.set_permissions(std::fs::Permissions::from_mode(mode)) }
+}
+
+#[cfg(not(unix))]
+fn take_after(_: &std::fs::File, _: &std::fs::Metadata) -> io::Result<()> {
+    Ok(())
 }

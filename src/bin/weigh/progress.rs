@@ -8,6 +8,9 @@ use weighbridge::observe::Observer;
 
 use crate::interrupt;
 
+/// Time between two drawings where nothing arrives.
+const TICK: Duration = Duration::from_millis(200);
+
 /// Shows progress on stderr and passes Ctrl-C on.
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -25,7 +28,7 @@ impl Bar {
             bar.set_style(style);
         }
         if visible {
-            bar.enable_steady_tick(Duration::from_millis(200));
+            tick(&bar);
         }
         Self { bar }
     }
@@ -34,6 +37,18 @@ impl Bar {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Draws the bar anew while nothing arrives, so that its rate falls. Where the system starts no thread it is drawn when something does:
+/// the ticker that the bar brings along would panic.
+fn tick(bar: &ProgressBar) {
+    let bar = bar.clone();
+    let _ = std::thread::Builder::new().name("bar".to_owned()).spawn(move || {
+        while !bar.is_finished() {
+            bar.tick();
+            std::thread::sleep(TICK);
+        }
+    });
 }
 
 impl Observer for Bar {

@@ -9,16 +9,16 @@ mod experts;
 mod packing;
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::boundary::FoundFile;
 use super::model_config::{self, ModelConfig};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::families;
-use crate::format::{self, Container, Shape, limits};
-use crate::source::{MemorySource, read_small};
+use crate::format::{self, Budget, Container, Shape, limits, python_json};
+use crate::source::MemorySource;
 use crate::text::escape_limited;
 use crate::units::Elements;
 
@@ -115,15 +115,15 @@ fn known(value: Option<u64>, what: &str) -> std::result::Result<u64, String> {
     value.filter(|&n| n > 0).ok_or_else(|| format!("key `{what}` is missing in config.json"))
 }
 
-/// What the configuration in `path` declares, as a file without data, and the configuration.
+/// What the configuration in a file declares, as a file without data, and the configuration.
 ///
 /// # Errors
 /// A configuration that cannot be read, of a family that is not known, or without a key that shapes depend on.
-pub(super) fn read(path: &Path) -> Result<(Container, ModelConfig, Value)> {
-    let bytes = read_small(path, limits::MAX_CONFIG)?;
-    let config: Value = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::new(ErrorKind::Malformed, format!("not JSON: {}", escape_limited(&e.to_string(), 120))).with_path(path)
-    })?;
+pub(super) fn read(file: &FoundFile) -> Result<(Container, ModelConfig, Value)> {
+    let path = &file.path;
+    let bytes = file.read_small(limits::MAX_CONFIG)?;
+    let config = python_json(&bytes, &Budget::new(limits::MAX_CONFIG_TREES)).map_err(|error| error.with_path(path))?;
+    drop(bytes);
     let mut model = model_config::from_config_json(&config);
     let rows = rows(&config, &model).map_err(|why| {
         Error::new(ErrorKind::Unsupported, format!("the tensors of this configuration are not known: {why}"))

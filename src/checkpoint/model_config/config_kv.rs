@@ -102,6 +102,7 @@ impl Reader<'_> {
         match self.row.map_or(KvHeads::Stated, |row| row.kv_heads) {
             KvHeads::GroupedOrSingle => {
                 return if keys.flag("new_decoder_architecture") == Some(true) {
+                    model.spreads_kv = true;
                     Ok(keys.count(KV_HEADS)?.unwrap_or(heads))
                 } else {
                     Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 })

@@ -105,6 +105,8 @@ impl Reader<'_> {
         model.ffn_size = most("feed_forward_length");
         model.heads = most("attention.head_count");
         model.kv_heads = most("attention.head_count_kv").or(model.heads);
+        // Of Falcon's two architectures only the new one groups heads.
+        model.spreads_kv = self.arch == "falcon" && model.kv_heads.is_some_and(|n| n > 1 && Some(n) != model.heads);
         model.head_dim = self.count("attention.key_length_mla").or_else(|| self.head_dim(model));
         model.context_length = self.count("context_length");
         model.vocab_size = self.count("vocab_size").or_else(|| self.metadata.array_len("tokenizer.ggml.tokens"));

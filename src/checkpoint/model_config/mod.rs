@@ -164,6 +164,9 @@ pub struct ModelConfig {
     pub mtp_layers: Option<u64>,
     /// Dimensions of multi-head latent attention.
     pub mla: Option<MlaDims>,
+    /// Whether the class spreads keys and values to all query heads before it caches them (Falcon's new decoder architecture); an
+    /// engine with code of its own caches the heads that are stored.
+    pub spreads_kv: bool,
     /// Whether the configuration says that the output head shares the input embedding.
     pub tied_embeddings: Option<bool>,
     /// The dtype the configuration claims (`torch_dtype`, `dtype`).

@@ -134,11 +134,12 @@ fn whole_name(pieces: &[&str]) -> Option<Role> {
 }
 
 /// A `gate` right under a feed-forward module is a router (`mlp.gate`, `block_sparse_moe.gate`, consolidated
-/// `feed_forward.gate`); Granite's stacked experts stand right under `block_sparse_moe`.
+/// `feed_forward.gate`); Granite's stacked experts stand right under `block_sparse_moe`, Step's right under `moe`.
 fn gate_or_stack(pieces: &[&str]) -> Option<Role> {
     match pieces {
         [.., "mlp" | "feed_forward" | "block_sparse_moe" | "moe" | "mixer" | "ffn", "gate", _] => Some(Role::Router),
         [.., "block_sparse_moe", "input_linear" | "output_linear", _] => Some(Role::Expert),
+        [.., "moe", "gate_proj" | "up_proj" | "down_proj", _] => Some(Role::Expert),
         _ => None,
     }
 }

@@ -129,6 +129,16 @@ impl Naming {
         Self { role, layer: None, expert: None }
     }
 
+    /// The same naming with a stack of as many weights as there are routed experts taken as theirs: JetMoE and others give it the
+    /// name of a dense block (`mlp.input_linear`).
+    #[must_use]
+    pub(crate) fn with_experts(mut self, experts: Option<u64>, shape: &[u64]) -> Self {
+        if self.role == Role::Mlp && shape.len() == 3 && experts.is_some_and(|n| n > 1 && n == shape[0]) {
+            self.role = Role::Expert;
+        }
+        self
+    }
+
     /// The same naming with layers from `main_layers` on taken as multi-token prediction.
     ///
     /// DeepSeek-V3 and its like store the prediction layer as `model.layers.61` beside `num_hidden_layers: 61`, so the name alone
@@ -158,6 +168,24 @@ pub fn classify(name: &str, format: Format) -> Naming {
         Format::Gguf => gguf::classify(name),
         Format::Safetensors => hugging_face::classify(name),
     }
+}
+
+/// A tensor's name cut at the block it stands in: what stands before the number, the number, and the name inside the block.
+/// `model.layers.3.mlp.up_proj.weight` is `model.layers`, 3 and `mlp.up_proj.weight`.
+pub(crate) fn in_stack(name: &str) -> Option<(&str, u32, &str)> {
+    let mut start = 0;
+    let mut container = false;
+    for piece in name.split('.') {
+        let end = start + piece.len();
+        if container && let Some(number) = segments::index(piece) {
+            let rest = name.get(end + 1..)?;
+            return Some((name.get(..start - 1)?, number, rest));
+        }
+        // GGUF calls its blocks `blk`.
+        container = piece == "blk" || vocabulary::CONTAINERS.contains(&piece);
+        start = end + 1;
+    }
+    None
 }
 
 /// Whether a tensor's name is that of a projection that GPT-2's classes hold turned, as [in, out] (`pytorch_utils.Conv1D` of

@@ -5,7 +5,10 @@ use serde_json::Value;
 use super::claim::{Claim, Method};
 use super::tensors::Tensors;
 use crate::dtype::Dtype;
-use crate::format::Shape;
+use crate::format::{Budget, Shape, python_json};
+
+/// Memory for the tree of a quantization state, which has some ten values.
+const STATE: u64 = 1 << 20;
 
 pub(super) const INT8: Method = Method { anchors: &[".SCB"], claim: int8 };
 pub(super) const FOUR_BIT: Method =
@@ -37,7 +40,7 @@ fn four_bit(all: &Tensors<'_>, index: usize, stem: &str) -> Option<Claim> {
         ],
     );
     let bytes = all.views[weight].bytes;
-    let state = all.small(all.views[index].name, "").and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let state = all.small(all.views[index].name, "").and_then(|text| python_json(&text, &Budget::new(STATE)).ok());
     let shape =
         state.as_ref().and_then(|state| state.get("shape")?.as_array()?.iter().map(Value::as_u64).collect::<Option<Shape>>());
     let claim =

@@ -484,11 +484,15 @@ fn a_hundred_thousand_tensors_take_a_blink() {
         })
         .collect();
     let views = views(&tensors);
-    let start = std::time::Instant::now();
-    let read = interpret(&views, None, Format::Safetensors);
-    assert_eq!(read.parts.iter().map(|p| p.logical_params).sum::<u64>(), 50_000 * 7168 * 2048);
-    // Tens of milliseconds here; the bound catches a quadratic slip on a loaded machine.
-    assert!(start.elapsed().as_millis() < 3_000, "{:?}", start.elapsed());
+    let once = || {
+        let start = std::time::Instant::now();
+        let read = interpret(&views, None, Format::Safetensors);
+        assert_eq!(read.parts.iter().map(|p| p.logical_params).sum::<u64>(), 50_000 * 7168 * 2048);
+        start.elapsed()
+    };
+    // Tens of milliseconds; the best of a few tries, as a loaded machine takes many times that, and a quadratic slip more still.
+    let fastest = (0..5).map(|_| once()).min().unwrap();
+    assert!(fastest.as_millis() < 3_000, "{fastest:?}");
 }
 
 /// A method that nobody registered would compile in silence.

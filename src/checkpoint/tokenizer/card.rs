@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::format::limits;
+
 /// Deepest nesting: cards with evaluation results have 8.
 const MAX_DEPTH: usize = 32;
 
@@ -19,7 +21,7 @@ struct Parser<'t> {
     at: usize,
 }
 
-/// The front matter holds YAML beyond what is read here.
+/// The front matter holds YAML beyond what is read here, or more of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRead;
 
@@ -32,9 +34,20 @@ pub fn front_matter(card: &str) -> Result<Option<Map<String, Value>>, NotRead> {
     if lines.next() != Some("---") {
         return Ok(None);
     }
-    // The converter reads a tab as two spaces.
-    let text: String =
-        lines.take_while(|line| *line != "---").flat_map(|line| [line, "\n"]).collect::<String>().replace('\t', "  ");
+    let mut text = String::new();
+    for line in lines.take_while(|line| *line != "---") {
+        // The converter reads a tab as two spaces.
+        for part in line.split_inclusive('\t') {
+            match part.strip_suffix('\t') {
+                Some(part) => text.extend([part, "  "]),
+                None => text.push_str(part),
+            }
+        }
+        text.push('\n');
+        if text.len() > limits::MAX_FRONT_MATTER {
+            return Err(NotRead);
+        }
+    }
     let raw: Vec<&str> = text.lines().collect();
     let lines = raw
         .iter()

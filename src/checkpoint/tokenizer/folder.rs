@@ -1,16 +1,18 @@
 //! The files of a Hugging Face folder that a converter reads beside the weights.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::json::{AddedToken, Merges, TokenizerJson};
-use super::{SentencePiece, front_matter};
+use super::{SentencePiece, front_matter, lines};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::boundary::{Boundary, FoundFile};
 use crate::checkpoint::index::ShardIndex;
-use crate::checkpoint::{Checkpoint, discover};
-use crate::error::ErrorKind;
-use crate::format::{Format, limits};
-use crate::source::read_small;
+use crate::error::{Error, ErrorKind};
+use crate::format::{Budget, Format, limits, python_json};
+use crate::source::Source;
 use crate::text::{escape_limited, shown_path};
 
 /// Chat templates in files of their own, by their bytes as text: line ends of Windows count as one byte.
@@ -51,7 +53,7 @@ pub struct HfFolder {
     /// `special_tokens_map.json`.
     pub special_tokens: Option<Map<String, Value>>,
     /// `tokenizer.json`.
-    pub tokenizer: Option<TokenizerJson>,
+    pub tokenizer: Option<Arc<TokenizerJson>>,
     /// `vocab.txt`: the tokens of a WordPiece tokenizer.
     pub word_pieces: Option<Vec<Box<str>>>,
     /// `merges.txt`.
@@ -82,6 +84,11 @@ pub struct HfFolder {
 
 struct Reader<'r> {
     root: &'r Path,
+    boundary: Arc<Boundary>,
+    /// Memory for trees of values.
+    trees: Budget,
+    /// Memory for tokens and words.
+    words: Budget,
     /// A file is there and could not be read: what it would have added is not known.
     failed: bool,
     refusal: Option<String>,
@@ -89,22 +96,29 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        let path = self.root.join(name);
-        (path.is_file() && discover::stays_inside(self.root, &path)).then_some(path)
+    fn find(&self, name: &str) -> Option<FoundFile> {
+        self.boundary.find(&self.root.join(name), name.to_owned()).ok()
     }
 
-    /// The bytes of a file; `None` where it is not there, too long or not readable.
+    /// The bytes of a file; `None` where it is not there, too long or not readable: what it would have added is not known then.
     fn bytes(&mut self, name: &str, limit: u64) -> Option<Vec<u8>> {
-        let path = self.path(name)?;
-        match read_small(&path, limit) {
+        match self.find(name)?.read_small(limit) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                self.failed |= error.kind() != ErrorKind::Limit;
+                self.failed = true;
                 self.refusal.get_or_insert(error.to_string());
                 None
             }
         }
+    }
+
+    /// What a file gives, or why it gives nothing: it is no such file, or more than is kept, which says nothing of the file.
+    fn given<T>(&mut self, name: &str, read: Result<T, Error>) -> Option<T> {
+        read.map_err(|error| {
+            self.failed |= error.kind() == ErrorKind::Limit;
+            self.damaged(name, error.message());
+        })
+        .ok()
     }
 
     fn damaged(&mut self, name: &str, reason: &str) {
@@ -114,13 +128,8 @@ impl Reader<'_> {
 
     fn json(&mut self, name: &str) -> Option<Value> {
         let bytes = self.bytes(name, limits::MAX_CONFIG)?;
-        match serde_json::from_slice(&bytes).or_else(|e| python_json(&bytes).ok_or(e)) {
-            Ok(value) => Some(value),
-            Err(e) => {
-                self.damaged(name, &e.to_string());
-                None
-            }
-        }
+        let read = python_json(&bytes, &self.trees);
+        self.given(name, read)
     }
 
     fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
@@ -137,7 +146,8 @@ impl Reader<'_> {
         let bytes = self.bytes(name, limit)?;
         match String::from_utf8(bytes) {
             // Read in text mode: every line end counts as one byte.
-            Ok(text) => Some(text.replace("\r\n", "\n").replace('\r', "\n")),
+            Ok(text) if text.contains('\r') => Some(text.replace("\r\n", "\n").replace('\r', "\n")),
+            Ok(text) => Some(text),
             Err(_) => {
                 self.damaged(name, "it is no UTF-8");
                 None
@@ -145,13 +155,28 @@ impl Reader<'_> {
         }
     }
 
-    fn sentence_piece(&mut self, name: &str) -> Option<SentencePiece> {
-        let bytes = self.bytes(name, limits::MAX_TOKENIZER)?;
-        let model = SentencePiece::parse(&bytes);
-        if model.is_none() {
-            self.damaged(name, "it is no SentencePiece model");
+    fn tokenizer(&mut self) -> Option<Arc<TokenizerJson>> {
+        let file = self.find("tokenizer.json")?;
+        let source = file.open().and_then(|source| match source.len() {
+            0..=limits::MAX_TOKENIZER => Ok(source),
+            long => Err(Error::new(ErrorKind::Limit, format!("{long} bytes, more than are read of a tokenizer"))),
+        });
+        // A file that cannot be read at all is not the same as one that makes no sense.
+        let read = source.and_then(|source| source.read_whole(|source| Ok(TokenizerJson::read(source, &self.words))));
+        match read {
+            Ok(read) => self.given("tokenizer.json", read).map(Arc::new),
+            Err(error) => {
+                self.failed = true;
+                self.refusal.get_or_insert(error.with_path(&file.path).to_string());
+                None
+            }
         }
-        model
+    }
+
+    fn sentence_piece(&mut self, name: &str) -> Option<SentencePiece> {
+        let bytes = self.bytes(name, limits::MAX_WORDS)?;
+        let read = SentencePiece::parse(&bytes, &self.words);
+        self.given(name, read)
     }
 
     fn chat_template(&mut self) -> Option<ChatTemplate> {
@@ -170,7 +195,10 @@ impl Reader<'_> {
     }
 
     fn more_templates(&mut self) -> Vec<(String, u64)> {
-        let Ok(entries) = std::fs::read_dir(self.root.join("additional_chat_templates")) else { return Vec::new() };
+        let folder = self.root.join("additional_chat_templates");
+        // A link to a folder is not looked into.
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|m| m.is_dir());
+        let Some(entries) = is_folder.then(|| std::fs::read_dir(&folder).ok()).flatten() else { return Vec::new() };
         let names: Vec<String> =
             entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).filter(|n| n.ends_with(".jinja")).take(100).collect();
         let mut templates = Vec::new();
@@ -203,38 +231,37 @@ impl Reader<'_> {
         })
     }
 
+    fn word_pieces(&mut self) -> Option<Vec<Box<str>>> {
+        let text = self.text("vocab.txt", limits::MAX_WORDS)?;
+        let read = lines::word_pieces(&text, &self.words);
+        self.given("vocab.txt", read)
+    }
+
     fn merges(&mut self) -> Option<Merges> {
-        let text = self.text("merges.txt", limits::MAX_TOKENIZER)?;
-        let mut merges = Merges::default();
-        for (i, line) in text.lines().enumerate() {
-            if i == 0 && line.starts_with('#') {
-                continue;
-            }
-            let parts: Vec<&str> = line.split_whitespace().collect();
-            if let [a, b] = parts[..] {
-                merges.count += 1;
-                merges.bytes += (a.len() + b.len() + 1) as u64;
-            }
-        }
-        Some(merges)
+        Some(lines::merges(&self.text("merges.txt", limits::MAX_WORDS)?))
     }
 
     fn card(&mut self) -> Option<Map<String, Value>> {
-        let path = self.path("README.md")?;
-        // A card that is no UTF-8 stops the converter; one that is too long is no card.
-        let bytes = match read_small(&path, limits::MAX_CONFIG) {
-            Err(error) if error.kind() != ErrorKind::Limit => {
-                self.refusal.get_or_insert(error.to_string());
-                None
+        // A card that is no UTF-8 stops the converter.
+        let bytes = match self.find("README.md")?.read_small(limits::MAX_CONFIG) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::Limit => {
+                self.notes.push("README.md is longer than is read: what its front matter adds is left out".to_owned());
+                return None;
             }
-            bytes => bytes.ok(),
-        }?;
+            Err(error) => {
+                self.refusal.get_or_insert(error.to_string());
+                return None;
+            }
+        };
         let text = String::from_utf8(bytes).ok()?.replace("\r\n", "\n");
         match front_matter(&text) {
             Ok(card) => card,
             Err(_) => {
-                self.notes
-                    .push("the front matter of README.md is YAML of a kind that is not read: what it adds is left out".to_owned());
+                self.notes.push(
+                    "the front matter of README.md is YAML of a kind or length that is not read: what it adds is left out"
+                        .to_owned(),
+                );
                 None
             }
         }
@@ -271,20 +298,21 @@ impl HfFolder {
         Some(Self { config, order: order.into_iter().map(|(_, i)| i).collect(), ..Self::default() })
     }
 
-    /// Reads everything but the weights; `None` without a config.json that is a JSON object.
+    /// Reads everything but the weights; `None` without a config.json. Where that cannot be read, the refusal says why.
     pub fn read(root: &Path) -> Option<Self> {
-        let mut reader = Reader { root, failed: false, refusal: None, notes: Vec::new() };
+        let boundary = Boundary::of(root).ok()?;
+        let (trees, words) = (Budget::new(limits::MAX_FOLDER_TREES), Budget::new(limits::MAX_FOLDER_WORDS));
+        let mut reader = Reader { root, boundary, trees, words, failed: false, refusal: None, notes: Vec::new() };
         let config = match reader.object("config.json") {
             Some(config) => config,
-            None if reader.failed => {
+            // A configuration that is there and cannot be read stops the converter too.
+            None if reader.refusal.is_some() => {
                 return Some(Self { name: folder_name(root), refusal: reader.refusal, ..Self::default() });
             }
             None => return None,
         };
-        let tokenizer = reader
-            .bytes("tokenizer.json", limits::MAX_TOKENIZER)
-            .and_then(|bytes| TokenizerJson::parse(&bytes).map_err(|e| reader.damaged("tokenizer.json", &e.to_string())).ok());
-        let word_pieces = if tokenizer.is_some() { None } else { reader.text("vocab.txt", limits::MAX_TOKENIZER) };
+        let tokenizer = reader.tokenizer();
+        let word_pieces = if tokenizer.is_some() { None } else { reader.word_pieces() };
         let merges = if tokenizer.as_ref().is_some_and(|t| t.merges.count > 0) { None } else { reader.merges() };
         let added_tokens = reader.object("added_tokens.json").unwrap_or_default();
         let quantization = reader.object("hf_quant_config.json").map(|map| {
@@ -305,7 +333,7 @@ impl HfFolder {
             tokenizer_config: reader.object("tokenizer_config.json"),
             special_tokens: reader.object("special_tokens_map.json"),
             tokenizer,
-            word_pieces: word_pieces.map(|text| text.lines().map(Box::from).collect()),
+            word_pieces,
             merges,
             sentence_piece: reader.sentence_piece("tokenizer.model"),
             spiece: reader.sentence_piece("spiece.model"),
@@ -313,7 +341,7 @@ impl HfFolder {
                 .into_iter()
                 .filter_map(|(content, id)| Some(AddedToken { id: id.as_u64()?, content, special: false }))
                 .collect(),
-            has_tekken: reader.path("tekken.json").is_some(),
+            has_tekken: reader.find("tekken.json").is_some(),
             chat_template: reader.chat_template(),
             pooling: reader.pooling(),
             quantization,
@@ -328,7 +356,8 @@ impl HfFolder {
     fn reading_order(&mut self, checkpoint: &Checkpoint, root: &Path) -> (Vec<u32>, Vec<String>) {
         let selected = checkpoint.selected_files();
         let index_path = root.join("model.safetensors.index.json");
-        let index = index_path.is_file().then(|| ShardIndex::read(&index_path));
+        let found = Boundary::of(root).and_then(|boundary| boundary.find(&index_path, String::new()));
+        let index = found.ok().map(|found| ShardIndex::read(&found));
         if let Some(Err(error)) = &index {
             self.refusal.get_or_insert(error.to_string());
         }
@@ -365,39 +394,6 @@ impl HfFolder {
     }
 }
 
-/// JSON as Python writes it, with `Infinity` and `NaN`: they are read as null.
-fn python_json(bytes: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut plain = String::with_capacity(text.len());
-    // Every other part lies inside a string, where an escaped quote does not end it.
-    let (mut rest, mut inside) = (text, false);
-    while !rest.is_empty() {
-        let end = quote(rest, inside).unwrap_or(rest.len());
-        let (part, after) = rest.split_at(end);
-        if inside {
-            plain.push_str(part);
-        } else {
-            plain.push_str(&part.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null"));
-        }
-        rest = after.strip_prefix('"').map_or("", |after| {
-            plain.push('"');
-            inside = !inside;
-            after
-        });
-    }
-    serde_json::from_str(&plain).ok()
-}
-
-/// Where the next quote stands that begins or ends a string.
-fn quote(text: &str, inside: bool) -> Option<usize> {
-    let mut escaped = false;
-    text.bytes().position(|byte| {
-        let found = byte == b'"' && !escaped;
-        escaped = inside && byte == b'\\' && !escaped;
-        found
-    })
-}
-
 /// Names of the files that are read without an index.
 fn is_part(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
@@ -415,17 +411,4 @@ fn folder_name(root: &Path) -> String {
         }
     };
     name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_that_only_python_writes_are_null() {
-        let read = python_json(br#"{"a": [0.0, Infinity], "b \" NaN": -Infinity, "c": "Infinity \\", "d": NaN}"#).unwrap();
-        assert_eq!(read, serde_json::json!({"a": [0.0, null], "b \" NaN": null, "c": "Infinity \\", "d": null}));
-        assert_eq!(python_json(br#"{"a": Infinity"#), None);
-        assert_eq!(python_json(b"\xff"), None);
-    }
 }

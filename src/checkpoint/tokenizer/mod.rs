@@ -5,6 +5,7 @@
 mod card;
 mod folder;
 mod json;
+mod lines;
 mod sentencepiece;
 
 pub use card::front_matter;

@@ -3,6 +3,12 @@
 //! Source: `sentencepiece_model.proto`: ModelProto { 1: pieces { 1: piece, 2: score, 3: type }, 2: trainer_spec { 3: model_type },
 //! 3: normalizer_spec { 2: precompiled_charsmap, 3: add_dummy_prefix, 4: remove_extra_whitespaces } }.
 
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Budget;
+
+/// Memory of a piece, in a list that has grown by doubling.
+const PIECE: u64 = 2 * size_of::<Piece>() as u64;
+
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceKind {
@@ -111,13 +117,34 @@ fn piece(bytes: &[u8]) -> Option<Piece> {
 }
 
 impl SentencePiece {
-    /// Reads a whole file; `None` where it is no SentencePiece model.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads a whole file; what is kept of it is drawn from the budget.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] where it is no SentencePiece model, [`ErrorKind::Limit`] where it has more pieces than are kept.
+    pub fn parse(bytes: &[u8], budget: &Budget) -> Result<Self> {
+        let mut over = false;
+        let read = Self::read(bytes, &mut || {
+            over = !budget.take(PIECE);
+            (!over).then_some(())
+        });
+        read.ok_or_else(|| match over {
+            true => {
+                let most = budget.bytes() >> 20;
+                Error::new(ErrorKind::Limit, format!("more pieces than are kept: they need more than {most} MiB of memory"))
+            }
+            false => Error::new(ErrorKind::Malformed, "it is no SentencePiece model"),
+        })
+    }
+
+    fn read(bytes: &[u8], room: &mut dyn FnMut() -> Option<()>) -> Option<Self> {
         let mut model = Self { pieces: Vec::new(), model_type: 1, charsmap_bytes: 0 };
         let mut reader = Reader(bytes);
         while let Some(field) = reader.field()? {
             match field {
-                Field::Bytes(1, bytes) => model.pieces.push(piece(bytes)?),
+                Field::Bytes(1, bytes) => {
+                    room()?;
+                    model.pieces.push(piece(bytes)?);
+                }
                 Field::Bytes(2, bytes) => {
                     let mut spec = Reader(bytes);
                     while let Some(field) = spec.field()? {
@@ -149,13 +176,15 @@ mod tests {
     fn pieces_are_read_and_cut_files_are_refused() {
         // piece "<s>" of type 3, piece "a"; trainer_spec with model_type 2.
         let bytes = [10, 12, 10, 3, b'<', b's', b'>', 21, 0, 0, 0, 0, 24, 3, 10, 3, 10, 1, b'a', 18, 2, 24, 2];
-        let model = SentencePiece::parse(&bytes).unwrap();
+        let parse = |bytes: &[u8]| SentencePiece::parse(bytes, &Budget::new(2 * PIECE));
+        let model = parse(&bytes).unwrap();
         assert_eq!(model.pieces, [Piece { bytes: 3, kind: PieceKind::Control }, Piece { bytes: 1, kind: PieceKind::Normal }]);
         assert_eq!(model.model_type, 2);
         for cut in 1..bytes.len() - 1 {
-            let _ = SentencePiece::parse(&bytes[..cut]);
+            let _ = parse(&bytes[..cut]);
         }
-        assert_eq!(SentencePiece::parse(&bytes[..5]), None);
-        assert_eq!(SentencePiece::parse(&[0xff; 12]), None);
+        assert_eq!(parse(&bytes[..5]).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(parse(&[0xff; 12]).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(parse(&[10, 0, 10, 0, 10, 0]).unwrap_err().kind(), ErrorKind::Limit);
     }
 }

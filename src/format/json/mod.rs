@@ -1,10 +1,16 @@
 //! A pull parser for JSON headers: strict grammar, bounded depth, no recursion, no tree, and the byte offset of every token.
 //!
 //! A 98 MB safetensors header costs a tree-building parser over a GiB; this one holds a window, one string and a stack of one
-//! byte per level. It accepts exactly what RFC 8259 allows, as the reference reader's parser does.
+//! byte per level. It accepts exactly what RFC 8259 allows, as the reference reader's parser does; for files that Python's `json`
+//! reads, [`JsonReader::python`] takes what Python takes besides.
+
+mod charge;
+mod python;
+
+pub(crate) use python::{BYTE_ORDER_MARK, python_json, python_json_members};
 
 use crate::error::Result;
-use crate::format::limits::{MAX_JSON_DEPTH, MAX_NAME};
+use crate::format::limits::{MAX_CONFIG_DEPTH, MAX_JSON_DEPTH, MAX_NAME};
 use crate::format::reader::HeaderReader;
 
 /// What was read. For `Key`, `String` and `Number` the text stands in [`JsonReader::text`].
@@ -22,7 +28,7 @@ pub enum JsonToken {
     Key,
     /// A string value.
     String,
-    /// A number, as written.
+    /// A number, as written; in Python's dialect `NaN`, `Infinity` and `-Infinity` too.
     Number,
     /// `true` or `false`.
     Bool(bool),
@@ -56,6 +62,8 @@ pub struct JsonReader<'a> {
     token_offset: u64,
     max_text: u64,
     odd_padding: bool,
+    /// Whether what Python's `json` takes beyond the standard is taken.
+    python: bool,
 }
 
 impl<'a> JsonReader<'a> {
@@ -69,7 +77,14 @@ impl<'a> JsonReader<'a> {
             token_offset: 0,
             max_text: MAX_NAME,
             odd_padding: false,
+            python: false,
         }
+    }
+
+    /// A reader of what Python's `json` reads: `NaN`, `Infinity` and `-Infinity` are numbers, and half of a surrogate pair, which
+    /// Python keeps and no Rust string can hold, is U+FFFD. Nesting goes to [`MAX_CONFIG_DEPTH`].
+    pub(crate) fn python(input: HeaderReader<'a>) -> Self {
+        Self { python: true, ..Self::new(input) }
     }
 
     /// Sets the longest string that is taken, for texts that are cut afterwards.
@@ -88,6 +103,11 @@ impl<'a> JsonReader<'a> {
     /// File offset of the token read last.
     pub fn token_offset(&self) -> u64 {
         self.token_offset
+    }
+
+    /// File offset of the first byte after it.
+    pub(crate) fn offset(&self) -> u64 {
+        self.input.offset()
     }
 
     /// Text of the key, string or number read last.
@@ -184,10 +204,11 @@ impl<'a> JsonReader<'a> {
     }
 
     fn open(&mut self, object: bool) -> Result<()> {
-        self.input.consume(1);
-        if self.stack.len() == MAX_JSON_DEPTH {
-            return Err(self.input.over_limit(format!("JSON nested deeper than {MAX_JSON_DEPTH} levels")));
+        let most = if self.python { MAX_CONFIG_DEPTH } else { MAX_JSON_DEPTH };
+        if self.stack.len() == most {
+            return Err(self.input.over_limit(format!("JSON nested deeper than {most} levels")));
         }
+        self.input.consume(1);
         self.stack.push(object);
         self.expect = if object { Expect::FirstKey } else { Expect::FirstElement };
         Ok(())
@@ -214,6 +235,8 @@ impl<'a> JsonReader<'a> {
             b't' => self.read_word(b"true", JsonToken::Bool(true))?,
             b'f' => self.read_word(b"false", JsonToken::Bool(false))?,
             b'n' => self.read_word(b"null", JsonToken::Null)?,
+            b'N' if self.python => self.read_constant("NaN")?,
+            b'I' if self.python => self.read_constant("Infinity")?,
             _ => return Err(self.syntax(format!("found {} where a value belongs", shown(byte)))),
         };
         self.expect = Expect::Separator;
@@ -221,13 +244,21 @@ impl<'a> JsonReader<'a> {
     }
 
     fn read_word(&mut self, word: &[u8], token: JsonToken) -> Result<JsonToken> {
-        let mut found = [0u8; 5];
+        let mut found = [0u8; 8];
         let found = &mut found[..word.len()];
         if self.input.left() < word.len() as u64 {
             return Err(self.syntax("the JSON text ends in the middle of a value"));
         }
         self.input.read_exact(found)?;
         if found == word { Ok(token) } else { Err(self.syntax("a word that is not `true`, `false` or `null`")) }
+    }
+
+    /// A number that only Python writes.
+    fn read_constant(&mut self, word: &str) -> Result<JsonToken> {
+        self.read_word(word.as_bytes(), JsonToken::Number)?;
+        self.text.clear();
+        self.text.extend_from_slice(word.as_bytes());
+        Ok(JsonToken::Number)
     }
 
     #[inline]
@@ -267,6 +298,11 @@ impl<'a> JsonReader<'a> {
             if !whole {
                 break;
             }
+        }
+        if self.python && self.text == b"-" && self.input.peek()? == Some(b'I') {
+            self.read_constant("Infinity")?;
+            self.text.insert(0, b'-');
+            return Ok(());
         }
         if is_number(&self.text) { Ok(()) } else { Err(self.syntax(format!("`{}` is no JSON number", self.shown_text()))) }
     }
@@ -330,19 +366,37 @@ impl<'a> JsonReader<'a> {
     }
 
     fn read_unicode_escape(&mut self) -> Result<()> {
-        let first = self.read_hex4()?;
-        let code = match first {
-            0xD800..=0xDBFF => {
-                let second = if self.read_byte()? == b'\\' && self.read_byte()? == b'u' { self.read_hex4()? } else { 0 };
-                if !(0xDC00..=0xDFFF).contains(&second) {
-                    return Err(self.syntax("half of a surrogate pair inside a string"));
-                }
-                0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
+        let mut code = self.read_hex4()?;
+        while (0xD800..0xDC00).contains(&code) {
+            if self.input.peek()? != Some(b'\\') {
+                return self.half_of_a_pair();
             }
-            other => other,
-        };
-        let c = char::from_u32(code).ok_or_else(|| self.syntax("half of a surrogate pair inside a string"))?;
-        self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            self.input.consume(1);
+            if self.input.peek()? != Some(b'u') {
+                self.half_of_a_pair()?;
+                return self.read_escape();
+            }
+            self.input.consume(1);
+            let second = self.read_hex4()?;
+            if (0xDC00..0xE000).contains(&second) {
+                code = 0x10000 + ((code - 0xD800) << 10) + (second - 0xDC00);
+                break;
+            }
+            self.half_of_a_pair()?;
+            code = second;
+        }
+        match char::from_u32(code) {
+            Some(c) => self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => self.half_of_a_pair()?,
+        }
+        Ok(())
+    }
+
+    fn half_of_a_pair(&mut self) -> Result<()> {
+        if !self.python {
+            return Err(self.syntax("half of a surrogate pair inside a string"));
+        }
+        self.text.extend_from_slice("\u{FFFD}".as_bytes());
         Ok(())
     }
 

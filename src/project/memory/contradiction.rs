@@ -1,6 +1,6 @@
 //! A configuration that the weights contradict: the cache is refused, not guessed from either.
 
-use crate::checkpoint::{KvKind, KvLayers, ModelConfig, Role};
+use crate::checkpoint::{DecoderStack, KvKind, KvLayers, ModelConfig, Named, Role};
 use crate::project::input::ProjectInput;
 
 /// Rows of key projections must be key/value heads x head size, where every layer that attends has the same. The model with its cache
@@ -16,8 +16,10 @@ pub(super) fn refuted(input: &ProjectInput<'_>) -> Option<ModelConfig> {
     if shapes.any(|other| other != (kv_heads, head_dim)) {
         return None;
     }
-    let is_key = |name: &str| name.ends_with(".self_attn.k_proj.weight") || name.ends_with(".attn_k.weight");
-    let keys = input.tensors.iter().find(|t| t.role == Role::Attention && t.layer.is_some() && is_key(&t.name))?;
+    let named = input.tensors.iter().map(|t| Named { name: &t.name, role: t.role, shape: &t.shape });
+    let stack = DecoderStack::find(named, input.model)?;
+    let is_key = |name: &str| matches!(stack.inside(name), Some((_, "self_attn.k_proj.weight" | "attn_k.weight")));
+    let keys = input.tensors.iter().find(|t| t.role == Role::Attention && is_key(&t.name))?;
     let shape = match &keys.logical_shape {
         Some(shape) => shape,
         None if keys.packed => return None,

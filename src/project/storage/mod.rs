@@ -5,12 +5,14 @@ pub mod copies;
 pub mod data;
 pub mod gguf;
 mod narrowest;
+mod part;
 pub mod plan;
 pub mod prune;
 pub mod row;
 pub mod safetensors_file;
 pub mod scheme;
 pub mod shard;
+mod stacked;
 pub mod unpack;
 
 pub use plan::Basis;
@@ -106,7 +108,7 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
     let unpacked = unpacked.map(|unpacked| unpacked.input.clone().with_folder(folder.as_ref()));
     let of_floats = unpacked.as_ref().map(|floats| scheme::Context::new(floats, request.options));
     let context = of_floats.as_ref().unwrap_or(&stored);
-    Projection {
+    let mut projection = Projection {
         actual: Actual::of(input),
         quantized: request
             .targets
@@ -119,5 +121,9 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
             None => Vec::new(),
         },
         sharded: request.shards.iter().map(|spec| shard::row(input, spec)).collect(),
+    };
+    if let Some(shortfall) = &input.provenance.shortfall {
+        part::mark(&mut projection, shortfall);
     }
+    projection
 }

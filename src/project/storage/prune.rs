@@ -197,7 +197,8 @@ pub fn row(input: &ProjectInput<'_>, spec: &PruneSpec, zeros: Option<&[Option<u6
 /// Linear layers, as pruning tools (SparseGPT, Wanda) take them.
 fn is_prunable(t: &ProjectTensor<'_>) -> bool {
     let role = matches!(t.role, Role::Attention | Role::Mlp | Role::Expert | Role::SharedExpert | Role::Recurrent | Role::Mtp);
-    role && t.shape.len() >= 2
+    // Biases of stacked experts have two dimensions.
+    role && t.shape.len() >= 2 && !t.name.ends_with("bias")
 }
 
 /// Bits of a value in the type that most of the bytes have.

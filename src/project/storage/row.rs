@@ -167,10 +167,13 @@ impl QuantizedRow {
             Some(origins) => narrowest::of_conversion(origins, &plan.tensors),
             None => narrowest::of_plan(input, &plan.tensors),
         };
+        // Nothing that has bounds is exact.
+        let bounds = plan.tensor_range.is_some() || plan.file.is_some_and(|file| file.range.is_some());
+        let basis = if plan.basis == Basis::Exact && bounds { Basis::Range } else { plan.basis };
         Self {
             scheme: scheme.to_owned(),
             container: Some(container.name()),
-            basis: plan.basis,
+            basis,
             tensor_bytes: Some(tensor_bytes),
             tensor_bytes_low: plan.tensor_range.map(|r| r.0),
             tensor_bytes_high: plan.tensor_range.map(|r| r.1),

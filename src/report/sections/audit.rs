@@ -1,8 +1,9 @@
 //! `weigh audit` as sections: findings, then what was looked at.
 
-use crate::audit::{Code, Finding, Severity};
+use crate::audit::{Code, Finding, Hashed, Severity};
+use crate::checkpoint::OutsideSnapshot;
 use crate::report::audit::AuditBody;
-use crate::report::cell::Section;
+use crate::report::cell::{Cell, Section, Table};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped};
 
@@ -15,7 +16,6 @@ const NAMES: usize = 8;
 pub fn audit(path: &str, body: &AuditBody) -> Vec<Section<'static>> {
     let mut headline = Section::new(escape(path));
     let c = &body.counts;
-    let plural = |n: u64, word: &str| if n == 1 { format!("1 {word}") } else { format!("{} {word}s", grouped(n)) };
     headline.aside = format!("{}, {}, {}", plural(c.error, "error"), plural(c.warning, "warning"), plural(c.note, "note"));
     let mut sections = vec![headline];
     for (severity, title) in [(Severity::Error, "Errors"), (Severity::Warning, "Warnings"), (Severity::Note, "Notes")] {
@@ -71,14 +71,79 @@ fn coverage(body: &AuditBody) -> Section<'static> {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         section.say(format!("not understood: {}{more}", names.join(", ")));
     }
+    if let Some(hashed) = &c.hashed {
+        section.say(hashes(hashed, c.files_seen));
+    }
+    if let Some(outside) = c.outside_snapshot.filter(|outside| *outside != OutsideSnapshot::default()) {
+        section.say(format!("outside the snapshot, not looked at: {}", parts(&outside)));
+    }
     if body.counts.allowed > 0 {
         section.say(format!("{} findings are left out by the policy", grouped(body.counts.allowed)));
     }
     if !c.values_scanned {
         let ranges = if c.bytes_compared > 0 { ", and ranges of weight sets of the same names" } else { "" };
-        section.note(format!("only headers and texts were read{ranges}; --scan reads every value"));
+        section.note(match c.hashed {
+            Some(hashed) if hashed.files > 0 => "values were hashed, not looked at; --scan looks at every one".to_owned(),
+            _ => format!("only headers and texts were read{ranges}; --scan reads every value"),
+        });
     }
+    body.notes.iter().for_each(|note| section.note(note.clone()));
     section
+}
+
+fn hashes(hashed: &Hashed, seen: u64) -> String {
+    match hashed.files {
+        0 => format!("hashed: no file; no SHA-256 is stated of {}", plural(seen, "file")),
+        files => format!(
+            "hashed: {} of {}, {}: those whose SHA-256 a hub cache states",
+            grouped(files),
+            plural(seen, "file"),
+            Bytes(hashed.bytes).binary()
+        ),
+    }
+}
+
+fn parts(outside: &OutsideSnapshot) -> String {
+    let parts = [
+        (outside.snapshots, "other snapshot"),
+        (outside.blobs, "unused blob"),
+        (outside.unfinished_downloads, "unfinished download"),
+        (outside.other_files, "other file"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| plural(*n, word)).collect();
+    parts.join(", ")
+}
+
+fn plural(n: u64, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{} {word}s", grouped(n)) }
+}
+
+/// The findings as one table without a title, for outputs of tables alone.
+pub fn findings(body: &AuditBody) -> Vec<Section<'static>> {
+    let mut table = Table::new(&["severity", "<code", "<file", "<tensor", "offset", "<message", "<help"]);
+    let foreign = |text: &Option<String>| text.clone().map_or(Cell::None, Cell::Foreign);
+    for finding in &body.findings {
+        table.row(vec![
+            Cell::text(finding.severity.name()),
+            Cell::text(finding.code),
+            foreign(&finding.file),
+            foreign(&finding.tensor),
+            Cell::count(finding.offset),
+            Cell::text(&finding.message),
+            finding.help.clone().map_or(Cell::None, Cell::Text),
+        ]);
+    }
+    vec![Section { table: Some(table), ..Section::default() }]
+}
+
+/// What codes mean as one table without a title.
+pub fn explanations(codes: &[&Code]) -> Vec<Section<'static>> {
+    let mut table = Table::new(&["code", "<severity", "<title", "<explanation"]);
+    for code in codes {
+        let cells = [code.code, code.severity.name(), code.title, code.explanation];
+        table.row(cells.map(Cell::text).to_vec());
+    }
+    vec![Section { table: Some(table), ..Section::default() }]
 }
 
 /// What a code means.

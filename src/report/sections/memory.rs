@@ -67,7 +67,7 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
         }
     }
     for (what, reason) in refusals {
-        section.note(format!("{what}: {reason}"));
+        section.refuse(format!("{what}: {reason}"));
     }
     if detail == Detail::Brief {
         section.note("one sequence; `weigh memory PATH --explain` shows each term with its formula, --fit 24GiB whether it fits");
@@ -217,7 +217,7 @@ fn training(report: &MemoryReport, explain: bool) -> Vec<Section<'static>> {
                 .terms
                 .iter()
                 .filter(|t| t.basis == Basis::Refused)
-                .for_each(|t| section.note(format!("{}: {}", t.name, t.formula)));
+                .for_each(|t| section.refuse(format!("{}: {}", t.name, t.formula)));
             row.notes.iter().for_each(|n| section.note(n.clone()));
             if explain {
                 say_formulas(&mut section, device.terms.iter());

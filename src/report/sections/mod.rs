@@ -10,7 +10,7 @@ mod pruned;
 mod scan;
 mod show;
 
-pub use audit::{audit, explanation};
+pub use audit::{audit, explanation, explanations, findings};
 pub use diff::diff;
 pub use memory::memory;
 pub use project::{copies, data, likely_bridge, project};

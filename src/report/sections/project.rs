@@ -38,7 +38,11 @@ pub fn project(projection: &Projection, detail: Detail) -> Vec<Section<'static>>
 
 /// The bridge of one row, for the whole report: the row that a reader most likely asks about.
 pub fn likely_bridge(projection: &Projection) -> Option<Section<'static>> {
-    projection.quantized.iter().find(|r| r.scheme == "ct-w8a8" && !r.bridge.is_empty()).map(scheme_bridge)
+    projection
+        .quantized
+        .iter()
+        .find(|r| matches!(r.scheme.as_str(), "ct-w8a8" | "lc-w8a8") && !r.bridge.is_empty())
+        .map(scheme_bridge)
 }
 
 fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
@@ -75,6 +79,8 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
         cells.extend(any_fell.then(|| row.fell_back.map_or_else(|| Cell::text(""), |f| Cell::Share(f.share))));
         cells.extend(any_fits.then(|| Cell::text(if row.fits == Some(true) { "yes" } else { "" })));
         cells.push(Cell::text(match row.basis {
+            // Of weights that are not whole.
+            Basis::Estimate if row.tensor_bytes_low.is_some() && row.tensor_bytes_high.is_none() => "at least",
             Basis::Exact => "exact",
             Basis::Estimate => "estimate",
             Basis::Range => "range",
@@ -84,22 +90,24 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
     }
     let mut section = Section { table: Some(table), ..Section::new("Projected") };
     // One reason may hold for many schemes: it is said once, with their names.
-    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut said: Vec<(&str, bool, Vec<&str>)> = Vec::new();
     for row in projection.quantized.iter().filter(|r| detail == Detail::Full || r.basis == Basis::Refused) {
+        let refused = row.basis == Basis::Refused;
         for note in &row.notes {
-            match said.iter_mut().find(|(text, _)| text == note) {
-                Some((_, schemes)) => schemes.push(&row.scheme),
-                None => said.push((note.clone(), vec![&row.scheme])),
+            match said.iter_mut().find(|(text, of_refused, _)| text == note && *of_refused == refused) {
+                Some((.., schemes)) => schemes.push(&row.scheme),
+                None => said.push((note, refused, vec![&row.scheme])),
             }
         }
     }
-    for (text, schemes) in said {
+    for (text, refused, schemes) in said {
         let names = if schemes.len() > 4 {
             format!("{} and {} more", schemes[..3].join(", "), schemes.len() - 3)
         } else {
             schemes.join(", ")
         };
-        section.note(format!("{}: {text}", escape(&names)));
+        let text = format!("{}: {text}", escape(&names));
+        if refused { section.refuse(text) } else { section.note(text) }
     }
     if any_fell {
         section.note("fell back: share of the quantized tensors whose rows do not fill the blocks of the type that was wanted");
@@ -209,7 +217,9 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         ]);
         section.table = Some(table);
     }
-    row.notes.iter().for_each(|n| section.note(n.clone()));
+    for note in &row.notes {
+        if row.shards.is_empty() { section.refuse(note.clone()) } else { section.note(note.clone()) }
+    }
     section
 }
 

@@ -1,6 +1,7 @@
 //! Pruned forms and smaller models as sections.
 
 use super::Detail;
+use crate::project::Basis;
 use crate::project::storage::prune::{Dims, Magnitude, PrunedRow, Structure};
 use crate::report::cell::{Cell, Section, Table};
 use crate::report::text::value;
@@ -120,11 +121,14 @@ fn cut(row: &PrunedRow) -> Section<'static> {
         if let Some(form) = dense {
             section.note(format!("loadable by: {}", form.loadable_by));
         }
-        for (scheme, note) in structure.quantized.iter().flat_map(|q| q.notes.iter().map(move |n| (&q.scheme, n))) {
-            section.note(format!("{}: {note}", crate::text::escape(scheme)));
+        for (row, note) in structure.quantized.iter().flat_map(|row| row.notes.iter().map(move |note| (row, note))) {
+            let text = format!("{}: {note}", crate::text::escape(&row.scheme));
+            if row.basis == Basis::Refused { section.refuse(text) } else { section.note(text) }
         }
     }
-    row.notes.iter().for_each(|note| section.note(note.clone()));
+    for note in &row.notes {
+        if row.structure.is_some() { section.note(note.clone()) } else { section.refuse(note.clone()) }
+    }
     section
 }
 

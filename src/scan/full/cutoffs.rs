@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::observe::Observer;
 use crate::scan::{ScanFile, ScanOptions};
 use crate::stats::magnitude::{Cutoff, TensorCutoffs, rank};
+use crate::threads;
 use tables::{BIN, Bins, Found, INFINITE, OPEN, Tally, Within, keys_of, locate, within};
 
 /// Shares that are measured at once: each takes tables of its own.
@@ -41,7 +42,7 @@ pub struct CutoffOutcome {
 ///
 /// # Errors
 /// [`ErrorKind::Io`](crate::error::ErrorKind::Io) and [`ErrorKind::Changed`](crate::error::ErrorKind::Changed) for a file that cannot be
-/// read or is no longer what it was, and when threads cannot be started.
+/// read or is no longer what it was.
 pub fn cutoffs(
     files: &[ScanFile],
     wanted: &[Vec<bool>],
@@ -50,8 +51,8 @@ pub fn cutoffs(
     observer: &dyn Observer,
 ) -> Result<Option<CutoffOutcome>> {
     let shares = &shares[..shares.len().min(MAX_SHARES)];
-    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 1024);
-    let pass = Pass { files, jobs: jobs(files, wanted), crew: Crew::new(threads)?, options, observer };
+    let crew = Crew::new(threads::count(options.threads));
+    let pass = Pass { files, jobs: jobs(files, wanted), crew, options, observer };
     let Some((first, all)) = pass.first_look(shares)? else { return Ok(None) };
     let Some((own, global)) = pass.second_look(&first, all, shares)? else { return Ok(None) };
     let Some(dropped) = pass.last_look(&first, &global)? else { return Ok(None) };

@@ -16,10 +16,11 @@ use super::pooled::Pooled;
 use super::refine::Search;
 use super::tensor::{Partial, Worker};
 use crate::checkpoint::Role;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::observe::Observer;
 use crate::scan::{Part, ScanFile, ScanOptions};
 use crate::stats::full::{FullStats, Quantiles};
+use crate::threads::{self, Team};
 
 /// Tensors of up to so many bytes go whole to one thread: some bands.
 pub(super) const SMALL: u64 = 2 * BAND_BYTES;
@@ -43,7 +44,7 @@ pub fn bytes_to_read(files: &[ScanFile], part: Option<Part>) -> u64 {
 /// part: the digits are the same anyway.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] when threads cannot be started. Files that cannot be read are reported in their [`FullFile`].
+/// None as a whole: files that cannot be read are reported in their [`FullFile`].
 pub fn scan_full(
     files: &[ScanFile],
     geometry: &[Vec<Option<Geometry>>],
@@ -53,8 +54,7 @@ pub fn scan_full(
     observer: &dyn Observer,
 ) -> Result<FullOutcome> {
     let begun = Instant::now();
-    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 1024);
-    let crew = Crew::new(threads)?;
+    let crew = Crew::new(threads::count(options.threads));
     let wanted = Wanted::new(files, options.part);
     let mut outcome = FullOutcome { cast, pooled: Some(Pooled::default()), ..FullOutcome::default() };
     for (index, file) in files.iter().enumerate() {
@@ -70,7 +70,7 @@ pub fn scan_full(
                     let cuts = tensors.into_iter().filter_map(|t| {
                         let tensor = &file.tensors[t];
                         if tensor.elements == 0 {
-                            found.tensors[t] = Some(FullStats::default());
+                            found.tensors[t] = Some(Box::default());
                         }
                         let there = tensor.offset.checked_add(tensor.bytes).is_some_and(|end| end <= input.len());
                         let role = roles.get(index).and_then(|roles| roles.get(t)).copied().unwrap_or(Role::Other);
@@ -80,7 +80,7 @@ pub fn scan_full(
                     });
                     let cuts: Vec<(usize, Cut)> = cuts.collect();
                     for (t, stats) in run.tensors(&crew, &cuts) {
-                        found.tensors[t] = Some(stats);
+                        found.tensors[t] = Some(Box::new(stats));
                     }
                     outcome.interrupted |= observer.cancelled() && run.is_stopped();
                     outcome.bytes_read += run.bytes.load(Ordering::Relaxed);
@@ -101,7 +101,7 @@ pub fn scan_full(
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a worker that panicked left is never a broken structure; rayon passes its panic on.
+    // What a worker that panicked left is never a broken structure; its panic is passed on.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -150,29 +150,19 @@ impl<'a> Wanted<'a> {
 
 /// The threads, and what each keeps.
 pub(super) struct Crew {
-    pool: Option<rayon::ThreadPool>,
+    team: Team,
     workers: Vec<Mutex<Worker>>,
 }
 
 impl Crew {
-    pub(super) fn new(threads: usize) -> Result<Self> {
-        let build = || {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .thread_name(|index| format!("full-{index}"))
-                .build()
-                .map_err(|e| Error::new(ErrorKind::Io, format!("cannot start {threads} threads: {e}")))
-        };
-        let pool = if threads > 1 { Some(build()?) } else { None };
-        Ok(Self { pool, workers: (0..threads).map(|_| Mutex::new(Worker::new())).collect() })
+    pub(super) fn new(threads: usize) -> Self {
+        let team = Team::of(threads, "full");
+        Self { workers: (0..team.len()).map(|_| Mutex::new(Worker::new())).collect(), team }
     }
 
     /// Runs the same on every thread.
     pub(super) fn all<R: Send>(&self, work: impl Fn(&mut Worker) -> R + Sync) -> Vec<R> {
-        match &self.pool {
-            None => self.workers.iter().map(|worker| work(&mut lock(worker))).collect(),
-            Some(pool) => pool.broadcast(|context| work(&mut lock(&self.workers[context.index()]))),
-        }
+        self.team.all(|index| work(&mut lock(&self.workers[index])))
     }
 }
 

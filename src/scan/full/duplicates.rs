@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::input::Input;
 use crate::error::Result;
 use crate::observe::Observer;
 use crate::scan::{Io, ScanFile, ScanOutcome};
+use crate::threads;
 
 /// Tensors of one dtype and element count whose bytes have one SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +53,11 @@ pub fn duplicates(files: &[ScanFile], outcome: &ScanOutcome, observer: &dyn Obse
         .filter(|(_, members)| members.len() > 1)
         .flat_map(|(key, m)| m.into_iter().map(move |m| (key, m)))
         .collect();
-    let of = |&(key, (f, t)): &(Figures, Member)| {
+    let of = |_, &(key, (f, t)): &(Figures, Member)| {
         let hash = if observer.cancelled() { None } else { Some(hash(&files[f], t)?) };
         Ok(hash.map(|hash| ((files[f].tensors[t].bytes, hash, key), (f, t))))
     };
-    let hashed = candidates.par_iter().map(of).collect::<Result<Option<Vec<_>>>>()?;
+    let hashed = threads::each(&candidates, 1, of).into_iter().collect::<Result<Option<Vec<_>>>>()?;
     let mut groups: BTreeMap<(u64, [u8; 32], Figures), Vec<Member>> = BTreeMap::new();
     for (key, member) in hashed.unwrap_or_default() {
         groups.entry(key).or_default().push(member);

@@ -12,7 +12,7 @@ use crate::stats::full::FullStats;
 #[derive(Debug, Clone, Default)]
 pub struct FullFile {
     /// Its tensors, in the order of the input; `None` for those that were not looked at, or not wholly.
-    pub tensors: Vec<Option<FullStats>>,
+    pub tensors: Vec<Option<Box<FullStats>>>,
     /// Why its figures were withdrawn or never made.
     pub error: Option<Error>,
 }
@@ -42,7 +42,7 @@ pub struct FullPart {
     /// Bytes of weights that were read.
     pub bytes_read: u64,
     /// Figures, by file and tensor; null for tensors of other parts.
-    pub files: Vec<Vec<Option<FullStats>>>,
+    pub files: Vec<Vec<Option<Box<FullStats>>>>,
     /// Its tensors together; null where some of them were withdrawn.
     pub pooled: Option<Vec<PooledPart>>,
 }
@@ -50,7 +50,7 @@ pub struct FullPart {
 impl FullOutcome {
     /// The figures of a tensor by its file and its place there.
     pub fn of(&self, file: usize, tensor: usize) -> Option<&FullStats> {
-        self.files.get(file)?.tensors.get(tensor)?.as_ref()
+        self.files.get(file)?.tensors.get(tensor)?.as_deref()
     }
 
     /// In the form of a part.
@@ -89,7 +89,7 @@ impl FullOutcome {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] when they overlap, are of other casts, or of other checkpoints.
-pub fn merge_full(parts: &[FullPart]) -> Result<FullOutcome> {
+pub fn merge_full(parts: &[&FullPart]) -> Result<FullOutcome> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::Usage, why.to_owned()));
     let Some((first, rest)) = parts.split_first() else { return Ok(FullOutcome::default()) };
     let mut merged = FullOutcome {

@@ -81,9 +81,9 @@ pub(crate) struct ScanArgs {
     /// How weights are read
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) io: IoMode,
-    /// Threads; all cores when absent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    /// Threads; all cores when absent, at most 256 or as many as there are cores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) threads: Option<u64>,
     /// Scan part I of N (from 1) and write a JSON part for `weigh merge`
     #[arg(long, value_name = "I/N", value_parser = parse_part)]
     pub(crate) part: Option<(u32, u32)>,

@@ -1,5 +1,7 @@
 //! `weigh audit`: what is wrong with a checkpoint or a repo, before it is loaded.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use weighbridge::audit::{self, AuditRequest, Policy};
 use weighbridge::error::{Error, ErrorKind, Result};
@@ -22,7 +24,14 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     if let Some(code) = &args.explain {
         return explain(code, output);
     }
+    if args.sarif_root.is_some() && !output.is_sarif() {
+        return Err(Error::new(ErrorKind::Usage, "--sarif-root is for --format sarif"));
+    }
     let Some(path) = &args.path else { return Err(Error::new(ErrorKind::Usage, "a PATH is needed")) };
+    if let Some(root) = &args.sarif_root {
+        // Before the work of hours, not after it.
+        audit::path_below(root, if path.is_dir() { path } else { path.parent().unwrap_or(path) })?;
+    }
     let request = AuditRequest {
         only_this_file: args.only_this_file,
         // Read, not mapped: hostile files are looked at in bounded memory and cannot fault.
@@ -43,9 +52,10 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
     let body = AuditBody::of(&audit);
     let shown = path.to_string_lossy().into_owned();
     if output.is_sarif() {
-        output.write_value(&sarif(&body))?;
+        let below = args.sarif_root.as_deref().map_or(Ok(PathBuf::new()), |root| audit::path_below(root, &audit.place.folder))?;
+        output.write_value(&sarif(&body, &audit.place, &below))?;
     } else {
-        let sections = sections::audit(&shown, &body);
+        let sections = if output.is_csv() { sections::findings(&body) } else { sections::audit(&shown, &body) };
         output.write(&Document { head: Head::new("audit", Some(shown)), body }, &sections)?;
     }
     Ok(if audit.interrupted {
@@ -110,7 +120,8 @@ fn explain(code: &str, output: &Output) -> Result<End> {
         })?;
         vec![row]
     };
-    let sections: Vec<_> = rows.iter().flat_map(|row| sections::explanation(row)).collect();
+    let words = || rows.iter().flat_map(|row| sections::explanation(row)).collect();
+    let sections: Vec<_> = if output.is_csv() { sections::explanations(&rows) } else { words() };
     let codes = rows
         .iter()
         .map(|row| Explanation { code: row.code, title: row.title, severity: row.severity, explanation: row.explanation })

@@ -43,6 +43,7 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
         }
     }
     // The names, shapes and roles come from the headers; the parts hold figures only.
+    output.spare(&[Path::new(&first.scanned)])?;
     let checkpoint = open(Path::new(&first.scanned), first.only_this_file)?;
     let selection = select(&checkpoint, first.filter.as_deref())?;
     let parts: Vec<ScanPart> = bodies.iter().map(|(_, body)| body.part.clone()).collect();
@@ -63,13 +64,20 @@ pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<End> {
 
 /// The full pass of all parts; `None` where no part has one.
 fn merge_full_parts(bodies: &[(PathBuf, PartBody)], base: &ScanOutcome) -> Result<Option<FullOutcome>> {
-    let parts: Vec<FullPart> = bodies.iter().filter_map(|(_, body)| body.full.clone()).collect();
+    let parts: Vec<&FullPart> = bodies.iter().filter_map(|(_, body)| body.full.as_ref()).collect();
     if parts.is_empty() {
         return Ok(None);
     }
     if parts.len() != bodies.len() {
         return Err(Error::new(ErrorKind::Usage, "some parts were scanned with --stats full, others without")
             .help("scan all parts with the same options"));
+    }
+    // The base figures are of the checkpoint, which was looked at.
+    let fits = |part: &FullPart| {
+        part.files.len() == base.files.len() && part.files.iter().zip(&base.files).all(|(of, now)| of.len() == now.tensors.len())
+    };
+    if !parts.iter().all(|part| fits(part)) {
+        return Err(stale());
     }
     let mut full = merge_full(&parts)?;
     full.reconcile(&mut base.clone());
@@ -86,11 +94,11 @@ fn read_part(path: &Path) -> Result<PartBody> {
     })
 }
 
+fn stale() -> Error {
+    Error::new(ErrorKind::Changed, "the checkpoint is not the one that the parts were scanned from").help("scan the parts again")
+}
+
 fn check_same_checkpoint(parts: &[ScanPart], selection: &weighbridge::scan::Selection) -> Result<()> {
-    let stale = || {
-        Error::new(ErrorKind::Changed, "the checkpoint is not the one that the parts were scanned from")
-            .help("scan the parts again")
-    };
     for part in parts {
         if part.files.len() != selection.files.len() {
             return Err(stale());

@@ -10,6 +10,8 @@ mod report;
 mod scan;
 mod show;
 
+use std::path::{Path, PathBuf};
+
 use weighbridge::error::{Error, ErrorKind, Result};
 
 use crate::args::{Args, Command, Format};
@@ -50,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<End> {
     if args.common.format == Format::Sarif && !matches!(args.command, Some(Command::Audit(_))) {
         return Err(Error::new(ErrorKind::Usage, "--format sarif is for `weigh audit`"));
     }
+    output.spare(&inputs(args))?;
     match &args.command {
         None => report::run(&args.report, &args.common, &output),
         Some(Command::Show(show)) => show::run(show, &output),
@@ -59,5 +62,19 @@ pub(crate) fn run(args: &Args) -> Result<End> {
         Some(Command::Memory(memory)) => memory::run(memory, &output),
         Some(Command::Diff(diff)) => diff::run(diff, &output),
         Some(Command::Audit(audit)) => audit::run(audit, &args.common, &output),
+    }
+}
+
+/// The files and folders that a command was given to read.
+fn inputs(args: &Args) -> Vec<&Path> {
+    match &args.command {
+        None => args.report.path.iter().map(PathBuf::as_path).collect(),
+        Some(Command::Show(show)) => vec![&show.path],
+        Some(Command::Scan(scan)) => vec![&scan.path],
+        Some(Command::Merge(merge)) => merge.parts.iter().map(PathBuf::as_path).collect(),
+        Some(Command::Project(project)) => project.path.iter().map(PathBuf::as_path).collect(),
+        Some(Command::Memory(memory)) => vec![&memory.path],
+        Some(Command::Diff(diff)) => vec![&diff.a, &diff.b],
+        Some(Command::Audit(audit)) => audit.path.iter().chain(&audit.policy).map(PathBuf::as_path).collect(),
     }
 }

@@ -21,13 +21,13 @@ pub(crate) fn open_or_declared(path: &Path, only_this_file: bool, ask: bool) -> 
         return checkpoint::declared(path);
     }
     let opened = checkpoint::open(path, &OpenOptions { only_this_file, second_opinion: ask })?;
-    if only_declares(path, &opened) { checkpoint::declared(path) } else { Ok(opened) }
+    if only_declares(&opened) { checkpoint::declared(path) } else { Ok(opened) }
 }
 
 /// As [`open`], for what reads values: a config.json, or a folder that has one and no weights, is an error that says so.
 pub(crate) fn open_values(path: &Path, only_this_file: bool) -> Result<Checkpoint> {
     let opened = if is_config(path) { None } else { Some(open(path, only_this_file)?) };
-    opened.filter(|opened| !only_declares(path, opened)).ok_or_else(|| {
+    opened.filter(|opened| !only_declares(opened)).ok_or_else(|| {
         Error::new(ErrorKind::Usage, "there are no values to read, only a config.json")
             .with_path(path)
             .help("give the weights; `weigh show`, `project` and `memory` take a config.json alone")
@@ -38,8 +38,8 @@ fn is_config(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "config.json") && path.is_file()
 }
 
-fn only_declares(path: &Path, opened: &Checkpoint) -> bool {
-    opened.files.is_empty() && opened.unread.is_empty() && path.join("config.json").is_file()
+fn only_declares(opened: &Checkpoint) -> bool {
+    opened.files.is_empty() && opened.unread.is_empty() && opened.listing.files.iter().any(|file| file.name == "config.json")
 }
 
 /// Whether anything asked for could not be read: unreadable files, missing shards, files cut short.

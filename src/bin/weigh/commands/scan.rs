@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<E
             IoMode::Mmap => Io::Mmap,
             IoMode::Read => Io::Read,
         },
-        threads: args.threads.map(usize::from),
+        threads: args.threads.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
         part: args.part.map(|(index, count)| Part { index, count }),
         simd: match args.simd {
             SimdMode::Auto => Simd::Auto,

@@ -5,7 +5,7 @@
 use super::activations::{self, Step};
 use super::states::{encoder_tokens, recurrent};
 use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
-use crate::checkpoint::{KvKind, KvLayer};
+use crate::checkpoint::{KvKind, KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
@@ -46,6 +46,15 @@ impl Engine for Transformers {
             embedding_on_host: false,
             alignment: 1,
         }
+    }
+
+    fn layers(&self, model: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
+        // `FalconAttention._split_heads` broadcasts keys and values to the shape of the queries, and `forward` caches that.
+        let group = match (model.spreads_kv, model.heads, model.kv_heads) {
+            (true, Some(heads), Some(kv_heads)) if kv_heads > 0 => (heads / kv_heads).max(1),
+            _ => 1,
+        };
+        layers.iter().map(|layer| KvLayer { kv_heads: layer.kv_heads.saturating_mul(group), ..*layer }).collect()
     }
 
     fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {

@@ -13,9 +13,10 @@ use super::{MixtureTensor, QuantTarget};
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
 use crate::format::Shape;
-use crate::project::input::ProjectInput;
+use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::storage::plan::{Basis, Change, FileSize, OutTensor, Plan, PlanResult, Refusal, too_large};
 use crate::project::storage::scheme::Context;
+use crate::project::storage::stacked::{self, Projection};
 use crate::text::escape;
 use crate::units::Elements;
 
@@ -74,7 +75,22 @@ fn convert<'a>(input: &ProjectInput<'a>, outtype: Dtype, notes: &mut Vec<String>
         if !t.dtype.is_float() {
             return Err(Refusal::new(format!("`{}` is no floating-point weight", escape(&t.name))));
         }
-        let mapped = gguf_name(&t.name, t.layer);
+        if let Some(parts) = stacked_experts(t, input) {
+            let whole = parts.len() == 1;
+            for (name, shape) in parts {
+                out.push(OutTensor {
+                    name_bytes: name.len() as u64,
+                    name: Cow::Owned(name),
+                    dtype: Dtype::F32,
+                    source: whole.then(|| u32::try_from(i).unwrap_or(u32::MAX)),
+                    shape,
+                    bytes: 0,
+                    change: Change::Retyped,
+                });
+            }
+            continue;
+        }
+        let mapped = gguf_name(&t.name, t.layer).or_else(|| by_role(t, input));
         unmapped += u64::from(mapped.is_none());
         let name = mapped.unwrap_or_else(|| Name { text: t.name.to_string(), stacked: false });
         if name.stacked
@@ -126,8 +142,14 @@ fn convert<'a>(input: &ProjectInput<'a>, outtype: Dtype, notes: &mut Vec<String>
 
 /// The type the converter gives a tensor. Source: `prepare_tensors`, first match wins.
 fn converter_type(name: &str, shape: &[u64], outtype: Dtype) -> Dtype {
-    const F32_NAMES: &[&str] =
-        &["ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight", "ssm_conv1d.weight"];
+    const F32_NAMES: &[&str] = &[
+        "ffn_gate_inp.weight",
+        "ffn_gate_inp_shexp.weight",
+        "position_embd.weight",
+        "token_types.weight",
+        "ssm_conv1d.weight",
+        "shortconv.conv.weight",
+    ];
     if shape.len() <= 1 || name.ends_with("_norm.weight") || !name.ends_with(".weight") {
         return Dtype::F32;
     }
@@ -213,6 +235,46 @@ fn size(input: &ProjectInput<'_>, tensors: &[OutTensor<'_>]) -> Option<FileSize>
     })
 }
 
+/// Experts that one tensor holds: what the converter writes of them, rows as inputs. Where it leaves gate and up in one tensor, the
+/// bytes are the same.
+fn stacked_experts(t: &ProjectTensor<'_>, input: &ProjectInput<'_>) -> Option<Vec<(String, Shape)>> {
+    let layer = t.layer?;
+    let Some(stack) = stacked::of(t, input.model) else {
+        // A parameter of unknown projection is a weight all the same, and quantized under a name that ends so.
+        let odd = t.role == Role::Expert && t.shape.len() == 3 && !t.name.ends_with(".weight");
+        return odd.then(|| vec![(format!("{}.weight", t.name), t.shape.clone())]);
+    };
+    let kind = if t.role == Role::SharedExpert { "shexp" } else { "exps" };
+    let end = if stack.is_bias { "bias" } else { "weight" };
+    let part = |to: &str, outputs: u64| {
+        let shape: &[u64] = if stack.is_bias { &[stack.experts, outputs] } else { &[stack.experts, outputs, stack.inputs] };
+        (format!("blk.{layer}.ffn_{to}_{kind}.{end}"), Shape::from_slice(shape))
+    };
+    Some(match stack.projection {
+        Projection::Gate => vec![part("gate", stack.outputs)],
+        Projection::Up => vec![part("up", stack.outputs)],
+        Projection::Down => vec![part("down", stack.outputs)],
+        Projection::GateUp if stack.outputs.is_multiple_of(2) => {
+            vec![part("gate", stack.outputs / 2), part("up", stack.outputs / 2)]
+        }
+        Projection::GateUp => vec![part("gate_up", stack.outputs)],
+    })
+}
+
+/// Names of what the converter keeps in F32 whatever the family calls it: routers and short convolutions.
+fn by_role(t: &ProjectTensor<'_>, input: &ProjectInput<'_>) -> Option<Name> {
+    let layer = t.layer.filter(|_| t.name.ends_with(".weight") && t.shape.len() >= 2)?;
+    let named = |part: &str| Some(Name { text: format!("blk.{layer}.{part}.weight"), stacked: false });
+    let module = t.name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
+    match t.role {
+        // `tensor_force_quant` of DBRX takes every matrix.
+        Role::Router if input.model.family.as_deref() != Some("dbrx") => named("ffn_gate_inp"),
+        Role::Recurrent | Role::Attention if module.ends_with("conv1d") => named("ssm_conv1d"),
+        Role::Recurrent if module == "conv" => named("shortconv.conv"),
+        _ => None,
+    }
+}
+
 struct Name {
     text: String,
     /// One expert of many, to be stacked under this name.
@@ -233,6 +295,8 @@ fn gguf_name(name: &str, layer: Option<u32>) -> Option<Name> {
     }
     let layer = layer?;
     let rest = name.strip_prefix("layers.")?.split_once('.')?.1;
+    // Llama 4 and others call the block by the name of its kind.
+    let rest = &rest.strip_prefix("feed_forward.").map_or(Cow::Borrowed(rest), |part| Cow::Owned(format!("mlp.{part}")));
     for (experts, parts) in EXPERTS {
         if let Some(expert) = rest.strip_prefix(experts) {
             let (_, part) = expert.split_once('.')?;

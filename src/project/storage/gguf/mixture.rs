@@ -139,6 +139,7 @@ pub fn decide(tensors: &[MixtureTensor<'_>], model: &Model<'_>, target: QuantTar
         outcome.refusal = Some(MixtureRefusal { reason, types_are_known: true });
     }
     if options.pure_mixture || options.output_type.is_some() || options.embedding_type.is_some() {
+        outcome.basis = Some(Basis::Estimate);
         outcome.notes.push("--pure and type overrides follow the program's source; no run of it was compared".to_owned());
     }
     if model.family().own_list_of_kept {

@@ -4,8 +4,9 @@
 //! [in, out]. A tensor in no row has unknown dimensions, and a cut that may touch it is refused.
 
 use super::dims::Dims;
-use crate::checkpoint::{Part, Role, is_conv1d};
+use crate::checkpoint::{ModelConfig, Part, Role, is_conv1d};
 use crate::project::input::ProjectTensor;
+use crate::project::storage::stacked::{self, Lies, Projection, Stacked};
 
 /// What a dimension counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) enum Axis {
     Ffn,
     /// Its gate and up projections in one matrix.
     GateUp,
+    /// The channels of so many experts, one below the other.
+    FfnOf(u64),
 }
 
 /// Output and input of a projection, by role and the end of its module's name.
@@ -38,8 +41,12 @@ const PROJECTIONS: &[(&[&str], Axis, Axis)] = &[
 ];
 
 /// The dimensions of a tensor; `None` where they are not known.
-pub(super) fn of(t: &ProjectTensor<'_>, dims: &Dims, family: &str) -> Option<Vec<Axis>> {
+pub(super) fn of(t: &ProjectTensor<'_>, dims: &Dims, model: &ModelConfig) -> Option<Vec<Axis>> {
     use Axis::{Fixed, Hidden, Kv, Query};
+    if let Some(stack) = stacked::of(t, model) {
+        return of_stack(&stack);
+    }
+    let family = model.family.as_deref().unwrap_or_default();
     if t.part == Part::Buffer || t.role == Role::Buffer {
         return Some(vec![Fixed; t.shape.len()]);
     }
@@ -87,4 +94,21 @@ pub(super) fn of(t: &ProjectTensor<'_>, dims: &Dims, family: &str) -> Option<Vec
         _ => return None,
     };
     (axes.len() == t.shape.len()).then_some(axes)
+}
+
+/// The dimensions of a stack of experts; `None` where its shape does not tell which is which.
+fn of_stack(stack: &Stacked<'_>) -> Option<Vec<Axis>> {
+    use Axis::{Ffn, FfnOf, Fixed, GateUp, Hidden};
+    let (outputs, inputs) = match stack.projection {
+        Projection::GateUp => (GateUp, Hidden),
+        Projection::Gate | Projection::Up => (Ffn, Hidden),
+        Projection::Down => (Hidden, Ffn),
+    };
+    match stack.lies {
+        Lies::Straight => Some(vec![Fixed, outputs, inputs]),
+        Lies::Turned => Some(vec![Fixed, inputs, outputs]),
+        Lies::Vectors => Some(vec![Fixed, outputs]),
+        Lies::Flat | Lies::FlatTurned if stack.projection != Projection::GateUp => Some(vec![FfnOf(stack.experts), Hidden]),
+        Lies::Flat | Lies::FlatTurned | Lies::Unclear => None,
+    }
 }

@@ -151,13 +151,12 @@ fn cut_down<'a>(input: &ProjectInput<'a>, cut: Cut, before: Dims) -> Result<Smal
     }
     let mut after = before.after(cut, input)?;
     let widths = Widths { cut, before, after };
-    let family = input.model.family.as_deref().unwrap_or_default();
     let mut out = Smaller { tensors: Vec::new(), shapes: Vec::new(), after, notes: Vec::new() };
     let mut index = std::collections::BTreeMap::new();
     let mut ffn = std::collections::BTreeMap::new();
     for t in &input.tensors {
         let stays = !of_a_block(t.role) || t.layer.is_none_or(|layer| after.layers.is_none_or(|n| u64::from(layer) < n));
-        let shape = widths.shape(t, family, &mut ffn)?;
+        let shape = widths.shape(t, input.model, &mut ffn)?;
         let key = (pattern(&t.name), t.shape.clone());
         let at = *index.entry(key).or_insert_with_key(|(name, before)| {
             let (before, shape) = (before.to_vec(), shape.clone());
@@ -223,7 +222,7 @@ impl Widths {
     fn shape(
         &self,
         t: &ProjectTensor<'_>,
-        family: &str,
+        model: &ModelConfig,
         ffn: &mut std::collections::BTreeMap<u64, u64>,
     ) -> Result<Vec<u64>, String> {
         let cuts_hidden = self.before.hidden != self.after.hidden;
@@ -242,7 +241,7 @@ impl Widths {
             return Ok(t.shape.to_vec());
         }
         let unknown = || format!("which dimensions of `{}` ({}) the cut touches is not known", escape(&t.name), t.role.name());
-        let axes = axes::of(t, &self.before, family).ok_or_else(unknown)?;
+        let axes = axes::of(t, &self.before, model).ok_or_else(unknown)?;
         t.shape
             .iter()
             .zip(axes)
@@ -261,6 +260,10 @@ impl Widths {
             Axis::Qkv => (qkv(before), qkv(after), "(heads + 2 x key/value heads) x head width"),
             Axis::Ffn => return self.ffn(n, ffn),
             Axis::GateUp if n.is_multiple_of(2) => return self.ffn(n / 2, ffn).map(|half| half.saturating_mul(2)),
+            Axis::FfnOf(experts) if experts > 0 && n.is_multiple_of(experts) => {
+                return self.ffn(n / experts, ffn).map(|each| each.saturating_mul(experts));
+            }
+            Axis::FfnOf(experts) => return Err(format!("{n} rows are not those of {experts} experts")),
             Axis::GateUp => return Err(format!("{n} is no gate and up projection of one width")),
         };
         // A dimension that is not cut need not be understood.

@@ -6,6 +6,7 @@
 
 use super::Scheme;
 use super::module::{Module, Packed, Packing, piece};
+use super::seen::Tool;
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -14,6 +15,10 @@ struct Int8 {
 }
 
 impl Packing for Int8 {
+    fn tool(&self) -> Tool {
+        Tool::BitsAndBytes
+    }
+
     fn takes_conv1d(&self) -> bool {
         true
     }
@@ -42,6 +47,10 @@ const BLOCK: u64 = 64;
 const NESTED_BLOCK: u64 = 256;
 
 impl Packing for FourBit {
+    fn tool(&self) -> Tool {
+        Tool::BitsAndBytes
+    }
+
     fn takes_conv1d(&self) -> bool {
         true
     }

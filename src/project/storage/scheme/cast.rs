@@ -1,15 +1,18 @@
 //! Casts: every floating-point weight in another plain type, everything else as it is.
 //!
 //! Source: `model.to(dtype)` followed by `save_pretrained` (transformers 5.23, safetensors 0.8.0): floating-point parameters and
-//! buffers are cast, F64 too, integer ones kept; one file up to 50 GB (10^9), then shards.
+//! buffers are cast, F64 too, integer ones kept; one file up to 50 GB (10^9), then shards. Without a class in the configuration it is
+//! the same done to the tensors as they are stored.
 
+use super::seen::Tool;
 use super::{Context, Rule, Scheme};
-use crate::checkpoint::Part;
+
+use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
 use crate::format::Format;
-use crate::project::input::ProjectInput;
+use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::storage::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
-use crate::project::storage::shard::transformers_files;
+use crate::project::storage::shard::{TRANSFORMERS_LIMIT, transformers_files};
 use crate::units::Elements;
 
 const TOOL: &str = "transformers 5.23, safetensors 0.8.0";
@@ -63,11 +66,33 @@ impl Rule for Cast {
             notes.push(format!("{odd} weights that are no F64, F32, F16 or BF16 are kept as they are"));
         }
         let metadata = context.input.safetensors_metadata.as_deref();
-        let file = transformers_files(context, &tensors, metadata);
+        let mut file = transformers_files(context, &tensors, metadata, TRANSFORMERS_LIMIT);
+        let seen = context.seen();
+        if seen.named && !seen.has(Tool::Cast) {
+            basis = Basis::Estimate;
+            notes.push(seen.why_not(Tool::Cast));
+        }
+        let tied = context.input.model.tied_embeddings == Some(true);
+        let is_twin = |t: &ProjectTensor<'_>| tied && t.role == Role::LmHead && t.shape.len() > 1;
+        let may_go = |out: &&OutTensor<'_>| {
+            out.source.is_some_and(|i| seen.is_stranger(i as usize) || is_twin(&context.input.tensors[i as usize]))
+        };
+        let mut tensor_range = None;
+        if tensors.iter().any(|out| may_go(&out)) {
+            basis = Basis::Estimate;
+            let left: Vec<OutTensor<'_>> = tensors.iter().filter(|out| !may_go(out)).cloned().collect();
+            let bytes = |tensors: &[OutTensor<'_>]| tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
+            tensor_range = Some((bytes(&left), bytes(&tensors)));
+            file.range = Some((transformers_files(context, &left, metadata, TRANSFORMERS_LIMIT).likely, file.likely));
+            notes.push(format!(
+                "{} tensors are there that transformers may leave out when it loads the model",
+                tensors.len() - left.len()
+            ));
+        }
         if file.files > 1 {
             notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
         }
-        Ok(Plan { tensors, basis, file: Some(file), tensor_range: None, notes })
+        Ok(Plan { tensors, basis, file: Some(file), tensor_range, notes })
     }
 }
 

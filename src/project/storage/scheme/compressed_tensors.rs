@@ -5,9 +5,13 @@
 //! stay. A row length that the group does not divide is refused. llm-compressor 0.14 writes the same for dense models.
 
 use super::module::{Module, OfExperts, Packed, Packing, Piece, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::{Format, Shape};
+
+/// llm-compressor makes linear layers of them first.
+const ELSEWHERE: &str = "llm-compressor takes them one by one: the `lc-` scheme of the same name";
 
 /// What one scale covers.
 #[derive(Clone, Copy)]
@@ -42,6 +46,14 @@ struct Byte {
 }
 
 impl Packing for Byte {
+    fn tool(&self) -> Tool {
+        Tool::CompressedTensors
+    }
+
+    fn experts_elsewhere(&self) -> Option<&'static str> {
+        Some(ELSEWHERE)
+    }
+
     fn unties_head(&self) -> Result<bool, String> {
         Ok(true)
     }
@@ -82,6 +94,14 @@ struct Words {
 }
 
 impl Packing for Words {
+    fn tool(&self) -> Tool {
+        Tool::CompressedTensors
+    }
+
+    fn experts_elsewhere(&self) -> Option<&'static str> {
+        Some(ELSEWHERE)
+    }
+
     fn unties_head(&self) -> Result<bool, String> {
         Ok(true)
     }
@@ -116,6 +136,14 @@ struct Micro {
 }
 
 impl Packing for Micro {
+    fn tool(&self) -> Tool {
+        Tool::CompressedTensors
+    }
+
+    fn experts_elsewhere(&self) -> Option<&'static str> {
+        Some(ELSEWHERE)
+    }
+
     fn unties_head(&self) -> Result<bool, String> {
         Ok(true)
     }

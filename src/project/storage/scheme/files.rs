@@ -1,12 +1,13 @@
 //! The file that a quantizer of modules writes: its order, its `__metadata__`, its header.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::module::Layout;
 use super::{Context, hash_order};
 use crate::project::storage::plan::{FileSize, OutTensor};
 use crate::project::storage::safetensors_file::{Entry, FORMAT_MLX, FORMAT_PT, Writer, header_bytes};
-use crate::project::storage::shard::transformers_files;
+use crate::project::storage::shard::greedy;
+use crate::project::storage::shard::{TRANSFORMERS_LIMIT, transformers_files};
 
 /// The size of the files; sorts `tensors` into the order of the file where it is the tool's own. `about`: torchao's lines.
 pub(super) fn size(
@@ -17,15 +18,17 @@ pub(super) fn size(
     notes: &mut Vec<String>,
 ) -> FileSize {
     match layout {
-        Layout::Transformers | Layout::TorchAo => {
+        Layout::Transformers | Layout::TorchAo | Layout::LlmCompressor => {
             let metadata = metadata(about.unwrap_or_default());
-            let file = transformers_files(context, tensors, Some(&metadata));
+            // llm-compressor 0.14: `kwargs.setdefault("max_shard_size", "20GB")`.
+            let (limit, size) = if layout == Layout::LlmCompressor { (20_000_000_000, 20) } else { (TRANSFORMERS_LIMIT, 50) };
+            let file = transformers_files(context, tensors, Some(&metadata), limit);
             if file.files > 1 {
-                notes.push("in shards of 50 GB, as transformers writes them; the index file is not counted".to_owned());
+                notes.push(format!("in shards of {size} GB, as the tool writes them; the index file is not counted"));
             }
             file
         }
-        Layout::Bare => transformers_files(context, tensors, None),
+        Layout::Hqq => by_blocks(context.input.model.layers.unwrap_or(0), tensors, notes),
         Layout::GptqModel => {
             let opt = tensors.iter().any(|t| t.name.contains("self_attn_layer_norm"));
             let sequence = if opt { OPT } else { GPTQ };
@@ -33,7 +36,10 @@ pub(super) fn size(
             let packed: HashSet<String> = tensors.iter().filter(|t| t.name.ends_with(".qweight")).map(|t| stem(&t.name)).collect();
             tensors.sort_by_cached_key(|t| (packed.contains(&stem(&t.name)), Place::of(&t.name, sequence, GPTQ_BUFFERS)));
             let known = tensors.iter().all(|t| !t.name.ends_with(".qweight") || is_known(&t.name, sequence));
-            listed(tensors, Writer::Listed, FORMAT_PT, known.then_some(""), notes)
+            let order =
+                (!known).then_some("the order of this family's modules is not known, and the digits of the header depend on it");
+            // GPTQModel 7.7: "4GB" of 1,024^3.
+            listed(tensors, Writer::Listed, FORMAT_PT, 4 << 30, order, notes)
         }
         Layout::Mlx => {
             // mlx-lm's Qwen3 MoE blocks make their norms before their experts.
@@ -41,7 +47,6 @@ pub(super) fn size(
                 tensors.iter().any(|t| t.name.contains("mlp.switch_mlp.")) && tensors.iter().any(|t| t.name.contains("q_norm"));
             let sequence = if late { MLX_LATE } else { MLX };
             tensors.sort_by_cached_key(|t| Place::of(&t.name, sequence, MLX_BUFFERS));
-            let known = tensors.iter().all(|t| !t.name.ends_with(".scales") || is_known(&t.name, sequence));
             let order = hash_order::order(&tensors.iter().map(|t| t.name.as_ref()).collect::<Vec<&str>>());
             let mut rank = vec![0; order.len()];
             for (place, &i) in order.iter().enumerate() {
@@ -49,18 +54,20 @@ pub(super) fn size(
             }
             let mut ranks = rank.into_iter();
             tensors.sort_by_cached_key(|_| ranks.next());
-            notes.push("the header is that of a file written on Linux: another system's hash map has another order".to_owned());
-            listed(tensors, Writer::Mlx, FORMAT_MLX, known.then_some(""), notes)
+            let order =
+                "the header is that of a file written on Linux: another system's hash map has another order, and other digits";
+            listed(tensors, Writer::Mlx, FORMAT_MLX, 5 << 30, Some(order), notes)
         }
     }
 }
 
-/// One file in the order of `tensors`; `known` is `None` where that order is a guess.
+/// One file in the order of `tensors`, or several of at most `limit` tensor bytes; `doubt`: why another order is possible.
 fn listed(
     tensors: &[OutTensor<'_>],
     writer: Writer,
     metadata: &[(&str, &str)],
-    known: Option<&str>,
+    limit: u64,
+    doubt: Option<&str>,
     notes: &mut Vec<String>,
 ) -> FileSize {
     let bytes = tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
@@ -68,16 +75,48 @@ fn listed(
         tensors.iter().map(|t| Entry { name: &t.name, dtype: t.dtype, shape: &t.shape, bytes: t.bytes }).collect();
     let header = header_bytes(&mut entries, Some(metadata), writer);
     let mut range = None;
-    if known.is_none() {
+    if bytes > limit {
+        let sizes: Vec<u64> = entries.iter().map(|e| e.bytes).collect();
+        let files = greedy::in_order(&sizes, limit).len() as u64;
+        // Which tensors share a file was not compared with such a save. Offsets have between 1 and 20 digits, two to a tensor.
+        let slack = (tensors.len() as u64).saturating_mul(38).saturating_add(files.saturating_mul(64));
+        let likely = bytes.saturating_add(header);
+        notes.push(format!("in about {files} shards, as the tool writes them; what their headers take is estimated"));
+        let range = Some((likely.saturating_sub(slack).max(bytes), likely.saturating_add(slack)));
+        return FileSize { files, likely, header, padding: 0, range };
+    }
+    if let Some(doubt) = doubt {
         // The order decides how many digits the offsets have: smallest first gives the fewest, largest first the most.
         entries.sort_by_key(|e| e.bytes);
         let low = header_bytes(&mut entries, Some(metadata), writer);
         entries.reverse();
         let high = header_bytes(&mut entries, Some(metadata), writer);
-        range = Some((bytes.saturating_add(low), bytes.saturating_add(high)));
-        notes.push("the order of this family's modules is not known, and the digits of the header depend on it".to_owned());
+        if low < high {
+            range = Some((bytes.saturating_add(low), bytes.saturating_add(high)));
+            notes.push(doubt.to_owned());
+        }
     }
     FileSize { files: 1, likely: bytes.saturating_add(header), header, padding: 0, range }
+}
+
+/// HQQ 0.2.8, `save_to_safetensors`: with ten blocks and more, files of at least five blocks each, the last with all the rest.
+fn by_blocks(layers: u64, tensors: &[OutTensor<'_>], notes: &mut Vec<String>) -> FileSize {
+    let chunks = (layers / 5).max(1);
+    let step = layers / chunks;
+    let chunk = |t: &OutTensor<'_>| {
+        let layer = t.name.split_once("layers.").and_then(|(_, rest)| rest.split('.').next()?.parse::<u64>().ok());
+        layer.map_or(chunks - 1, |layer| (layer / step.max(1)).min(chunks - 1))
+    };
+    let mut files: BTreeMap<u64, Vec<Entry<'_>>> = BTreeMap::new();
+    for t in tensors {
+        files.entry(chunk(t)).or_default().push(Entry { name: &t.name, dtype: t.dtype, shape: &t.shape, bytes: t.bytes });
+    }
+    let header = files.values_mut().map(|entries| header_bytes(entries, None, Writer::Reference)).sum::<u64>();
+    if files.len() > 1 {
+        notes.push("in shards of five blocks and more, as the tool writes them; the index file is not counted".to_owned());
+    }
+    let bytes = tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
+    FileSize { files: files.len() as u64, likely: bytes.saturating_add(header), header, padding: 0, range: None }
 }
 
 /// `{"format":"pt"}`, and torchao's lines: one for each parameter, and the list of their names.

@@ -4,6 +4,7 @@
 //! block does not divide stays, yet its `weight_scale_inv` is written; UE8M0 scales take a byte.
 
 use super::module::{Experts, Module, Packed, Packing, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -15,6 +16,10 @@ struct Block {
 }
 
 impl Packing for Block {
+    fn tool(&self) -> Tool {
+        Tool::FineGrainedFp8
+    }
+
     fn unties_head(&self) -> Result<bool, String> {
         Err("transformers writes the scales of a tied head and leaves its weight: no file to load".to_owned())
     }
@@ -40,6 +45,10 @@ struct Metal {
 }
 
 impl Packing for Metal {
+    fn tool(&self) -> Tool {
+        Tool::Metal
+    }
+
     fn unties_head(&self) -> Result<bool, String> {
         Err("transformers writes the scales of a tied head and leaves its weight: no file to load".to_owned())
     }

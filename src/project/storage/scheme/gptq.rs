@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::experts::as_transformers_holds_it;
 use super::module::{Experts, Layout, Module, Packed, Packing, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -33,6 +34,10 @@ impl Gptq {
 }
 
 impl Packing for Gptq {
+    fn tool(&self) -> Tool {
+        Tool::GptqModel
+    }
+
     fn takes_conv1d(&self) -> bool {
         true
     }
@@ -81,6 +86,10 @@ struct Awq {
 }
 
 impl Packing for Awq {
+    fn tool(&self) -> Tool {
+        Tool::GptqModel
+    }
+
     fn takes_conv1d(&self) -> bool {
         true
     }

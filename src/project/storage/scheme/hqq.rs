@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::experts::as_transformers_holds_it;
 use super::module::{Experts, Layout, Module, Packed, Packing, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -20,6 +21,10 @@ struct Hqq {
 }
 
 impl Packing for Hqq {
+    fn tool(&self) -> Tool {
+        Tool::Hqq
+    }
+
     fn experts(&self) -> Experts {
         Experts::Fused
     }
@@ -81,7 +86,7 @@ impl Packing for Hqq {
     }
 
     fn layout(&self) -> Layout {
-        Layout::Bare
+        Layout::Hqq
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which tensors a quantizer of `nn.Linear` modules takes, from role, name and shape.
 
-use super::module::experts_seen;
 use crate::checkpoint::names::is_turned_name;
 use crate::checkpoint::{Part, Role, is_conv1d};
 use crate::project::input::{ProjectInput, ProjectTensor};
@@ -12,8 +11,6 @@ pub(super) struct Doubts {
     pub(super) unclear: u64,
     pub(super) unclear_example: Option<String>,
     pub(super) tied_head: bool,
-    /// Routed experts of a family whose treatment was not seen are repacked.
-    pub(super) unseen_experts: bool,
 }
 
 impl Doubts {
@@ -29,32 +26,21 @@ impl Doubts {
         }
     }
 
-    /// Whether every tensor is understood.
-    pub(super) fn exact(&self, family: &str) -> bool {
-        self.unclear == 0 && !self.unseen_experts && (self.experts == 0 || experts_seen(family)) && !self.tied_head
-    }
-
-    /// What a reader of the figures should know.
-    pub(super) fn notes(&self, family: &str) -> Vec<String> {
+    /// What a reader of the figures should know. `seen`: the tool takes of the class what its rule says; `elsewhere`: what takes
+    /// the experts that it leaves.
+    pub(super) fn notes(&self, seen: bool, elsewhere: Option<&str>) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.experts > 0 && !experts_seen(family) {
+        if self.experts > 0 {
+            let but = elsewhere.map_or_else(String::new, |other| format!("; {other}"));
             notes.push(format!(
-                "{} expert and router tensors are kept: transformers 5 holds them in fused modules that this tool leaves alone",
+                "{} expert and router tensors are kept: this tool leaves transformers' fused experts alone{but}",
                 self.experts
             ));
-        } else if self.experts > 0 {
-            notes.push(format!(
-                "{} expert and router tensors are kept: this tool leaves transformers' fused experts alone",
-                self.experts
-            ));
-        }
-        if self.unseen_experts {
-            notes.push("the names of this family's experts follow those of Mixtral and Qwen: not seen".to_owned());
         }
         if self.tied_head {
             notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());
         }
-        if let Some(example) = &self.unclear_example {
+        if let Some(example) = self.unclear_example.as_ref().filter(|_| !seen) {
             notes.push(format!(
                 "{} matrices are of a role that this rule was not checked for, for example `{example}`; taken as linears",
                 self.unclear
@@ -63,6 +49,17 @@ impl Doubts {
         notes
     }
 }
+
+/// Routers that are `nn.Linear`, by `model_type`: of other families they are parameters or modules of their own, which no tool takes.
+const LINEAR_ROUTERS: &[(&str, &str)] = &[
+    ("aria_text", ".mlp.router.weight"),
+    ("hunyuan_v1_moe", ".mlp.gate.wg.weight"),
+    ("jamba", ".feed_forward.router.weight"),
+    ("jetmoe", ".router.layer.weight"),
+    ("llama4", ".feed_forward.router.weight"),
+    ("llama4_text", ".feed_forward.router.weight"),
+    ("phimoe", ".block_sparse_moe.gate.weight"),
+];
 
 /// Whether a tensor is the weight of an `nn.Linear`, and what is doubtful about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +80,16 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
     if tensor.part != Part::Weight || !tensor.dtype.is_float() || tensor.shape.len() < 2 {
         return Linear::No;
     }
+    // Linear layers beside what their names say: Qwen's gate of the shared expert, Gemma's projection to the embeddings of all
+    // layers, the dense layer before the output of an encoder.
+    let is = |end: &str| tensor.name.ends_with(end);
+    let family = input.model.family.as_deref().unwrap_or_default();
+    if LINEAR_ROUTERS.iter().any(|(of, end)| *of == family && is(end)) {
+        return Linear::Yes;
+    }
+    if is(".shared_expert_gate.weight") || is(".per_layer_model_projection.weight") || is("lm_head.dense.weight") {
+        return Linear::Yes;
+    }
     match tensor.role {
         Role::Expert | Role::Router => return Linear::Expert,
         Role::Embedding | Role::PositionEmbedding | Role::Norm | Role::LmHead | Role::Conv | Role::Buffer | Role::QuantAux => {
@@ -93,7 +100,6 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
     if tensor.shape.len() != 2 || !tensor.name.ends_with(".weight") {
         return Linear::No;
     }
-    let family = input.model.family.as_deref().unwrap_or_default();
     if is_conv1d(family, &tensor.name) {
         return Linear::Conv1D;
     }
@@ -102,6 +108,47 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
     }
     match tensor.role {
         Role::Attention | Role::Mlp | Role::SharedExpert | Role::Head => Linear::Yes,
+        // Tables of positions and classes inside towers.
+        Role::Vision | Role::Audio if tensor.name.rsplit('.').nth(1).is_some_and(is_table) => Linear::No,
         _ => Linear::Unclear,
+    }
+}
+
+fn is_table(module: &str) -> bool {
+    module.contains("pos") && module.contains("embed")
+}
+
+/// Modules of attention and dense layers that every tool takes, whatever the class.
+const CERTAIN: &[&str] = &[
+    "down_proj",
+    "fc1",
+    "fc2",
+    "gate_proj",
+    "k_lin",
+    "k_proj",
+    "key",
+    "o_proj",
+    "out_lin",
+    "out_proj",
+    "q_lin",
+    "q_proj",
+    "query",
+    "up_proj",
+    "v_lin",
+    "v_proj",
+    "value",
+];
+
+/// Whether it is open, in a class that was not seen, if a tool takes a tensor. Projections under their usual names it does;
+/// embeddings, norms and vectors it does not.
+pub(super) fn is_doubtful(tensor: &ProjectTensor<'_>, linear: Linear) -> bool {
+    if tensor.part != Part::Weight || !tensor.dtype.is_float() || tensor.shape.len() < 2 {
+        return false;
+    }
+    let module = tensor.name.strip_suffix(".weight").and_then(|stem| stem.rsplit('.').next());
+    match tensor.role {
+        Role::Norm | Role::Embedding | Role::PositionEmbedding => linear == Linear::Yes,
+        Role::Attention | Role::Mlp | Role::SharedExpert => linear != Linear::Yes || !module.is_some_and(|m| CERTAIN.contains(&m)),
+        _ => true,
     }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::module::{Experts, Layout, Module, Packed, Packing, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -22,6 +23,10 @@ struct Mlx {
 }
 
 impl Packing for Mlx {
+    fn tool(&self) -> Tool {
+        Tool::Mlx
+    }
+
     fn takes_conv1d(&self) -> bool {
         true
     }

@@ -33,6 +33,8 @@ mod module;
 mod names;
 mod quanto;
 mod resolve;
+mod seen;
+mod stacks;
 mod torchao;
 mod walk;
 
@@ -49,6 +51,7 @@ use super::gguf::{Conversions, Prepared};
 use super::plan::{Change, PlanResult};
 use super::row::QuantizedRow;
 use super::shard::greedy::natural;
+use crate::checkpoint::Role;
 use crate::format::Format;
 use crate::project::input::ProjectInput;
 use crate::text::escape;
@@ -65,6 +68,8 @@ pub struct Context<'i, 'a> {
     natural: OnceCell<Vec<u32>>,
     conversions: Conversions,
     blocks: OnceCell<BTreeMap<&'i str, experts::Block>>,
+    stacks: OnceCell<BTreeMap<&'i str, (stacks::Stack, stacks::Dims)>>,
+    seen: OnceCell<seen::Seen>,
     refusal: OnceCell<Option<String>>,
 }
 
@@ -79,6 +84,8 @@ impl<'i, 'a> Context<'i, 'a> {
             natural: OnceCell::new(),
             conversions: Conversions::default(),
             blocks: OnceCell::new(),
+            stacks: OnceCell::new(),
+            seen: OnceCell::new(),
             refusal: OnceCell::new(),
         }
     }
@@ -115,6 +122,16 @@ impl<'i, 'a> Context<'i, 'a> {
     /// Blocks of routed experts that the file holds one by one.
     fn blocks(&self) -> &BTreeMap<&'i str, experts::Block> {
         self.blocks.get_or_init(|| experts::blocks(self.input))
+    }
+
+    /// Blocks of routed experts that the file holds in one tensor of a projection.
+    fn stacks(&self) -> &BTreeMap<&'i str, (stacks::Stack, stacks::Dims)> {
+        self.stacks.get_or_init(|| stacks::stacks(self.input))
+    }
+
+    /// What is known of the checkpoint's class.
+    fn seen(&self) -> &seen::Seen {
+        self.seen.get_or_init(|| seen::Seen::of(self.input))
     }
 
     /// Why no safetensors scheme takes the checkpoint.
@@ -194,14 +211,24 @@ pub(super) const GRAMMARS: &[(Grammar, &str)] = &[
 /// Reads a name as the parameters of a rule.
 pub(super) type Grammar = fn(&str) -> Option<Box<dyn Rule>>;
 
+/// The scheme that is meant for a checkpoint. `fp8` and `int8` are what people make with llm-compressor, which takes experts one by
+/// one; compressed-tensors alone leaves them, and has its name where there are none and the two write the same.
+fn resolve(context: &Context<'_, '_>, target: &Target) -> Option<Resolved> {
+    let scheme = target.resolve(context.input.format)?;
+    let Some(preset) = scheme.name.strip_prefix("ct-").filter(|_| target.name != scheme.name) else { return Some(scheme) };
+    let experts = context.input.tensors.iter().any(|t| t.role == Role::Expert);
+    let other = Target { container: target.container, name: format!("lc-{preset}") };
+    other.resolve(context.input.format).filter(|_| experts).or(Some(scheme))
+}
+
 /// The projected tensors and files one by one; `None` for an unknown scheme.
 pub fn plan<'a>(context: &Context<'_, 'a>, target: &Target) -> Option<PlanResult<'a>> {
-    target.resolve(context.input.format).map(|scheme| scheme.plan(context))
+    resolve(context, target).map(|scheme| scheme.plan(context))
 }
 
 /// One row of the report.
 pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
-    let Some(scheme) = target.resolve(context.input.format) else {
+    let Some(scheme) = resolve(context, target) else {
         let reason = format!("unknown scheme `{}`", escape(&target.name));
         return QuantizedRow::refused(&target.name, target.container, reason);
     };
@@ -234,7 +261,7 @@ pub struct Explained {
 
 /// Explains a tensor of the source, or one that the scheme writes.
 pub fn explain(context: &Context<'_, '_>, target: &Target, tensor: &str) -> Explained {
-    let scheme = target.resolve(context.input.format);
+    let scheme = resolve(context, target);
     let told = scheme.as_ref().and_then(|scheme| scheme.rule().explain(context, tensor));
     Explained {
         tensor: escape(tensor).to_string(),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::seen::Tool;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 
@@ -54,12 +55,14 @@ pub(super) enum Packed {
 pub(super) enum Layout {
     /// By transformers.
     Transformers,
+    /// By transformers, as llm-compressor calls it: smaller shards.
+    LlmCompressor,
     /// By transformers, with torchao's line for every parameter in `__metadata__`.
     TorchAo,
     /// By GPTQModel: what is not quantized first, then the modules as they run; padded header.
     GptqModel,
-    /// By the `safetensors` library without `__metadata__`.
-    Bare,
+    /// By the `safetensors` library without `__metadata__`, five blocks and more to a file.
+    Hqq,
     /// By MLX: in the order of a hash map, header not padded.
     Mlx,
 }
@@ -81,6 +84,9 @@ pub(super) enum Experts {
 
 /// A quantizer of modules.
 pub(super) trait Packing: Sync {
+    /// The tool that chooses the modules.
+    fn tool(&self) -> Tool;
+
     /// The parts of one module.
     ///
     /// # Errors
@@ -142,6 +148,11 @@ pub(super) trait Packing: Sync {
         false
     }
 
+    /// For a tool that leaves routed experts alone: what takes them, in words.
+    fn experts_elsewhere(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What becomes of routed experts.
     fn experts(&self) -> Experts {
         Experts::Kept
@@ -188,18 +199,14 @@ pub(super) trait Packing: Sync {
     }
 }
 
-/// Families whose fused experts were seen to be written back under the names they came with.
-const SEEN_EXPERTS: &[&str] = &["mixtral", "qwen2_moe", "qwen3_moe"];
-
-/// Whether what transformers and the tools on it make of a family's experts was seen.
-pub(super) fn experts_seen(family: &str) -> bool {
-    SEEN_EXPERTS.contains(&family)
-}
-
 /// A packing of a tool that takes experts one by one.
 pub(super) struct OfExperts<P>(pub(super) P);
 
 impl<P: Packing> Packing for OfExperts<P> {
+    fn tool(&self) -> Tool {
+        Tool::LlmCompressor
+    }
+
     fn pack(&self, module: &Module<'_>) -> Result<Packed, String> {
         self.0.pack(module)
     }
@@ -222,5 +229,9 @@ impl<P: Packing> Packing for OfExperts<P> {
 
     fn experts(&self) -> Experts {
         Experts::Modules
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::LlmCompressor
     }
 }

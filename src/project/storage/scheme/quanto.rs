@@ -4,6 +4,7 @@
 //! two scalar activation scales; 4 and 2 bits in groups of 128, lowered by 32 until the row divides, with `_scale` and `_shift`.
 
 use super::module::{Module, Packed, Packing, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -16,6 +17,10 @@ struct Quanto {
 }
 
 impl Packing for Quanto {
+    fn tool(&self) -> Tool {
+        Tool::Quanto
+    }
+
     fn takes_heads_of_other_names(&self) -> bool {
         true
     }

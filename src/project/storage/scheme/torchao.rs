@@ -6,6 +6,7 @@
 //! that does not divide the row stops int8 and intx; int4 skips the weight in silence.
 
 use super::module::{Layout, Module, Packed, Packing, piece};
+use super::seen::Tool;
 use super::{Rule, Scheme, names};
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -36,6 +37,10 @@ struct TorchAo {
 }
 
 impl Packing for TorchAo {
+    fn tool(&self) -> Tool {
+        Tool::TorchAo
+    }
+
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let group = self.group.unwrap_or(m.columns);
         if group == 0 || !m.columns.is_multiple_of(group) {

@@ -84,7 +84,7 @@ pub(super) fn oversized_apart(sizes: &[u64], limit: u64) -> Vec<Vec<usize>> {
 }
 
 /// `make_shards` of mlx-lm: a shard is closed when the next tensor would not fit; never an empty one.
-pub(super) fn in_order(sizes: &[u64], limit: u64) -> Vec<Vec<usize>> {
+pub(crate) fn in_order(sizes: &[u64], limit: u64) -> Vec<Vec<usize>> {
     let mut shards = Vec::new();
     let mut current = Vec::new();
     let mut filled = 0u64;

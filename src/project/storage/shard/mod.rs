@@ -270,20 +270,23 @@ fn ranks(context: &Context<'_, '_>, tensors: &[OutTensor<'_>]) -> Vec<u32> {
     out
 }
 
-/// Files that transformers writes for projected tensors with its own limit.
+/// The most tensor bytes that transformers puts into a file.
+pub(crate) const TRANSFORMERS_LIMIT: u64 = 50_000_000_000;
+
+/// Files that transformers writes for projected tensors, of at most so many tensor bytes.
 pub(crate) fn transformers_files(
     context: &Context<'_, '_>,
     tensors: &[OutTensor<'_>],
     metadata: Option<&[(String, String)]>,
+    limit: u64,
 ) -> FileSize {
-    const LIMIT: u64 = 50_000_000_000;
     let pairs: Option<Vec<(&str, &str)>> = metadata.map(|m| m.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect());
     let total = tensors.iter().fold(0u64, |sum, t| sum.saturating_add(t.bytes));
     let views: Vec<ShardTensor<'_>> = tensors
         .iter()
         .map(|t| ShardTensor { name: &t.name, name_bytes: t.name_bytes, dtype: t.dtype, shape: &t.shape, bytes: t.bytes })
         .collect();
-    let groups: Vec<Vec<usize>> = if total <= LIMIT {
+    let groups: Vec<Vec<usize>> = if total <= limit {
         vec![(0..views.len()).collect()]
     } else {
         // Numbers first, so that the names come as one run: checking a run costs one comparison a tensor.
@@ -292,7 +295,7 @@ pub(crate) fn transformers_files(
         order.sort_by_key(|&i| ranks[i]);
         order.sort_by(|&a, &b| greedy::natural(views[a].name, views[b].name));
         let sizes: Vec<u64> = order.iter().map(|&i| views[i].bytes).collect();
-        let at = greedy::oversized_apart(&sizes, LIMIT);
+        let at = greedy::oversized_apart(&sizes, limit);
         at.into_iter().map(|group| group.into_iter().map(|i| order[i]).collect()).collect()
     };
     let mut header = 0u64;

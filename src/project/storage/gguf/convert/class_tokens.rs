@@ -3,6 +3,8 @@
 //! Source: the defaults in the constructors of the fast tokenizers, `TOKENIZER_MAPPING_NAMES` and `PreTrainedTokenizerFast.__init__`
 //! of transformers 4.57.6, and `AddedVocabulary::add_tokens` of the tokenizers library.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::checkpoint::HfFolder;
@@ -48,8 +50,9 @@ pub(super) fn special_tokens(folder: &HfFolder) -> Result<Vec<String>, String> {
     // The older file is only read where the newer one does not name the added tokens.
     let older = folder.special_tokens.as_ref().filter(|_| config.is_none_or(|c| !c.contains_key("added_tokens_decoder")));
     let mut tokens: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     let mut add = |token: &str| {
-        if !tokens.iter().any(|t| t == token) {
+        if seen.insert(token.to_owned()) {
             tokens.push(token.to_owned());
         }
     };

@@ -80,6 +80,10 @@ fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), Stri
     }
     let settings = Hparams::new(&folder.config, false);
     let family = family::of(settings.architecture()?)?;
+    // `Mistral3Model` hands this one to `Mistral4Model`, a class of the DeepSeek scheme.
+    if family.arch == "mistral3" && settings.some(&["model_type"]).and_then(serde_json::Value::as_str) == Some("mistral4") {
+        return None;
+    }
     let settings = if family.raw_config { Hparams::new(&folder.config, true) } else { settings };
     Some(Ok((family, settings)))
 }
@@ -107,6 +111,7 @@ fn without_vocabulary(
         job.write_kept(t)?;
     }
     if loading.first.iter().any(|t| t.fixed == Some(Dtype::NVFP4)) {
+        job.doubtful = true;
         job.notes.push("scales beside NVFP4 are counted; the converter leaves out those that are exactly 1".to_owned());
     }
     (family.start)(&mut job)?;

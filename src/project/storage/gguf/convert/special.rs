@@ -3,7 +3,7 @@
 //! Source: `SpecialVocab` of gguf-py: names of tokenizer_config.json looked up among the added tokens of tokenizer.json, then the
 //! numbers of config.json; whether they are added is read off the post-processor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -283,14 +283,14 @@ impl Special<'_> {
     fn chat_template(&self, keys: &mut Keys) {
         let Some(config) = self.config.as_ref().filter(|_| self.folder.tokenizer_config.is_some()) else { return };
         let named = |keys: &mut Keys, templates: &[(String, u64)]| {
-            let mut names: Vec<String> = Vec::new();
+            let (mut names, mut seen): (Vec<String>, HashSet<String>) = Default::default();
             for (name, bytes) in templates {
                 let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
                 if name == "default" {
                     keys.text("tokenizer.chat_template", *bytes);
                 } else if !name.is_empty() {
                     keys.text(format!("tokenizer.chat_template.{name}"), *bytes);
-                    if !names.contains(&name) {
+                    if seen.insert(name.clone()) {
                         names.push(name);
                     }
                 }

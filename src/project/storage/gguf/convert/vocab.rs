@@ -1,6 +1,6 @@
 //! The tokenizer's arrays: which of the converter's paths a family takes, and what each writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -212,13 +212,15 @@ fn added_tokens(folder: &HfFolder) -> Result<BTreeMap<u64, Added>, String> {
         added.entry(id).or_insert(Added { text, special });
     }
     let Some(tokenizer) = &folder.tokenizer else { return Ok(added) };
-    for text in class_tokens::special_tokens(folder)? {
-        if added.values().any(|a| a.text == text) {
-            continue;
-        }
+    // Looked up all together: there can be as many of them as there are tokens.
+    let known: HashSet<&str> = added.values().map(|a| a.text.as_str()).collect();
+    let missing: Vec<String> =
+        class_tokens::special_tokens(folder)?.into_iter().filter(|text| !known.contains(text.as_str())).collect();
+    let ids = tokenizer.ids_of(missing.iter().map(String::as_str));
+    let ids: Vec<Option<u64>> = missing.iter().map(|text| ids.get(text.as_str()).copied()).collect();
+    for (text, id) in missing.into_iter().zip(ids) {
         let behind = added.last_key_value().map_or(0, |(id, _)| id.saturating_add(1)).max(tokenizer.entries);
-        let id = tokenizer.id_of(&text).unwrap_or(behind);
-        added.insert(id, Added { text, special: true });
+        added.insert(id.unwrap_or(behind), Added { text, special: true });
     }
     Ok(added)
 }

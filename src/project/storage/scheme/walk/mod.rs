@@ -1,20 +1,25 @@
 //! The walk over a checkpoint's tensors that turns a packing of single modules into a plan.
 
+mod experts;
+mod range;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cast::require_float_safetensors;
-use super::experts::{self, Block, PROJECTIONS, as_transformers_holds_it};
-use super::files;
+use super::experts::{Block, as_transformers_holds_it, place};
 use super::heads::TiedHead;
-use super::linears::{Doubts, Linear, classify};
-use super::module::{Experts, Layout, Module, Packed, Packing, Piece, experts_seen};
-use super::{Context, Rule};
+use super::linears::{Doubts, Linear, classify, is_doubtful};
+use super::module::{Experts, Layout, Module, Packed, Packing, Piece};
+use super::seen::Seen;
+use super::stacks::{self, Dims, Stack};
+use super::{Context, Rule, files};
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
 use crate::format::Shape;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::storage::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
 use crate::text::escape;
+use crate::units::grouped;
 
 impl<P: Packing> Rule for P {
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
@@ -22,18 +27,29 @@ impl<P: Packing> Rule for P {
         if context.options.quantize_embedding && !self.takes_embedding() {
             self.can_take_embedding().map_err(|why| Refusal::new(format!("--quantize-embedding: {why}")))?;
         }
-        let mut walk = Walk::new(self, context);
-        for &i in context.by_name() {
-            walk.tensor(i as usize)?;
-        }
-        walk.experts()?;
-        walk.tied_head()?;
-        walk.finish(context)
+        let (plan, doubtful) = Walk::new(self, context, Choice::Likely).run(context)?;
+        Ok(if doubtful { range::widened(self, context, plan) } else { plan })
     }
+}
+
+/// What is done with tensors of which it is not known whether the tool takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// What its rule says.
+    Likely,
+    /// What gives the fewest bytes.
+    Least,
+    /// What gives the most.
+    Most,
 }
 
 struct Walk<'p, 'i, 'a, P> {
     packing: &'p P,
+    choice: Choice,
+    /// What was seen of the class.
+    class: &'p Seen,
+    /// Whether the tool was seen to take of this class what its rule says.
+    seen: bool,
     input: &'i ProjectInput<'a>,
     family: &'i str,
     layers: u64,
@@ -41,6 +57,8 @@ struct Walk<'p, 'i, 'a, P> {
     embedding: bool,
     /// Routed experts that the tool takes out of their blocks.
     blocks: Option<&'p BTreeMap<&'i str, Block>>,
+    /// The same of experts that a file holds in one tensor, where the tool takes them one by one.
+    stacks: Option<&'p BTreeMap<&'i str, (Stack, Dims)>>,
     tied: Option<TiedHead>,
     tensors: Vec<OutTensor<'a>>,
     /// Lines of `__metadata__`.
@@ -56,16 +74,23 @@ struct Walk<'p, 'i, 'a, P> {
 }
 
 impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
-    fn new(packing: &'p P, context: &'p Context<'i, 'a>) -> Self {
+    fn new(packing: &'p P, context: &'p Context<'i, 'a>, choice: Choice) -> Self {
         let input = context.input;
+        let seen = context.seen().has(packing.tool());
+        let takes = choice != Choice::Most || seen;
+        let (any, each) = (packing.experts() != Experts::Kept && takes, packing.experts() == Experts::Modules && takes);
         Self {
             packing,
+            choice,
+            class: context.seen(),
+            seen,
             input,
             family: input.model.family.as_deref().unwrap_or_default(),
             layers: input.model.layers.unwrap_or_else(|| layers_of(input)),
             head: packing.takes_head() || context.options.quantize_head,
             embedding: packing.takes_embedding() || context.options.quantize_embedding,
-            blocks: (packing.experts() != Experts::Kept).then(|| context.blocks()).filter(|blocks| !blocks.is_empty()),
+            blocks: any.then(|| context.blocks()).filter(|blocks| !blocks.is_empty()),
+            stacks: each.then(|| context.stacks()).filter(|stacks| !stacks.is_empty()),
             tied: TiedHead::of(input),
             tensors: Vec::with_capacity(input.tensors.len() * 2),
             about: Vec::new(),
@@ -78,26 +103,47 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         }
     }
 
+    /// The plan, and whether anything of it is doubtful.
+    fn run(mut self, context: &Context<'_, 'a>) -> Result<(Plan<'a>, bool), Refusal<'a>> {
+        for &i in context.by_name() {
+            self.tensor(i as usize)?;
+        }
+        self.experts()?;
+        self.tied_head()?;
+        self.finish(context)
+    }
+
     fn tensor(&mut self, i: usize) -> Result<(), Refusal<'a>> {
         let t = &self.input.tensors[i];
-        let among = |blocks: &BTreeMap<&str, Block>| experts::place(&t.name).is_some_and(|(block, ..)| blocks.contains_key(block));
-        if self.blocks.is_some_and(among) {
+        let among = |blocks: &BTreeMap<&str, Block>| place(&t.name).is_some_and(|(block, ..)| blocks.contains_key(block));
+        let stacked = |stacks: &BTreeMap<&str, _>| stacks::place(&t.name).is_some_and(|(block, ..)| stacks.contains_key(block));
+        if self.blocks.is_some_and(among) || self.stacks.is_some_and(stacked) {
             return Ok(());
         }
         let linear = classify(self.input, t);
         let matrix = is_matrix(t);
-        if t.role == Role::LmHead && matrix && self.input.model.tied_embeddings == Some(true) {
-            // The model that is loaded has one tensor for both, and writes the embedding.
+        if is_output_head(t) && matrix && self.input.model.tied_embeddings == Some(true) && self.choice != Choice::Most {
+            // The model that is loaded has one tensor for both, and writes the embedding; unless the two differ.
             self.doubts.tied_head = true;
             return Ok(());
         }
-        let head = t.role == Role::LmHead && matrix;
+        let head = is_output_head(t) && matrix;
         let router = t.role == Role::Router && matrix && self.packing.takes_routers();
         let conv1d = linear == Linear::Conv1D && self.packing.takes_conv1d();
         let taken = match t.role {
-            Role::LmHead => head && self.head,
-            Role::Embedding | Role::PositionEmbedding => matrix && self.embedding,
+            // compressed-tensors and its like pass by `lm_head` and no other.
+            Role::LmHead if head => self.head || (self.packing.takes_heads_of_other_names() && t.name != "lm_head.weight"),
+            Role::Embedding | Role::PositionEmbedding if linear != Linear::Yes => matrix && self.embedding,
             _ => router || conv1d || matches!(linear, Linear::Yes | Linear::Unclear),
+        };
+        if self.choice == Choice::Least && self.class.is_stranger(i) {
+            return Ok(());
+        }
+        let doubtful = !self.seen && is_doubtful(t, linear);
+        let taken = match self.choice {
+            Choice::Least if doubtful => return self.least(i),
+            Choice::Most if doubtful => false,
+            _ => taken,
         };
         if !router {
             self.doubts.note(linear, &t.name);
@@ -135,6 +181,32 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         }
     }
 
+    /// A tensor of which it is not known whether the tool takes it, in the fewest bytes.
+    fn least(&mut self, i: usize) -> Result<(), Refusal<'a>> {
+        let t = &self.input.tensors[i];
+        let stem = t.name.strip_suffix(".weight").unwrap_or(&t.name);
+        if let (true, &[rows, columns]) = (is_matrix(t), t.shape.as_slice()) {
+            let module = Module { rows, columns, ..self.module(stem, t.dtype) };
+            if let Ok(Packed::As(pieces)) = self.packing.pack(&module)
+                && pieces
+                    .iter()
+                    .filter_map(|p| OutTensor::added(String::new(), p.dtype, &p.shape))
+                    .map(|out| out.bytes)
+                    .sum::<u64>()
+                    < t.bytes
+            {
+                let stem = stem.to_owned();
+                return self.pack(&stem, pieces, &[], Some(i));
+            }
+        }
+        if let Some(out) = self.least_of_stack(stem, i) {
+            self.modules += 1;
+            self.tensors.push(out);
+            return Ok(());
+        }
+        self.keep(i, t.name.clone().into_owned(), false)
+    }
+
     fn module<'m>(&self, name: &'m str, dtype: Dtype) -> Module<'m>
     where
         'i: 'm,
@@ -148,7 +220,10 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     fn keep(&mut self, i: usize, name: String, turned: bool) -> Result<(), Refusal<'a>> {
         let t = &self.input.tensors[i];
-        let mut out = keep(i, t, self.packing.kept(t.dtype))?;
+        // Classes may ask for single precision in vectors, routers and parameters of their own.
+        let by_transformers = matches!(self.packing.layout(), Layout::Transformers | Layout::TorchAo | Layout::LlmCompressor);
+        let wide = (self.choice == Choice::Most && !self.seen && may_be_wide(t)) || (by_transformers && is_wide(t));
+        let mut out = keep(i, t, if wide { Dtype::F32 } else { self.packing.kept(t.dtype) })?;
         if turned {
             out.shape.reverse();
         }
@@ -161,7 +236,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             return Ok(());
         }
         // torchao speaks of the parameters that transformers holds: the experts of a block are two.
-        match experts::place(&name) {
+        match place(&name) {
             Some((block, 0, projection @ (0 | 2))) => {
                 let block = as_transformers_holds_it(self.family, block);
                 let what = if projection == 0 { "gate_up_proj" } else { "down_proj" };
@@ -195,88 +270,12 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         Ok(())
     }
 
-    fn experts(&mut self) -> Result<(), Refusal<'a>> {
-        let Some(blocks) = self.blocks else { return Ok(()) };
-        self.doubts.unseen_experts |= !experts_seen(self.family);
-        for (name, block) in blocks {
-            let name = self.packing.rename(self.family, name).into_owned();
-            let count = block.experts.len() as u64;
-            match self.packing.experts() {
-                Experts::Kept => {}
-                Experts::Fused => self.fused(&name, block, count)?,
-                Experts::Modules => self.one_by_one(&name, block)?,
-                Experts::FusedScales => self.fused_scales(&name, block, count)?,
-                Experts::Stacked => self.stacked(&name, block, count)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn fused(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
-        let gate_up = block.width.checked_mul(2).ok_or_else(|| too_large(name))?;
-        for (what, shape) in [("gate_up_proj", [count, gate_up, block.hidden]), ("down_proj", [count, block.hidden, block.width])] {
-            let out = OutTensor::added(format!("{name}.experts.{what}"), self.packing.kept(block.dtype), &shape);
-            self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
-        }
-        Ok(())
-    }
-
-    fn one_by_one(&mut self, name: &str, block: &Block) -> Result<(), Refusal<'a>> {
-        for (expert, three) in block.experts.iter().enumerate() {
-            for (projection, &i) in three.iter().enumerate() {
-                let stem = format!("{name}.experts.{expert}.{}", PROJECTIONS[projection]);
-                let (rows, columns) = block.shape(projection);
-                let module = Module { rows, columns, ..self.module(&stem, block.dtype) };
-                match self.may(self.packing.pack(&module), &stem)? {
-                    Packed::As(pieces) => self.pack(&stem, pieces, &[], Some(i))?,
-                    Packed::Kept | Packed::KeptWith(_) => {
-                        self.skipped += 1;
-                        self.keep(i, format!("{stem}.weight"), false)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn fused_scales(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
-        let gate_up = block.width.checked_mul(2).ok_or_else(|| too_large(name))?;
-        for (what, rows, columns, members) in
-            [("gate_up_proj", gate_up, block.hidden, 0..2), ("down_proj", block.hidden, block.width, 2..3)]
-        {
-            let stem = format!("{name}.experts.{what}");
-            let module = Module { rows, columns, ..self.module(&stem, block.dtype) };
-            let (dtype, scales) = match self.may(self.packing.pack(&module), &stem)? {
-                Packed::As(pieces) => (pieces.first().map(|p| p.dtype), pieces.into_iter().skip(1).collect()),
-                Packed::KeptWith(scales) => (None, scales),
-                Packed::Kept => (None, Vec::new()),
-            };
-            for &i in block.experts.iter().flat_map(|three| &three[members.clone()]) {
-                let t = &self.input.tensors[i];
-                let out = OutTensor::retyped(i, t, dtype.unwrap_or(t.dtype));
-                self.tensors.push(out.ok_or_else(|| too_large(&t.name))?);
-                self.modules += 1;
-            }
-            for scale in &scales {
-                let suffix = scale.suffix.trim_start_matches(".weight");
-                self.add(format!("{stem}{suffix}"), scale, &[count])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn stacked(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
-        for (projection, what) in PROJECTIONS.iter().enumerate() {
-            let stem = format!("{name}.switch_mlp.{what}");
-            let (rows, columns) = block.shape(projection);
-            let module = Module { rows, columns, ..self.module(&stem, block.dtype) };
-            match self.may(self.packing.pack(&module), &stem)? {
-                Packed::As(pieces) => self.pack(&stem, pieces, &[count], None)?,
-                Packed::Kept | Packed::KeptWith(_) => {
-                    self.skipped += 1;
-                    let out = OutTensor::added(format!("{stem}.weight"), self.packing.kept(block.dtype), &[count, rows, columns]);
-                    self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
-                }
+    /// A packed copy of every embedding of a class that was not seen: any of them may be a head too, under whatever name.
+    fn every_head(&mut self) -> Result<(), Refusal<'a>> {
+        for t in self.input.tensors.iter().filter(|t| t.role == Role::Embedding && is_matrix(t)) {
+            let module = Module { rows: t.shape[0], columns: t.shape[1], ..self.module("head", t.dtype) };
+            if let Ok(Packed::As(pieces)) = self.packing.pack_head(&module) {
+                self.pack("head", pieces, &[], None)?;
             }
         }
         Ok(())
@@ -284,19 +283,31 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     /// A head that shares the embedding: left so, or packed as a copy of its own.
     fn tied_head(&mut self) -> Result<(), Refusal<'a>> {
+        if self.choice == Choice::Most && !self.seen && self.packing.takes_heads_of_other_names() {
+            return self.every_head();
+        }
         let Some(tied) = self.tied.take() else { return Ok(()) };
-        let by_name = tied.name != "lm_head" && self.packing.takes_heads_of_other_names();
+        let least = self.choice == Choice::Least && !self.seen;
+        let by_name = tied.name != "lm_head" && !least && self.packing.takes_heads_of_other_names();
         let asked = self.head && !self.packing.takes_head();
         let unties = by_name || (asked && self.packing.unties_head().map_err(Refusal::new)?);
         let t = &self.input.tensors[tied.embedding];
         if unties {
-            let module = Module { rows: t.shape[0], columns: t.shape[1], ..self.module(tied.name, t.dtype) };
-            match self.may(self.packing.pack_head(&module), tied.name)? {
+            let module = Module { rows: t.shape[0], columns: t.shape[1], ..self.module(&tied.name, t.dtype) };
+            match self.may(self.packing.pack_head(&module), &tied.name)? {
                 Packed::As(pieces) => {
                     let before = self.tensors.len();
-                    self.pack(tied.name, pieces, &[], None)?;
+                    self.pack(&tied.name, pieces, &[], None)?;
                     self.tensors[before..].iter_mut().for_each(|out| out.change = Change::Untied);
+                    let bytes = self.tensors[before..].iter().fold(0u64, |n, out| n.saturating_add(out.bytes));
                     self.notes.push(format!("`{}` shared the embedding: quantized, it is a tensor of its own", tied.name));
+                    if by_name {
+                        let less = grouped(bytes);
+                        self.notes.push(format!(
+                            "only `lm_head` is ignored: a recipe that ignores `{}` too has {less} B less",
+                            tied.name
+                        ));
+                    }
                 }
                 Packed::Kept | Packed::KeptWith(_) => self.skipped += 1,
             }
@@ -306,7 +317,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             self.notes.push("--quantize-head: the head shares the embedding, and this tool leaves tied tensors alone".to_owned());
         }
         if self.embedding && !self.packing.takes_embedding() {
-            let out = OutTensor::retyped(tied.embedding, t, self.packing.kept(t.dtype)).ok_or_else(|| too_large(tied.name))?;
+            let out = OutTensor::retyped(tied.embedding, t, self.packing.kept(t.dtype)).ok_or_else(|| too_large(&tied.name))?;
             let name = format!("{}.weight", tied.name);
             let name_bytes = name.len() as u64;
             self.tensors.push(OutTensor { name: name.into(), name_bytes, source: None, change: Change::Untied, ..out });
@@ -319,7 +330,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         Ok(())
     }
 
-    fn finish(mut self, context: &Context<'_, 'a>) -> PlanResult<'a> {
+    fn finish(mut self, context: &Context<'_, 'a>) -> Result<(Plan<'a>, bool), Refusal<'a>> {
         if self.packing.bias(Dtype::F32) != self.packing.kept(Dtype::F32) {
             for out in &mut self.tensors {
                 let stem = out.name.strip_suffix(".bias").filter(|stem| self.with_bias.contains(*stem));
@@ -329,11 +340,15 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
                 (out.dtype, out.bytes, out.change) = (bias.dtype, bias.bytes, bias.change);
             }
         }
-        if self.modules + self.skipped + self.turned == 0 {
+        if self.modules + self.skipped + self.turned == 0 && self.choice != Choice::Most {
             return Err(Refusal::new("no tensor was recognised as the weight of a linear layer"));
         }
-        let mut notes = self.doubts.notes(self.family);
-        let mut basis = if self.doubts.exact(self.family) { Basis::Exact } else { Basis::Estimate };
+        let doubtful = !self.seen || self.doubts.tied_head;
+        let mut notes = self.doubts.notes(self.seen, self.packing.experts_elsewhere());
+        if !self.seen {
+            notes.insert(0, self.class.why_not(self.packing.tool()));
+        }
+        let mut basis = if doubtful { Basis::Estimate } else { Basis::Exact };
         notes.append(&mut self.notes);
         if self.turned > 0 {
             notes.push(format!("{} Conv1D modules are left alone: to this tool they are no linear layers", self.turned));
@@ -353,7 +368,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             basis = Basis::Estimate;
             notes.push("the text of a number inside each quant_state varies in length".to_owned());
         }
-        Ok(Plan { tensors: self.tensors, basis, file: Some(file), tensor_range, notes })
+        Ok((Plan { tensors: self.tensors, basis, file: Some(file), tensor_range, notes }, doubtful))
     }
 }
 
@@ -367,6 +382,22 @@ fn layers_of(input: &ProjectInput<'_>) -> u64 {
 
 fn is_matrix(t: &ProjectTensor<'_>) -> bool {
     t.part == Part::Weight && t.shape.len() == 2 && t.dtype.is_float()
+}
+
+/// Whether a tensor is the output head itself, and no layer before it.
+fn is_output_head(t: &ProjectTensor<'_>) -> bool {
+    t.role == Role::LmHead && !t.name.ends_with(".dense.weight")
+}
+
+/// Vectors that transformers 5 holds in F32 whatever the checkpoint has.
+fn is_wide(t: &ProjectTensor<'_>) -> bool {
+    const ENDS: &[&str] = &[".e_score_correction_bias", ".expert_bias", ".self.q_bias", ".self.v_bias"];
+    t.dtype.is_float() && t.part == Part::Weight && ENDS.iter().any(|end| t.name.ends_with(end))
+}
+
+/// Whether a class of transformers may hold a tensor in F32 whatever the checkpoint has (`_keep_in_fp32_modules`).
+fn may_be_wide(t: &ProjectTensor<'_>) -> bool {
+    matches!(t.dtype, Dtype::F16 | Dtype::BF16) && (t.shape.len() < 2 || t.role == Role::Router || !t.name.ends_with(".weight"))
 }
 
 fn keep<'a>(i: usize, t: &ProjectTensor<'a>, dtype: Dtype) -> Result<OutTensor<'a>, Refusal<'a>> {
