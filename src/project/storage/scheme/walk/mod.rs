@@ -108,6 +108,9 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     /// The plan, and whether anything of it is doubtful.
     fn run(mut self, context: &Context<'_, 'a>) -> Result<(Plan<'a>, bool), Refusal<'a>> {
+        if self.packing.experts() == Experts::Stacked && !context.stacks().is_empty() {
+            return Err(Refusal::new("what this tool makes of experts that one tensor holds was not compared with what it wrote"));
+        }
         for &i in context.by_name() {
             self.tensor(i as usize)?;
         }
