@@ -21,7 +21,7 @@ fn library(folder: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/no_threads.c");
     let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
     if !built.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: commands without threads, as there is no cc to make the library that refuses them");
+        crate::skipped::skipped(1, "run of every command without threads", "there is no cc to make the library that refuses them");
         return None;
     }
     Some(library)

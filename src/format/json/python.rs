@@ -24,8 +24,8 @@ const MAX_DIGITS: usize = 4300;
 /// every float.
 ///
 /// # Errors
-/// [`ErrorKind::Malformed`] with the place in the text where Python would stop; [`ErrorKind::Limit`] for nesting deeper than
-/// [`crate::format::limits::MAX_CONFIG_DEPTH`], and for a tree larger than [`crate::format::limits::MAX_JSON_TREE`] or than what
+/// [`ErrorKind::Malformed`] with the place in the text where Python would stop, or where it is nested deeper than
+/// [`crate::format::limits::MAX_CONFIG_DEPTH`]; [`ErrorKind::Limit`] for a tree larger than [`crate::format::limits::MAX_JSON_TREE`] or than what
 /// the budget has left. The error names no file.
 pub(crate) fn python_json(bytes: &[u8], budget: &Budget) -> Result<Value> {
     read(bytes, budget, None)
@@ -178,7 +178,7 @@ fn placed(error: &Error, bytes: &[u8]) -> Error {
     let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
     let what = error.message();
     let what = what.strip_prefix("no valid JSON: ").unwrap_or(what);
-    Error::new(error.kind(), format!("not JSON: {what}, line {line} column {column}")).at(offset)
+    Error::new(ErrorKind::Malformed, format!("not JSON: {what}, line {line} column {column}")).at(offset)
 }
 
 #[cfg(test)]

@@ -38,8 +38,12 @@ fn is_config(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "config.json") && path.is_file()
 }
 
+/// A weight file that is there and cannot be read is no reason to show what config.json declares in its place.
 fn only_declares(opened: &Checkpoint) -> bool {
-    opened.files.is_empty() && opened.unread.is_empty() && opened.listing.files.iter().any(|file| file.name == "config.json")
+    let is_weights = |name: &str| name.ends_with(".safetensors") || name.ends_with(".gguf");
+    let listed = &opened.listing.files;
+    let weights = listed.iter().any(|file| is_weights(&file.name));
+    opened.files.is_empty() && opened.unread.is_empty() && !weights && listed.iter().any(|file| file.name == "config.json")
 }
 
 /// Whether anything asked for could not be read: unreadable files, missing shards, files cut short.

@@ -111,7 +111,6 @@ fn without_vocabulary(
         job.write_kept(t)?;
     }
     if loading.first.iter().any(|t| t.fixed == Some(Dtype::NVFP4)) {
-        job.doubtful = true;
         job.notes.push("scales beside NVFP4 are counted; the converter leaves out those that are exactly 1".to_owned());
     }
     (family.start)(&mut job)?;

@@ -11,7 +11,10 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
         if let Some(stacks) = self.stacks {
             for (name, (stack, dims)) in stacks {
                 let name = self.packing.rename(self.family, name).into_owned();
-                self.unstacked(&name, stack, *dims)?;
+                match self.packing.experts() {
+                    Experts::FusedScales => self.scales_of_stack(&name, stack, *dims)?,
+                    _ => self.unstacked(&name, stack, *dims)?,
+                }
             }
         }
         let Some(blocks) = self.blocks else { return Ok(()) };
@@ -120,6 +123,36 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
                     let out = OutTensor::added(format!("{stem}{end}"), self.packing.kept(dims.dtype), &shape);
                     self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// A stack whose two tensors stay and get scales, an expert at a time.
+    ///
+    /// transformers 5.23 asserts: "FP8Experts does not support bias for now".
+    fn scales_of_stack(&mut self, name: &str, stack: &Stack, dims: Dims) -> Result<(), Refusal<'a>> {
+        if stack.biases.iter().any(Option::is_some) {
+            return Err(Refusal::new("transformers' FP8 takes no experts with biases"));
+        }
+        let gate_up = dims.width.checked_mul(2).ok_or_else(|| too_large(name))?;
+        let shapes = [("gate_up_proj", gate_up, dims.hidden), ("down_proj", dims.hidden, dims.width)];
+        for ((what, rows, columns), weights) in shapes.into_iter().zip(stack.weights) {
+            let stem = format!("{name}.experts.{what}");
+            let module = Module { rows, columns, ..self.module(&stem, dims.dtype) };
+            let (dtype, scales) = match self.may(self.packing.pack(&module), &stem)? {
+                Packed::As(pieces) => (pieces.first().map(|p| p.dtype), pieces.into_iter().skip(1).collect()),
+                Packed::KeptWith(scales) => (None, scales),
+                Packed::Kept => (None, Vec::new()),
+            };
+            if let Some(i) = weights {
+                let t = &self.input.tensors[i];
+                self.tensors.push(OutTensor::retyped(i, t, dtype.unwrap_or(t.dtype)).ok_or_else(|| too_large(&t.name))?);
+                self.modules += 1;
+            }
+            for scale in &scales {
+                let suffix = scale.suffix.trim_start_matches(".weight");
+                self.add(format!("{stem}{suffix}"), scale, &[dims.experts])?;
             }
         }
         Ok(())

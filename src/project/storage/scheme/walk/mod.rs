@@ -57,7 +57,7 @@ struct Walk<'p, 'i, 'a, P> {
     embedding: bool,
     /// Routed experts that the tool takes out of their blocks.
     blocks: Option<&'p BTreeMap<&'i str, Block>>,
-    /// The same of experts that a file holds in one tensor, where the tool takes them one by one.
+    /// The same of experts that a file holds in one tensor, where the tool takes them.
     stacks: Option<&'p BTreeMap<&'i str, (Stack, Dims)>>,
     tied: Option<TiedHead>,
     tensors: Vec<OutTensor<'a>>,
@@ -78,7 +78,10 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         let input = context.input;
         let seen = context.seen().has(packing.tool());
         let takes = choice != Choice::Most || seen;
-        let (any, each) = (packing.experts() != Experts::Kept && takes, packing.experts() == Experts::Modules && takes);
+        let (any, each) = (
+            packing.experts() != Experts::Kept && takes,
+            matches!(packing.experts(), Experts::Modules | Experts::FusedScales) && takes,
+        );
         Self {
             packing,
             choice,
@@ -105,6 +108,9 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     /// The plan, and whether anything of it is doubtful.
     fn run(mut self, context: &Context<'_, 'a>) -> Result<(Plan<'a>, bool), Refusal<'a>> {
+        if self.packing.experts() == Experts::Stacked && !context.stacks().is_empty() {
+            return Err(Refusal::new("what this tool makes of experts that one tensor holds was not compared with what it wrote"));
+        }
         for &i in context.by_name() {
             self.tensor(i as usize)?;
         }
