@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::command::{commands, finish, repository, weigh};
+use crate::skipped::skipped;
 
 /// A user that nobody is, so that no other process counts.
 const STRANGER: u32 = 61_234;
@@ -21,7 +22,7 @@ fn library(folder: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/no_threads.c");
     let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
     if !built.is_ok_and(|status| status.success()) {
-        crate::skipped::skipped(1, "run of every command without threads", "there is no cc to make the library that refuses them");
+        skipped(1, "run of every command without threads", "there is no cc to make the library that refuses them");
         return None;
     }
     Some(library)
@@ -116,7 +117,7 @@ fn the_limit_of_the_system_is_no_panic() {
     assert!(opened.unwrap().success());
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
     if Command::new("bash").args(["-c", ":"]).status().is_err() {
-        eprintln!("SKIPPED: the system's limit on processes, as there is no bash to set it");
+        skipped(1, "run under the system's limit on processes", "there is no bash to set it");
         return;
     }
     for arguments in all {
@@ -127,7 +128,8 @@ fn the_limit_of_the_system_is_no_panic() {
         }
         let run = finish(&mut command);
         if run.code == 126 || run.code == 127 {
-            eprintln!("SKIPPED: the system's limit on processes, as another user cannot run a program here: {}", run.stderr);
+            let why = format!("another user cannot run a program here: {}", run.stderr);
+            skipped(1, "run under the system's limit on processes", &why);
             return;
         }
         assert_eq!(run.code, 0, "{arguments:?}: {}", run.all());
@@ -146,11 +148,18 @@ fn a_progress_bar_needs_no_thread() {
     let mut command = Command::new("script");
     command.args(["-qec", &line, "/dev/null"]);
     if Command::new("script").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        eprintln!("SKIPPED: a progress bar without threads, as there is no `script` to give it a terminal");
+        skipped(1, "progress bar without threads", "there is no `script` to give it a terminal");
         return;
     }
     let run = finish(&mut command);
     assert!(run.code == 0 && run.stdout.contains("1 thread") && !run.stdout.contains("panicked"), "{}", run.all());
+}
+
+/// What `nohup` and the background of a shell without job control hand on to every child.
+fn interrupts_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    u64::from_str_radix(ignored, 16).unwrap() & 1 << 1 != 0
 }
 
 #[test]
@@ -164,10 +173,18 @@ fn an_interrupt_ends_a_scan_that_nobody_listens_for() {
     let file = std::fs::File::create(&path).unwrap();
     std::io::Write::write_all(&mut &file, &[&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()).unwrap();
     if let Err(error) = file.set_len(8 + header.len() as u64 + bytes) {
-        eprintln!("SKIPPED: an interrupt without threads, as this file system takes no file of {bytes} bytes: {error}");
+        skipped(1, "interrupt without threads", &format!("this file system takes no file of {bytes} bytes: {error}"));
         return;
     }
     for (allowed, code) in [("0", None), ("9", Some(130))] {
+        if code.is_none() && interrupts_are_ignored() {
+            skipped(
+                1,
+                "interrupt that nobody listens for",
+                "whoever started this test had it ignore interrupts, and so does the program",
+            );
+            continue;
+        }
         let mut command = weigh(&words(&format!("scan {} --io read", path.display())));
         command.env("LD_PRELOAD", &library).env("THREADS_ALLOWED", allowed).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
