@@ -1,4 +1,4 @@
-//! Thresholds of magnitude pruning against numpy (`scripts/make_cutoff_truth.py`), and against themselves: threads and ways of reading
+//! Thresholds of magnitude pruning against numpy (`scripts/truth/make_cutoff_truth.py`), and against themselves: threads and ways of reading
 //! must not change a digit.
 #![allow(clippy::unwrap_used)]
 

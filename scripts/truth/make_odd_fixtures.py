@@ -16,7 +16,7 @@ import numpy as np
 
 from handmade import gguf_bytes, safetensors_bytes
 
-OUT = Path(__file__).resolve().parent.parent / "fixtures" / "odd"
+OUT = Path(__file__).resolve().parents[2] / "fixtures" / "odd"
 F32, Q8_0 = 0, 8
 EXPECTED = {}
 
@@ -118,7 +118,7 @@ def main():
                      for k, v in EXPECTED.items())
     (OUT / "README.md").write_text(f"""# Odd files
 
-Written by `scripts/make_odd_fixtures.py`; `expected.json` has the same figures for tests. Licence: as the repository.
+Written by `scripts/truth/make_odd_fixtures.py`; `expected.json` has the same figures for tests. Licence: as the repository.
 
 | file | figures |
 | --- | --- |

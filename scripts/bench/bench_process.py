@@ -10,7 +10,7 @@ run once, as they take half a minute. Prints a Markdown table: wall and processo
 """
 import argparse, array, json, os, random, struct, subprocess, sys, tempfile, time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def write_model(path, gib):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write fixtures/full_stats/: small checkpoints, and truth.json with what `weigh scan --stats full` must say of them.
 
-Needs scripts/requirements.txt. The output is the same on every run.
+Needs scripts/truth/requirements.txt. The output is the same on every run.
 """
 
 import json
@@ -17,7 +17,7 @@ from gguf.quants import dequantize, quantize
 from full_stats import CASTS, FLOATS, INTS, full
 from handmade import safetensors_bytes
 
-OUT = Path(__file__).resolve().parent.parent / "fixtures" / "full_stats"
+OUT = Path(__file__).resolve().parents[2] / "fixtures" / "full_stats"
 HEAD_DIM = 16
 
 LLAMA = {
@@ -186,7 +186,7 @@ def write_gguf():
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     truth = {
-        "made_by": {"script": "scripts/make_full_stats.py", "numpy": np.__version__, "scipy": scipy.__version__,
+        "made_by": {"script": "scripts/truth/make_full_stats.py", "numpy": np.__version__, "scipy": scipy.__version__,
                     "ml_dtypes": "0.6.0", "gguf": "0.19.0"},
         "llama/model.safetensors": write("llama", llama(), LLAMA),
         "gpt2/model.safetensors": write("gpt2", gpt2(), GPT2),

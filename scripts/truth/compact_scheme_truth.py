@@ -50,7 +50,7 @@ def main(folder):
                          "tensor_bytes": sum(b for _, b in types.values()), "types": types})
     dump = lambda x: json.dumps(x, separators=(",", ":"))
     lines = lambda xs: "[\n" + ",\n".join(map(dump, xs)) + "\n]"
-    print("{" + ",\n".join(['"about":"scripts/make_scheme_truth.py names the tools and versions"', f'"bases":{dump(bases)}',
+    print("{" + ",\n".join(['"about":"scripts/truth/make_scheme_truth.py names the tools and versions"', f'"bases":{dump(bases)}',
                             f'"schemes":{lines(rows)}', f'"refused":{lines(refused)}']) + "}")
 
 

@@ -2,7 +2,7 @@
 # Traces `weigh audit` over the repo cases of the hostile corpus: no network, no exec, no write but to stdout, and of the files that are
 # opened none outside the case but what every program reads (its libraries, the processor's share of this group).
 #
-# usage: scripts/trace_audit.sh WEIGH CORPUS     (CORPUS made by tests/hostile/gen.py; needs strace)
+# usage: scripts/bench/trace_audit.sh WEIGH CORPUS     (CORPUS made by tests/hostile/gen.py; needs strace)
 # Prints what was counted; exits 1 at the first call that should not be.
 set -eu
 weigh=$1

@@ -2,7 +2,7 @@
 """Compare what `weigh` says about the fetched real checkpoints with the figures
 in fixtures/truth/checkpoints.json, which other tools counted. Exactly.
 
-    scripts/compare_checkpoints.py [--weigh target/release/weigh] [ID...]
+    scripts/compare/compare_checkpoints.py [--weigh target/release/weigh] [ID...]
 
 Run scripts/fetch_checkpoints.py first. One line per checkpoint; the last line
 is `N passed, N failed, N skipped`. Exit 1 on any failure.
@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TRUTH = ROOT / "fixtures" / "truth" / "checkpoints.json"
 FOLDER = Path(os.environ.get("WEIGH_CHECKPOINTS") or ROOT / "target" / "checkpoints")
 

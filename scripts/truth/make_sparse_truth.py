@@ -2,7 +2,7 @@
 """Writes fixtures/prune/sparse.json: bytes of the arrays in which scipy and torch hold sparse matrices.
 
 Versions: numpy 2.4.6, scipy 1.17.1, torch 2.15.0.
-Run: python scripts/make_sparse_truth.py > fixtures/prune/sparse.json
+Run: python scripts/truth/make_sparse_truth.py > fixtures/prune/sparse.json
 """
 import json
 
@@ -80,7 +80,7 @@ def main():
         block(48, 40, 4, 1, 120),
     ]
     print(json.dumps({
-        "about": "scripts/make_sparse_truth.py; bytes of the arrays of scipy (32-bit indices) and torch (64-bit); the bitmask by numpy.packbits",
+        "about": "scripts/truth/make_sparse_truth.py; bytes of the arrays of scipy (32-bit indices) and torch (64-bit); the bitmask by numpy.packbits",
         "versions": {"numpy": numpy.__version__, "scipy": scipy.__version__, "torch": torch.__version__},
         "matrices": rows, "blocks": wide,
     }, indent=1))

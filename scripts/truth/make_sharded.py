@@ -3,7 +3,7 @@
 91,991 tensors in 163 shards, index and config. Headers are real, the data is a
 hole (all zeros), so 688.6 GB of files take about 20 MB of disk.
 
-    scripts/make_sharded.py OUT_DIR
+    scripts/truth/make_sharded.py OUT_DIR
 
 The file system must support sparse files. The shards are cut by a size limit,
 in layer order, so which tensor lies in which shard is not as in the published

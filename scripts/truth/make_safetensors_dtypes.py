@@ -14,7 +14,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, deserialize
 
-OUT = Path(__file__).resolve().parent.parent / "fixtures/truth/safetensors_dtypes.json"
+OUT = Path(__file__).resolve().parents[2] / "fixtures/truth/safetensors_dtypes.json"
 
 
 def one_tensor(dtype, shape, size):

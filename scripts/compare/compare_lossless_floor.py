@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare the lossless floor of `weigh scan --stats full` with a Huffman code of numpy's counts, on real weights as BF16.
 
-    scripts/compare_lossless_floor.py target/release/weigh CHECKPOINT.gguf|CHECKPOINT.safetensors [WORK_DIR]
+    scripts/compare/compare_lossless_floor.py target/release/weigh CHECKPOINT.gguf|CHECKPOINT.safetensors [WORK_DIR]
 
-Needs scripts/requirements.txt. Weights of another type are decoded (by gguf) and rounded to BF16 (by ml_dtypes); matrices only.
+Needs scripts/truth/requirements.txt. Weights of another type are decoded (by gguf) and rounded to BF16 (by ml_dtypes); matrices only.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "truth"))
 from full_stats import huffman_bits
 
 

@@ -2,7 +2,7 @@
 """Write fixtures/truth/ggml_types.json: id, name, block elements and block bytes
 of every live ggml type, from the tables of gguf-py.
 
-    scripts/make_ggml_types.py LLAMA_CPP_PYTHON_SDIST
+    scripts/truth/make_ggml_types.py LLAMA_CPP_PYTHON_SDIST
 
 gguf 0.19.0 as published lacks type 42 (Q2_0) and gives Q8_1 40 bytes. The copy of gguf-py inside the
 sdist of llama-cpp-python 0.3.36 (scripts/fetch_checkpoints.py --keep-downloads
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import gguf
 
-OUT = Path(__file__).resolve().parent.parent / "fixtures/truth/ggml_types.json"
+OUT = Path(__file__).resolve().parents[2] / "fixtures/truth/ggml_types.json"
 MEMBER = "/vendor/llama.cpp/gguf-py/gguf/constants.py"
 
 

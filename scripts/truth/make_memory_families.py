@@ -235,7 +235,7 @@ def main(program):
         kept = [[cfg, int(cache), int(compute)] for cfg, cache, compute in measured if compute != "0"]
         keys = {k: v for k, v in kept_keys(dict(keys)).items()}
         rows.append(f" {json.dumps(name)}: {json.dumps({'keys': keys, 'tensors': folded(tensors), 'rows': kept}, separators=(',', ':'))}")
-    about = "llama.cpp commit 0c1e570, CPU back end, scripts/make_memory_families.py; rows: settings, bytes of cache and states, bytes of the compute buffer"
+    about = "llama.cpp commit 0c1e570, CPU back end, scripts/truth/make_memory_families.py; rows: settings, bytes of cache and states, bytes of the compute buffer"
     print('{"about": %s,\n"models": {\n%s\n}}' % (json.dumps(about), ",\n".join(rows)))
 
 

@@ -2,7 +2,7 @@
 """Write fixtures/dtypes/: one small file per dtype of safetensors and per ggml
 type of GGUF, and truth.json with what a value scan must find in them.
 
-Needs scripts/requirements.txt. The output is the same on every run. The rules
+Needs scripts/truth/requirements.txt. The output is the same on every run. The rules
 and the conventions stand in RULES below, which truth.json repeats.
 """
 
@@ -22,7 +22,7 @@ from gguf.quants import dequantize, quantize
 
 from handmade import gguf_bytes, safetensors_bytes
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "fixtures" / "dtypes"
 
 RULES = {
@@ -252,13 +252,14 @@ def safetensors_tensors(dtype):
 
 
 def write_safetensors(path, dtype, tensors):
+    # The text is part of the files and of every figure that was taken from them; it stays as it was.
     metadata = {"made_by": "scripts/make_dtype_fixtures.py"}
     name_in_writer = SAFETENSORS[dtype][2]
     data = {name: pack(dtype, codes) for name, _, codes in tensors}
     if name_in_writer is None:
         path.write_bytes(safetensors_bytes(
             [(name, dtype, shape, data[name]) for name, shape, _ in tensors], metadata))
-        writer = "scripts/handmade.py"
+        writer = "scripts/truth/handmade.py"
     else:
         arrays = {name: np.frombuffer(raw, np.uint8) for name, raw in data.items()}
 
@@ -460,7 +461,7 @@ def write_gguf(path, name, number, tensors):
         path.write_bytes(gguf_bytes(
             [(tensor, number, shape, raw.tobytes()) for tensor, shape, raw in tensors],
             {"general.architecture": "fixture", "general.name": label}))
-        return "scripts/handmade.py"
+        return "scripts/truth/handmade.py"
     writer = gguf.GGUFWriter(path, "fixture")
     writer.add_name(label)
     for tensor, _, raw in tensors:

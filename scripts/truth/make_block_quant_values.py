@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write fixtures/truth/block_quant_values.json: the CRC-32 of every decoded block-quant tensor of fixtures/dtypes.
 
-    scripts/make_block_quant_values.py        (needs gguf 0.19.0 and libgguf 0.2.2)
+    scripts/truth/make_block_quant_values.py        (needs gguf 0.19.0 and libgguf 0.2.2)
 
 The values are what gguf.quants.dequantize and libgguf.dequantize_rows give (both must agree to the bit where both decode a
 type), as little-endian float32 with every NaN written as 0x7fc00000. Types that neither decodes are left out.
@@ -15,7 +15,7 @@ import gguf
 import libgguf
 import numpy as np
 
-FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
 def checksum(values):

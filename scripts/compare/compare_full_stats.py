@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare `weigh scan --stats full` with numpy and scipy on a real checkpoint: as it is, magnitude-pruned to half, and 2:4-pruned.
 
-    scripts/compare_full_stats.py target/release/weigh CHECKPOINT.safetensors [WORK_DIR]
+    scripts/compare/compare_full_stats.py target/release/weigh CHECKPOINT.safetensors [WORK_DIR]
 
-Needs scripts/requirements.txt. Writes the pruned copies to WORK_DIR (a temporary folder if none is given). Says for each how many
+Needs scripts/truth/requirements.txt. Writes the pruned copies to WORK_DIR (a temporary folder if none is given). Says for each how many
 figures were compared, and fails at the first that differs.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "truth"))
 from full_stats import full
 from make_full_stats import pruned
 

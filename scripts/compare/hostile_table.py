@@ -24,7 +24,7 @@ def main():
     names = list(readers)
     print("# The hostile corpus\n")
     print("%d malformed and hostile files, shard indexes and folders, written by `tests/hostile/gen.py`, each with an expectation and its" % len(rows))
-    print("reason. `weigh audit` is held to all of them by `tests/hostile.rs`. This page is made by `scripts/hostile_table.py`.")
+    print("reason. `weigh audit` is held to all of them by `tests/hostile.rs`. This page is made by `scripts/compare/hostile_table.py`.")
     print("Seconds are of the processor (at most 5), memory is the peak resident set (at most 256 MiB); a run of a minute by the clock is a hang.\n")
     good = sum(not r["problems"] for r in rows)
     print("| | weigh audit |\n| --- | ---: |")

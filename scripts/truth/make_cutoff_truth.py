@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Thresholds of magnitude pruning by numpy: of each tensor, and one for all, at some shares. Quantiles and exponents by dtype.
 
-    scripts/make_cutoff_truth.py > fixtures/full_stats/cutoffs.json          every float tensor of the fixture
-    scripts/make_cutoff_truth.py CHECKPOINT.safetensors target/release/weigh  compares `weigh project --prune ... --scan`
+    scripts/truth/make_cutoff_truth.py > fixtures/full_stats/cutoffs.json          every float tensor of the fixture
+    scripts/truth/make_cutoff_truth.py CHECKPOINT.safetensors target/release/weigh  compares `weigh project --prune ... --scan`
 
-Needs scripts/requirements.txt. The second form takes for linear layers what has two dimensions, ends in `weight`, and is neither embedding nor pooler.
+Needs scripts/truth/requirements.txt. The second form takes for linear layers what has two dimensions, ends in `weight`, and is neither embedding nor pooler.
 """
 
 import json
@@ -19,7 +19,7 @@ import scipy.stats
 from full_stats import FLOATS, QUANTILES
 
 SHARES = [0.1, 0.5, 0.9, 1.0]
-FIXTURE = Path(__file__).parent.parent / "fixtures/full_stats/llama/model.safetensors"
+FIXTURE = Path(__file__).resolve().parents[2] / "fixtures/full_stats/llama/model.safetensors"
 
 
 def load(path):

@@ -6,7 +6,7 @@ leaves; the names and shapes of both are recorded, tied copies left out as `save
 GPT-2, whose classes have no width of a head of its own, are cut by transformers' own `prune_heads` on a model with weights.
 
 Versions: torch 2.15.0, transformers 4.57.6 (the last major whose modules have the names of the files: transformers 5 fuses experts).
-Run: python scripts/make_structured_truth.py > fixtures/prune/structured.json
+Run: python scripts/truth/make_structured_truth.py > fixtures/prune/structured.json
 """
 import json
 import os
@@ -124,7 +124,7 @@ def main():
             rows.append({"spec": spec, "params": params, "shapes": after})
         models.append({"family": family, "class": auto.__name__, "config": written, "shapes": base, "cuts": rows})
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    print("{\"about\": " + json.dumps("scripts/make_structured_truth.py; shapes of models that transformers makes, no weights")
+    print("{\"about\": " + json.dumps("scripts/truth/make_structured_truth.py; shapes of models that transformers makes, no weights")
           + ",\n\"versions\": " + json.dumps(versions) + ",\n\"models\": [\n" + ",\n".join(json.dumps(m) for m in models) + "\n]}")
 
 

@@ -196,7 +196,7 @@ def main(llama_cpp, work, out):
             row['converted'][outtype] = dict(tensors=len(tensors), bytes=bytes_of(tensors))
         models.append(row)
         print(name, row['converted'], flush=True)
-    about = ('scripts/make_stacked_truth.py: bytes of tensors by type under outtypes of the converter of llama.cpp commit 0c1e570. '
+    about = ('scripts/truth/make_stacked_truth.py: bytes of tensors by type under outtypes of the converter of llama.cpp commit 0c1e570. '
              'Tensors are name, shape, and blocks as start:stop:step; all are BF16.')
     with open(out, 'w') as f:
         f.write('{"about": ' + json.dumps(about) + ',\n"models": [\n' + ',\n'.join(json.dumps(m) for m in models) + '\n]}\n')

@@ -75,7 +75,7 @@ def main(out):
         except ValueError:
             case['error'] = None
         cases.append(case)
-    about = 'What CPython %d.%d reads of each text (scripts/make_python_json.py).' % sys.version_info[:2]
+    about = 'What CPython %d.%d reads of each text (scripts/truth/make_python_json.py).' % sys.version_info[:2]
     with open(out, 'w') as f:
         f.write('{"about": %s,\n"cases": [\n' % json.dumps(about))
         f.write(',\n'.join(json.dumps(c, allow_nan=False) for c in cases) + '\n]}\n')
