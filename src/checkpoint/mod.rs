@@ -2,6 +2,7 @@
 
 mod assemble;
 mod boundary;
+pub mod config;
 mod declared;
 mod decoder_stack;
 mod discover;
@@ -11,16 +12,14 @@ mod hub_cache;
 mod index;
 mod index_check;
 mod inputs;
-pub mod model_config;
 pub mod names;
 mod open;
 mod plan;
-pub mod quantization;
+pub mod packed;
 mod shortfall;
 mod summary;
 mod tied;
-pub mod tokenizer;
-mod vocabulary;
+pub mod sidecar;
 mod weight_sets;
 
 use std::borrow::Cow;
@@ -28,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use boundary::FoundFile;
+pub use config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{Listing, PassedBy, ShardName};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
@@ -37,15 +37,13 @@ pub(crate) use index::is_shard_index;
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use inputs::inputs;
-pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role, is_conv1d};
 pub use open::{OpenOptions, declared, open};
-pub use quantization::{Part, Quantization};
+pub use packed::{Part, Quantization};
 pub use shortfall::Shortfall;
+pub use sidecar::{HfFolder, Vocabulary, read_vocabulary};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
-pub use tokenizer::HfFolder;
-pub use vocabulary::{Vocabulary, read_vocabulary};
 pub use weight_sets::{Against, Ranks};
 
 use crate::error::{Error, ErrorKind, Result};

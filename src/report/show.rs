@@ -166,7 +166,7 @@ fn model(checkpoint: &Checkpoint, summary: &Summary) -> ModelRow {
 
 /// Active parameters per token: everything but the routed experts that a token does not pass.
 fn active(checkpoint: &Checkpoint, summary: &Summary) -> Option<ActiveParams> {
-    use crate::checkpoint::model_config::{ParamCounts, active_params};
+    use crate::checkpoint::config::{ParamCounts, active_params};
     use crate::checkpoint::{Role, TiedEmbeddings};
     let of = |role: Role| summary.roles.iter().find(|(r, _)| *r == role).map_or(0, |(_, s)| s.logical_params);
     let m = &checkpoint.model;

@@ -1,7 +1,7 @@
 //! The KV cache of llama.cpp against its own memory breakdown, and figures published for other engines.
 
 use serde_json::{Value, json};
-use weighbridge::checkpoint::model_config::from_config_json;
+use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
@@ -374,7 +374,7 @@ fn windows_by_engine() {
 
 #[test]
 fn states_of_recurrent_layers() {
-    use weighbridge::checkpoint::model_config::StateSize;
+    use weighbridge::checkpoint::config::StateSize;
     let state = |layers, conv, recurrent| KvLayer {
         state: Some(StateSize { conv, recurrent }),
         ..layer(KvKind::Recurrent, layers, 0, 0, None)

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use weighbridge::checkpoint::model_config::from_config_json;
+use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::names::classify;
-use weighbridge::checkpoint::quantization::{TensorView, interpret};
+use weighbridge::checkpoint::packed::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use weighbridge::checkpoint::model_config::from_config_json;
+use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::names::classify;
 use weighbridge::checkpoint::{ModelConfig, Role};
 use weighbridge::dtype::Dtype;

@@ -22,17 +22,8 @@ struct Registry {
 }
 
 const REGISTRIES: &[Registry] = &[
-    Registry {
-        folder: "src/format",
-        list: "FORMATS",
-        helpers: &["budget", "byte_map", "json", "limits", "metadata", "names", "reader", "second_opinion", "sniff"],
-    },
-    Registry {
-        folder: "src/checkpoint/quantization",
-        list: "METHODS",
-        // ggml's block quants are dtypes: a whole GGUF is interpreted there.
-        helpers: &["claim", "configured", "ggml", "hints", "tensors", "tests"],
-    },
+    Registry { folder: "src/format/formats", list: "FORMATS", helpers: &[] },
+    Registry { folder: "src/checkpoint/packed/methods", list: "METHODS", helpers: &[] },
     Registry {
         folder: "src/project/storage/scheme",
         list: "SCHEMES",

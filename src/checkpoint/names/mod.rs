@@ -162,7 +162,7 @@ impl Naming {
 ///
 /// Names of packed weights (`.qweight`, `.weight_packed`, `_blocks`) have the role of the module they stand for; scales, zero points
 /// and index tensors whose name alone gives them away are [`Role::QuantAux`]; those that need a look at their neighbours
-/// (`.scale`, `.bias`es of MLX) are settled by [`super::quantization::interpret`].
+/// (`.scale`, `.bias`es of MLX) are settled by [`super::packed::interpret`].
 pub fn classify(name: &str, format: Format) -> Naming {
     match format {
         Format::Gguf => gguf::classify(name),

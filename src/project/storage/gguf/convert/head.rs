@@ -3,7 +3,7 @@
 use super::family::Family;
 use super::hparams::Hparams;
 use super::{Conversion, family_of, vocab, without_vocabulary};
-use crate::checkpoint::model_config::from_gguf;
+use crate::checkpoint::config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
 use crate::dtype::Dtype;
 use crate::format::{Format, Metadata};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::hparams::{Hparams, whole};
 use super::keys::Keys;
 use crate::checkpoint::HfFolder;
-use crate::checkpoint::tokenizer::Pooling;
+use crate::checkpoint::sidecar::Pooling;
 
 /// What a family's keys are made of.
 pub(super) struct Given<'g> {

@@ -5,7 +5,7 @@ use super::keys::Keys;
 use super::special;
 use super::vocab::{Pre, Tokens, decoder, header, looks_special, needs, without_word_marks};
 use crate::checkpoint::HfFolder;
-use crate::checkpoint::tokenizer::SentencePiece;
+use crate::checkpoint::sidecar::SentencePiece;
 
 fn set_pieces(tokens: &mut Tokens, model: &SentencePiece) {
     for (id, piece) in model.pieces.iter().enumerate() {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::keys::Keys;
 use crate::checkpoint::HfFolder;
-use crate::checkpoint::tokenizer::ChatTemplate;
+use crate::checkpoint::sidecar::ChatTemplate;
 
 /// Kinds that are looked for, in order.
 const KINDS: [&str; 7] = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];

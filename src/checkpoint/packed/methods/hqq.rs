@@ -3,8 +3,8 @@
 //! The weight is reshaped to [groups, group] (axis 1) or [group, groups] (axis 0) and packed along the first of these: 8 bits one
 //! value a byte, 4 two, 2 and 1.58 four, 1 eight; 3 bits ten values an I32.
 
-use super::claim::{Claim, Method};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 

@@ -4,11 +4,13 @@
 
 mod card;
 mod folder;
-mod json;
-mod lines;
 mod sentencepiece;
+mod tokenizer_json;
+mod vocabulary;
+mod word_list;
 
 pub use card::front_matter;
 pub use folder::{ChatTemplate, HfFolder, Pooling};
-pub use json::{AddedToken, Merges, TokenizerJson};
 pub use sentencepiece::{Piece, PieceKind, SentencePiece};
+pub use tokenizer_json::{AddedToken, Merges, TokenizerJson};
+pub use vocabulary::{Vocabulary, read_vocabulary};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::claim::{Claim, Method};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::{Budget, Shape, python_json};
 

@@ -1,8 +1,8 @@
 //! optimum-quanto 0.2.7: `weight._data` (a byte a weight), or `weight._data._data` U8 packed along the first dimension of
 //! [groups, group] (qint4, qint2), with `weight._scale`, `weight._shift`, `input_scale` and `output_scale`.
 
-use super::claim::{Claim, Method};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 

@@ -3,8 +3,8 @@
 
 use smallvec::smallvec;
 
-use super::claim::{Claim, Method};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method};
+use crate::checkpoint::packed::tensors::Tensors;
 
 pub(super) const EXL3: Method = Method { anchors: &[".trellis"], claim: exl3 };
 pub(super) const EXL2: Method = Method { anchors: &[".q_weight"], claim: exl2 };

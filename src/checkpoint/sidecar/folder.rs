@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{AddedToken, Merges, TokenizerJson};
-use super::{SentencePiece, front_matter, lines};
+use super::tokenizer_json::{AddedToken, Merges, TokenizerJson};
+use super::{SentencePiece, front_matter, word_list};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::boundary::{Boundary, FoundFile};
 use crate::checkpoint::index::ShardIndex;
@@ -233,12 +233,12 @@ impl Reader<'_> {
 
     fn word_pieces(&mut self) -> Option<Vec<Box<str>>> {
         let text = self.text("vocab.txt", limits::MAX_WORDS)?;
-        let read = lines::word_pieces(&text, &self.words);
+        let read = word_list::word_pieces(&text, &self.words);
         self.given("vocab.txt", read)
     }
 
     fn merges(&mut self) -> Option<Merges> {
-        Some(lines::merges(&self.text("merges.txt", limits::MAX_WORDS)?))
+        Some(word_list::merges(&self.text("merges.txt", limits::MAX_WORDS)?))
     }
 
     fn card(&mut self) -> Option<Map<String, Value>> {

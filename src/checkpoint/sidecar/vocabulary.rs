@@ -1,6 +1,6 @@
 //! The bounds of a tokenizer.json, read as a stream: how many tokens, and the largest ids.
 
-use super::FoundFile;
+use crate::checkpoint::FoundFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HeaderReader, JsonReader, JsonToken, limits};
 use crate::source::Source;

@@ -4,23 +4,12 @@
 //! shapes leave open, and where it says something else than the tensors do, a note says so. Each file
 //! names the tool and version its rule was read from or measured on.
 
-mod awq;
-mod bitsandbytes;
 mod claim;
-mod compressed_tensors;
 mod configured;
-mod exl;
 pub(super) mod ggml;
-mod gptq;
 mod hints;
-mod hqq;
-mod mlx;
-mod mxfp4;
-mod quanto;
-mod scaled;
-mod sparse;
+mod methods;
 mod tensors;
-mod torchao;
 
 use serde_json::Value;
 
@@ -29,6 +18,7 @@ use crate::dtype::Dtype;
 use crate::format::{Format, Shape};
 use claim::{Claim, Method};
 use configured::Configured;
+use methods::METHODS;
 use tensors::Tensors;
 
 /// What a tensor is in the checkpoint's bookkeeping.
@@ -116,27 +106,6 @@ pub struct Interpretation {
 
 /// Reads the bytes of a small tensor (at most 64 KiB) by its place in the list; `None` where they cannot be had.
 pub type ReadSmall<'a> = &'a dyn Fn(usize) -> Option<Vec<u8>>;
-
-/// Every method of safetensors checkpoints. Of several that share an anchor the first that recognises a module has it.
-const METHODS: &[&Method] = &[
-    &gptq::METHOD,
-    &awq::METHOD,
-    &bitsandbytes::INT8,
-    &bitsandbytes::FOUR_BIT,
-    &sparse::MARLIN_24,
-    &compressed_tensors::METHOD,
-    &mxfp4::METHOD,
-    &torchao::METHOD,
-    &hqq::METHOD,
-    &quanto::METHOD,
-    &mlx::METHOD,
-    &exl::EXL3,
-    &exl::EXL2,
-    &sparse::BITMASK,
-    &scaled::BLOCK_FP8,
-    &scaled::SCALED,
-    &scaled::COMPANION,
-];
 
 /// Interprets the tensors of one component, from names, shapes and the configuration alone. All shards of a weight set go in
 /// together: a weight and its scales may stand in different files.

@@ -1,8 +1,8 @@
 //! Legacy sparse formats of compressed-tensors, removed from the library in March 2026: bitmasks and marlin-24. Read from its source;
 //! no file was written here.
 
-use super::claim::{Claim, Method};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 

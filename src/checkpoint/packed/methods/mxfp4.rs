@@ -1,7 +1,7 @@
 //! gpt-oss: experts as `*_blocks` U8 [E, O, I/32, 16] with `*_scales` U8 [E, O, I/32].
 
-use super::claim::{Claim, Method};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 

@@ -1,9 +1,9 @@
 //! Weights of a byte or less with a scale beside them: compressed-tensors int8 and FP8, MXFP8, block and tensor FP8, ModelOpt
 //! (FP8, NVFP4), fbgemm, and plain int8 files whose tools have no name of their own.
 
-use super::TensorView;
-use super::claim::{Claim, Method, group_of, with_row};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::TensorView;
+use crate::checkpoint::packed::claim::{Claim, Method, group_of, with_row};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 

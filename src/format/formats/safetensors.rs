@@ -8,13 +8,15 @@ use std::hash::{BuildHasher, RandomState};
 
 use smallvec::SmallVec;
 
-use super::json::{JsonReader, JsonToken};
-use super::metadata::Metadata;
-use super::names::NameArena;
-use super::reader::HeaderReader;
-use super::{Container, Defect, DefectKind, Format, FormatReader, Layout, Shape, TensorInfo, byte_map, limits};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::json::{JsonReader, JsonToken};
+use crate::format::metadata::Metadata;
+use crate::format::names::NameArena;
+use crate::format::reader::HeaderReader;
+use crate::format::{
+    Container, Defect, DefectKind, Format, FormatReader, Layout, Shape, TensorInfo, byte_map, element_count, limits,
+};
 use crate::source::{Source, read_exact_at};
 use crate::text::escape_limited;
 use crate::units::{Bytes, Elements};
@@ -365,12 +367,4 @@ impl Parser<'_> {
             message: message.to_owned(),
         });
     }
-}
-
-/// The product of the dimensions: 1 for a scalar, 0 where any dimension is 0, `None` where it does not fit 64 bits.
-pub(super) fn element_count(shape: &[u64]) -> Option<u64> {
-    if shape.contains(&0) {
-        return Some(0);
-    }
-    shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim))
 }

@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::metadata::Metadata;
 use crate::format::names::NameArena;
 use crate::format::reader::HeaderReader;
-use crate::format::safetensors::element_count;
-use crate::format::{Container, Defect, DefectKind, Format, FormatReader, Layout, Shape, TensorInfo, byte_map, limits};
+use crate::format::{
+    Container, Defect, DefectKind, Format, FormatReader, Layout, Shape, TensorInfo, byte_map, element_count, limits,
+};
 use crate::source::Source;
 
 pub(in crate::format) const READER: FormatReader = FormatReader { format: Format::Gguf, extensions: &["gguf"], recognises, parse };

@@ -3,8 +3,8 @@
 
 use smallvec::smallvec;
 
-use super::claim::{Claim, Method, group_of};
-use super::tensors::Tensors;
+use crate::checkpoint::packed::claim::{Claim, Method, group_of};
+use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 
 pub(super) const METHOD: Method = Method { anchors: &[".qweight"], claim };

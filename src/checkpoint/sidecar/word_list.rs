@@ -1,6 +1,6 @@
 //! Vocabularies and merges that stand line by line in text files.
 
-use super::json::Merges;
+use super::tokenizer_json::Merges;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Budget;
 

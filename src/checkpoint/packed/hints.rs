@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::checkpoint::model_config;
+use crate::checkpoint::config;
 
 #[derive(Debug, Default)]
 pub(super) struct Hints {
@@ -18,7 +18,7 @@ pub(super) struct Hints {
 impl Hints {
     pub(super) fn of(config: Option<&Value>) -> Self {
         let Some(config) = config else { return Self::default() };
-        let model = model_config::from_config_json(config);
+        let model = config::from_config_json(config);
         // Heads of latent attention are no rows of its linear layers.
         let width = |heads: Option<u64>| heads?.checked_mul(model.head_dim.filter(|_| model.mla.is_none())?);
         Self {
