@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use crate::build::{Value, gguf, packed, put, raw, safetensors};
 use weighbridge::audit::{Audit, AuditRequest, CHECKS, Policy, Severity, audit, codes};
@@ -872,7 +871,7 @@ fn every_check_is_a_file_and_every_code_is_explained() {
 }
 
 fn weigh(args: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_weigh")).args(args).output().unwrap();
+    let output = crate::program::program().args(args).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 

@@ -1,7 +1,6 @@
 //! Verdicts on budgets, as a caller sees them: what is judged, against what, with which exit code; and what holds of every verdict.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::gguf_head::{Model, record};
 use serde_json::{Value, json};
@@ -48,7 +47,7 @@ fn weights(folder: &Path, name: &str, config: &Value, keep: impl Fn(&str) -> boo
 
 /// Exit code and standard output.
 fn weigh(args: &[&str]) -> (i32, String) {
-    let run = Command::new(env!("CARGO_BIN_EXE_weigh")).args(args).args(["--no-progress"]).output().unwrap();
+    let run = crate::program::program().args(args).args(["--no-progress"]).output().unwrap();
     (run.status.code().unwrap(), String::from_utf8(run.stdout).unwrap())
 }
 
