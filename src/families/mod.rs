@@ -10,11 +10,16 @@ pub mod family;
 mod generated;
 pub mod gguf_names;
 pub mod graph;
+pub(crate) mod modules;
+mod role;
 mod rows;
+mod table;
 
 pub use family::Family;
 pub use generated::token_classes;
+pub use role::Role;
 pub use rows::FAMILIES;
+pub(crate) use table::Table;
 
 use converter::Conversion;
 

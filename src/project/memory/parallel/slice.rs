@@ -1,6 +1,6 @@
 //! The weights of one device.
 
-use super::rule::{self, Rule};
+use super::rule::{self, Cut};
 use super::sizes::padded_vocabulary;
 use super::{Convention, Cutting, cache, stage_of, stages};
 use crate::checkpoint::{KvLayer, Part, Role};
@@ -93,7 +93,7 @@ pub(in super::super) fn measure(
     let mut held = Held::default();
     let mut all_experts = 0u64;
     for (place, t) in input.tensors.iter().enumerate() {
-        let copied = tied && last && ends.len() > 1 && rule::of(t) == Rule::Vocabulary && t.role == Role::Embedding;
+        let copied = tied && last && ends.len() > 1 && rule::of(t) == Cut::Vocabulary && t.role == Role::Embedding;
         let here = match convention.embedding_on_host {
             true if is_input(t) => false,
             true if is_everywhere(t) => true,
@@ -106,32 +106,32 @@ pub(in super::super) fn measure(
         let kv_heads = model.kv_heads.unwrap_or(heads).max(1);
         let kv_rank = (kv_heads / tp).max(1);
         let cut = part_of(amount, 1, tp);
-        let rule = if t.name.contains("_exps.") { Rule::Expert } else { rule::of(t) };
+        let rule = if t.name.contains("_exps.") { Cut::Expert } else { rule::of(t) };
         let (low, high) = match rule {
-            Rule::Expert => {
+            Cut::Expert => {
                 all_experts = all_experts.saturating_add(amount);
                 continue;
             }
-            _ if tp == 1 && rule != Rule::Vocabulary => (amount, amount),
-            Rule::Whole => (amount, amount),
-            Rule::Column if rule::column_is_cut(t, tp) => (cut, cut),
-            Rule::Row if rule::row_is_cut(t) => (cut, cut),
-            Rule::Column | Rule::Row => (amount, amount),
-            Rule::Kv => same(part_of(amount, kv_rank, kv_heads)),
-            Rule::Qkv => same(part_of(amount, heads / tp + 2 * kv_rank, heads + 2 * kv_heads)),
-            Rule::Vocabulary if convention.cutting == Cutting::Plan && t.role == Role::Embedding => (amount, amount),
-            Rule::Vocabulary => {
+            _ if tp == 1 && rule != Cut::Vocabulary => (amount, amount),
+            Cut::Whole => (amount, amount),
+            Cut::Column if rule::column_is_cut(t, tp) => (cut, cut),
+            Cut::Row if rule::row_is_cut(t) => (cut, cut),
+            Cut::Column | Cut::Row => (amount, amount),
+            Cut::Kv => same(part_of(amount, kv_rank, kv_heads)),
+            Cut::Qkv => same(part_of(amount, heads / tp + 2 * kv_rank, heads + 2 * kv_heads)),
+            Cut::Vocabulary if convention.cutting == Cutting::Plan && t.role == Role::Embedding => (amount, amount),
+            Cut::Vocabulary => {
                 let (rows, padding) = vocabulary(t, convention.cutting, tp, rank.tensor);
                 let stored = t.shape.first().copied().unwrap_or(1);
                 held.padding = held.padding.saturating_add(part_of(amount, padding, stored));
                 same(part_of(amount, rows, stored))
             }
-            Rule::Unknown => (cut, amount),
+            Cut::Unknown => (cut, amount),
         };
         let name = match (rule, t.part) {
-            (Rule::Whole, _) => t.role.name(),
-            (Rule::Kv | Rule::Qkv, _) if tp > kv_heads => "key/value heads",
-            (Rule::Vocabulary, _) if copied || convention.cutting == Cutting::Plan => "embedding",
+            (Cut::Whole, _) => t.role.name(),
+            (Cut::Kv | Cut::Qkv, _) if tp > kv_heads => "key/value heads",
+            (Cut::Vocabulary, _) if copied || convention.cutting == Cutting::Plan => "embedding",
             _ => "",
         };
         if !name.is_empty() && (tp > 1 || copied) && !held.replicated.contains(&name) {

@@ -5,40 +5,11 @@
 
 use super::dims::Dims;
 use crate::checkpoint::{ModelConfig, Part, Role, is_conv1d};
+use crate::families::modules;
 use crate::project::input::ProjectTensor;
 use crate::project::storage::stacked::{self, Lies, Projection, Stacked};
 
-/// What a dimension counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Axis {
-    /// Nothing that is cut: vocabulary, positions, experts, a head's own width.
-    Fixed,
-    /// The residual stream.
-    Hidden,
-    /// Queries of all heads.
-    Query,
-    /// Keys, or values, of all heads.
-    Kv,
-    /// Queries, keys and values in one matrix.
-    Qkv,
-    /// Channels of the feed-forward block.
-    Ffn,
-    /// Its gate and up projections in one matrix.
-    GateUp,
-    /// The channels of so many experts, one below the other.
-    FfnOf(u64),
-}
-
-/// Output and input of a projection, by role and the end of its module's name.
-const PROJECTIONS: &[(&[&str], Axis, Axis)] = &[
-    (&["q_proj", "self.query", "q_lin"], Axis::Query, Axis::Hidden),
-    (&["k_proj", "v_proj", "self.key", "self.value", "k_lin", "v_lin"], Axis::Kv, Axis::Hidden),
-    (&["qkv_proj", "c_attn"], Axis::Qkv, Axis::Hidden),
-    (&["o_proj", "self_attn.out_proj", "attention.output.dense", "out_lin", "attn.c_proj"], Axis::Hidden, Axis::Query),
-    (&["gate_proj", "up_proj", "w1", "w3", "fc1", "lin1", "intermediate.dense", "c_fc"], Axis::Ffn, Axis::Hidden),
-    (&["gate_up_proj"], Axis::GateUp, Axis::Hidden),
-    (&["down_proj", "w2", "fc2", "lin2", "output.dense", "mlp.c_proj"], Axis::Hidden, Axis::Ffn),
-];
+pub(super) use crate::families::modules::Axis;
 
 /// The dimensions of a tensor; `None` where they are not known.
 pub(super) fn of(t: &ProjectTensor<'_>, dims: &Dims, model: &ModelConfig) -> Option<Vec<Axis>> {
@@ -67,11 +38,11 @@ pub(super) fn of(t: &ProjectTensor<'_>, dims: &Dims, model: &ModelConfig) -> Opt
         }
         Role::Norm => vec![Hidden],
         Role::Attention | Role::Mlp | Role::Expert | Role::SharedExpert => {
-            let (_, out, input) = PROJECTIONS.iter().find(|(names, ..)| names.iter().any(|name| ends(name)))?;
+            let (out, input) = modules::axes(module)?;
             match is_bias {
-                true => vec![*out],
-                false if is_conv1d(family, &t.name) => vec![*input, *out],
-                false => vec![*out, *input],
+                true => vec![out],
+                false if is_conv1d(family, &t.name) => vec![input, out],
+                false => vec![out, input],
             }
         }
         Role::Embedding | Role::PositionEmbedding | Role::Router if !is_bias => vec![Fixed, Hidden],
