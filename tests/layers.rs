@@ -34,8 +34,11 @@ const ROOMS: &[&str] = &[
 const STRANGERS: &[(&str, &str)] = &[("scan", "project")];
 
 /// Files that may be longer, each with its reason. A file that has become short enough must leave the list.
-const LONG_FILES: &[(&str, &str)] =
-    &[("src/checkpoint/quantization/tests.rs", "one test a packed format"), ("src/families/rows.rs", "a table: one row a family")];
+const LONG_FILES: &[(&str, &str)] = &[
+    ("src/checkpoint/quantization/tests.rs", "one test a packed format"),
+    ("src/families/rows.rs", "a table: one row a family"),
+    ("src/project/storage/gguf/convert/model_keys.rs", "one function a family"),
+];
 
 /// Tables made by scripts; nobody reads them from top to bottom.
 const GENERATED: &str = "src/families/generated/";

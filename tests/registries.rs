@@ -40,7 +40,7 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/project/storage/scheme",
         list: "SCHEMES",
-        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
+        helpers: &["experts", "files", "grammar", "hash_order", "heads", "linears", "module", "resolve", "seen", "stacks", "walk"],
     },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },

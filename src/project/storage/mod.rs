@@ -2,7 +2,6 @@
 
 pub mod bridge;
 pub mod copies;
-pub mod data;
 pub mod gguf;
 mod narrowest;
 mod part;
@@ -13,6 +12,7 @@ pub mod safetensors_file;
 pub mod scheme;
 pub mod shard;
 mod stacked;
+pub mod training_data;
 pub mod unpack;
 
 pub use plan::Basis;

@@ -3,7 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::convert::{Conversion, Typed, convert};
+use super::convert::{ConvertedModel, Typed, convert};
 use super::{QuantTarget, explain_one, generic, quantize};
 use crate::dtype::Dtype;
 use crate::project::storage::bridge::Origins;
@@ -15,18 +15,18 @@ type TypedResult = Rc<Result<Typed<'static>, Refusal<'static>>>;
 /// Conversions of one checkpoint, worked out once for all targets.
 #[derive(Debug, Default)]
 pub(crate) struct Conversions {
-    conversion: OnceCell<Option<Result<Conversion, String>>>,
+    conversion: OnceCell<Option<Result<ConvertedModel, String>>>,
     typed: RefCell<Vec<(Dtype, TypedResult)>>,
 }
 
 impl Conversions {
     /// `None` where the family or the folder is not known.
-    fn conversion(&self, context: &Context<'_, '_>) -> Option<&Result<Conversion, String>> {
+    fn conversion(&self, context: &Context<'_, '_>) -> Option<&Result<ConvertedModel, String>> {
         let input = context.input;
         self.conversion.get_or_init(|| input.folder.and_then(|folder| convert(input, folder))).as_ref()
     }
 
-    fn typed(&self, context: &Context<'_, '_>, conversion: &Conversion, outtype: Dtype) -> TypedResult {
+    fn typed(&self, context: &Context<'_, '_>, conversion: &ConvertedModel, outtype: Dtype) -> TypedResult {
         if let Some((_, typed)) = self.typed.borrow().iter().find(|(t, _)| *t == outtype) {
             return Rc::clone(typed);
         }
@@ -37,7 +37,7 @@ impl Conversions {
 }
 
 /// The outtype of the file that a target is, or is made of; and whether the quantizer runs on it.
-fn route(context: &Context<'_, '_>, conversion: &Conversion, target: QuantTarget) -> Option<(Dtype, bool)> {
+fn route(context: &Context<'_, '_>, conversion: &ConvertedModel, target: QuantTarget) -> Option<(Dtype, bool)> {
     match context.options.outtype {
         Some(outtype) => Some((conversion.outtype(outtype)?, true)),
         None => match conversion.outtype(target) {
@@ -75,7 +75,7 @@ pub fn from_safetensors<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> P
                 Change::Fallback { wanted } => Some(wanted),
                 _ => None,
             };
-            out.source = Conversion::source(typed, i as usize);
+            out.source = ConvertedModel::source(typed, i as usize);
             out.change = conversion.change(context.input, typed, i as usize, out.dtype, wanted);
         }
     };
@@ -116,7 +116,7 @@ pub(super) fn explain(context: &Context<'_, '_>, target: QuantTarget, name: &str
     let typed = conversions.typed(context, conversion, outtype);
     let typed = typed.as_ref().as_ref().ok()?;
     let source = context.input.tensors.iter().position(|t| t.name == name).and_then(|i| u32::try_from(i).ok());
-    let is = |i: usize| typed.tensors[i].name == name || (source.is_some() && Conversion::source(typed, i) == source);
+    let is = |i: usize| typed.tensors[i].name == name || (source.is_some() && ConvertedModel::source(typed, i) == source);
     let index = (0..typed.tensors.len()).find(|&i| is(i))?;
     let first = conversion.reason(index, typed);
     if !quantized {

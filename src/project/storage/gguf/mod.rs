@@ -13,7 +13,7 @@ mod mixture;
 mod names;
 mod target;
 
-pub(crate) use convert::{Head, gguf_candidates, head};
+pub(crate) use convert::{ConvertedHeader, gguf_candidates, header};
 pub(crate) use file::split_key_bytes;
 pub(crate) use file::{Infos, info_bytes, pad_to};
 pub use from_hf::from_safetensors;

@@ -6,7 +6,7 @@
 
 use super::module::{Module, OfExperts, Packed, Packing, Piece, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::{Format, Shape};
 
@@ -195,13 +195,13 @@ const LC: &str = "llm-compressor 0.14.0.1, compressed-tensors";
 pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     let (tool, rest) = name.split_once("-w")?;
     let (bits, rest) = rest.split_once("a16-")?;
-    let bits = names::count(bits).filter(|bits| (2..=8).contains(bits))?;
+    let bits = grammar::count(bits).filter(|bits| (2..=8).contains(bits))?;
     let (group, zero_point) = match rest.rsplit_once('-') {
         Some((group, "asym")) => (group, true),
         Some((group, "sym")) => (group, false),
         _ => (rest, false),
     };
-    let packing = words(bits, names::group(group)?.map_or(Channel, Group), zero_point);
+    let packing = words(bits, grammar::group(group)?.map_or(Channel, Group), zero_point);
     match tool {
         "ct" => Some(Box::new(packing)),
         "lc" => Some(Box::new(OfExperts(packing))),

@@ -5,7 +5,7 @@
 
 use super::module::{Experts, Module, Packed, Packing, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -70,13 +70,13 @@ impl Packing for Metal {
 /// `fp8-block64`, `fp8-block128-ue8m0`; `metal-4bit-g64`.
 pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     if let Some(rest) = name.strip_prefix("metal-") {
-        let (bits, group) = names::bits(rest)?;
-        let group = names::group(group)??;
+        let (bits, group) = grammar::bits(rest)?;
+        let group = grammar::group(group)??;
         return matches!(bits, 2 | 4 | 8).then(|| -> Box<dyn Rule> { Box::new(Metal { bits, group }) });
     }
     let rest = name.strip_prefix("fp8-block")?;
     let (side, scale) = rest.strip_suffix("-ue8m0").map_or((rest, Dtype::F32), |side| (side, Dtype::F8_E8M0));
-    Some(Box::new(Block { side: Some(names::count(side)?), scale }))
+    Some(Box::new(Block { side: Some(grammar::count(side)?), scale }))
 }
 
 /// Rows of the registry.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::experts::as_transformers_holds_it;
 use super::module::{Experts, Layout, Module, Packed, Packing, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -144,14 +144,14 @@ const fn awq(group: u64) -> Awq {
 pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     if let Some(rest) = name.strip_prefix("awq-4bit-") {
         let (group, modules) = rest.strip_suffix("-modules").map_or((rest, false), |rest| (rest, true));
-        return Some(Box::new(Awq { group: names::group(group)??, searched: !modules }));
+        return Some(Box::new(Awq { group: grammar::group(group)??, searched: !modules }));
     }
     let rest = name.strip_prefix("gptq-")?;
     let rest = rest.strip_prefix("v2-").unwrap_or(rest);
-    let (bits, rest) = names::bits(rest)?;
+    let (bits, rest) = grammar::bits(rest)?;
     let (group, option) = rest.split_once('-').unwrap_or((rest, ""));
     let known = matches!(option, "" | "actorder" | "asym" | "lmhead") && matches!(bits, 2 | 3 | 4 | 8);
-    known.then(|| names::group(group))?.map(|group| -> Box<dyn Rule> { Box::new(Gptq { bits, group, head: option == "lmhead" }) })
+    known.then(|| grammar::group(group))?.map(|group| -> Box<dyn Rule> { Box::new(Gptq { bits, group, head: option == "lmhead" }) })
 }
 
 /// Rows of the registry.

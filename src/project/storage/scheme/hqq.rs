@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::experts::as_transformers_holds_it;
 use super::module::{Experts, Layout, Module, Packed, Packing, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -96,10 +96,10 @@ const fn hqq(bits: u64, group: u64, axis: u64) -> Hqq {
 
 /// `hqq-4bit-g64-axis1`, `hqq-3bit-channel-axis0`.
 pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
-    let (bits, rest) = names::bits(name.strip_prefix("hqq-")?)?;
+    let (bits, rest) = grammar::bits(name.strip_prefix("hqq-")?)?;
     let (group, axis) = rest.split_once("-axis")?;
     let axis = axis.parse::<u64>().ok().filter(|axis| *axis < 2)?;
-    let group = names::group(group)?;
+    let group = grammar::group(group)?;
     (matches!(bits, 1..=6 | 8)).then(|| -> Box<dyn Rule> { Box::new(Hqq { bits, group, axis }) })
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::module::{Experts, Layout, Module, Packed, Packing, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -133,10 +133,10 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
             "4-6" => (4, 6),
             _ => return None,
         };
-        let group = names::group(group)?.filter(|group| valid(*group))?;
+        let group = grammar::group(group)?.filter(|group| valid(*group))?;
         return Some(Box::new(mixed(low, high, group)));
     }
-    let (bits, rest) = names::bits(rest)?;
+    let (bits, rest) = grammar::bits(rest)?;
     let (group, cast) = rest.split_once('-').unwrap_or((rest, ""));
     let cast = match cast {
         "" => None,
@@ -145,7 +145,7 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
         "f32" => Some(Dtype::F32),
         _ => return None,
     };
-    let group = names::group(group)?.filter(|group| valid(*group))?;
+    let group = grammar::group(group)?.filter(|group| valid(*group))?;
     matches!(bits, 2..=6 | 8).then(|| -> Box<dyn Rule> { Box::new(Mlx { cast, ..affine(bits, group) }) })
 }
 

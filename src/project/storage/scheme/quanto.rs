@@ -5,7 +5,7 @@
 
 use super::module::{Module, Packed, Packing, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -53,8 +53,8 @@ impl Packing for Quanto {
 /// `quanto-qint4-g64`.
 pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     let (kind, group) = name.strip_prefix("quanto-qint")?.split_once('-')?;
-    let bits = names::count(kind).filter(|bits| matches!(bits, 2 | 4))?;
-    let group = names::group(group)??;
+    let bits = grammar::count(kind).filter(|bits| matches!(bits, 2 | 4))?;
+    let group = grammar::group(group)??;
     (group >= 32 && group.is_multiple_of(32)).then(|| -> Box<dyn Rule> { Box::new(Quanto { bits, dtype: Dtype::U8, group }) })
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Context, GRAMMARS, Rule, Scheme, all, names};
+use super::{Context, GRAMMARS, Rule, Scheme, all, grammar};
 use crate::format::Format;
 use crate::project::storage::plan::PlanResult;
 
@@ -120,7 +120,7 @@ impl Resolved {
                 .ok_or_else(|| "unknown scheme".to_owned());
         }
         let name =
-            names::regrouped(&self.name, size).ok_or_else(|| "--group: this scheme has no group size to choose".to_owned())?;
+            grammar::regrouped(&self.name, size).ok_or_else(|| "--group: this scheme has no group size to choose".to_owned())?;
         let target = Target { container: Some(self.container), name };
         target.resolve(Some(self.container)).ok_or_else(|| format!("--group: this tool has no groups of {size}"))
     }
@@ -146,9 +146,9 @@ mod tests {
     fn rows_with_parameters_are_read_by_their_grammar_too() {
         let read = all().filter(|s| s.container == Format::Safetensors && made(s.name).is_some()).count();
         assert!(read > 60, "{read}");
-        for scheme in all()
-            .filter(|s| s.container == Format::Safetensors && s.name.split('-').any(|part| names::group(part).flatten().is_some()))
-        {
+        for scheme in all().filter(|s| {
+            s.container == Format::Safetensors && s.name.split('-').any(|part| grammar::group(part).flatten().is_some())
+        }) {
             assert!(made(scheme.name).is_some() || scheme.name.contains("int4wo"), "{}", scheme.name);
         }
         let grouped = Target::parse("gptq").resolve(None).unwrap().regrouped(32).map(|s| s.name.into_owned());

@@ -7,7 +7,7 @@
 
 use super::module::{Layout, Module, Packed, Packing, piece};
 use super::seen::Tool;
-use super::{Rule, Scheme, names};
+use super::{Rule, Scheme, grammar};
 use crate::dtype::Dtype;
 use crate::format::Format;
 
@@ -109,15 +109,15 @@ impl Packing for TorchAo {
 pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     let rest = name.strip_prefix("torchao-")?;
     if let Some(group) = rest.strip_prefix("int8wo-") {
-        return Some(Box::new(TorchAo { group: names::group(group)?, ..int8(Class::Int8) }));
+        return Some(Box::new(TorchAo { group: grammar::group(group)?, ..int8(Class::Int8) }));
     }
     let (dynamic, rest) = match rest.strip_prefix("int8dyn-int") {
         Some(rest) => (true, rest),
         None => (false, rest.strip_prefix("intx-int")?),
     };
     let (bits, group) = rest.split_once('-')?;
-    let bits = names::count(bits).filter(|bits| *bits <= 8)?;
-    Some(Box::new(TorchAo { class: Class::Intx { bits, dynamic }, group: names::group(group)?, head: false }))
+    let bits = grammar::count(bits).filter(|bits| *bits <= 8)?;
+    Some(Box::new(TorchAo { class: Class::Intx { bits, dynamic }, group: grammar::group(group)?, head: false }))
 }
 
 const fn int8(class: Class) -> TorchAo {

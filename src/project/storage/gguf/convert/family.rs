@@ -1,11 +1,9 @@
 //! A family as the converter writes it: the words of its row, and the functions that they name.
 
-use super::further_keys as fk;
-use super::further_tensors as ft;
-use super::job::{Job, Loaded};
+use super::common_keys::{self, Given};
+use super::conversion::{Conversion, Loaded};
 use super::keys::Keys;
-use super::model_keys::{self as mk, Given};
-use super::tensors;
+use super::{model_keys, source_names, tensors};
 use crate::families::by_class;
 use crate::families::converter::{KeyRule, Rename, Start, TensorRule, Vocabulary};
 
@@ -21,9 +19,9 @@ pub(super) struct Family {
     /// Names under which tensors are read; `None` leaves one out.
     pub(super) rename: fn(&str) -> Option<String>,
     /// Tensors that are computed, and checks before any is read.
-    pub(super) start: fn(&mut Job<'_>) -> Result<(), String>,
+    pub(super) start: fn(&mut Conversion<'_>) -> Result<(), String>,
     /// What becomes of one tensor.
-    pub(super) tensor: fn(&mut Job<'_>, &Loaded) -> Result<(), String>,
+    pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), String>,
     /// Writes the keys.
     pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
     /// Where the vocabulary comes from.
@@ -47,21 +45,21 @@ pub(super) fn of(class: &str) -> Option<Family> {
 
 fn rename(rule: Rename) -> fn(&str) -> Option<String> {
     match rule {
-        Rename::Same => tensors::same_name,
-        Rename::Bert => tensors::bert_name,
-        Rename::Bloom => ft::bloom_name,
-        Rename::Distil => ft::distil_name,
-        Rename::Ernie => ft::ernie_name,
-        Rename::GptOss => tensors::gpt_oss_name,
-        Rename::Mamba2 => ft::mamba2_name,
-        Rename::ModernBert => ft::modern_bert_name,
-        Rename::Roberta => ft::roberta_name,
-        Rename::Thinker => ft::thinker_name,
-        Rename::WithoutHead => tensors::without_head,
+        Rename::Same => source_names::same_name,
+        Rename::Bert => source_names::bert_name,
+        Rename::Bloom => source_names::bloom_name,
+        Rename::Distil => source_names::distil_name,
+        Rename::Ernie => source_names::ernie_name,
+        Rename::GptOss => source_names::gpt_oss_name,
+        Rename::Mamba2 => source_names::mamba2_name,
+        Rename::ModernBert => source_names::modern_bert_name,
+        Rename::Roberta => source_names::roberta_name,
+        Rename::Thinker => source_names::thinker_name,
+        Rename::WithoutHead => source_names::without_head,
     }
 }
 
-fn start(rule: Start) -> fn(&mut Job<'_>) -> Result<(), String> {
+fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), String> {
     match rule {
         Start::Nothing => tensors::nothing,
         Start::Llama => tensors::llama_start,
@@ -71,12 +69,12 @@ fn start(rule: Start) -> fn(&mut Job<'_>) -> Result<(), String> {
     }
 }
 
-fn tensor(rule: TensorRule) -> fn(&mut Job<'_>, &Loaded) -> Result<(), String> {
+fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), String> {
     match rule {
         TensorRule::Plain => tensors::plain,
         TensorRule::Bert => tensors::bert,
-        TensorRule::Bloom => ft::bloom,
-        TensorRule::Cohere2 => ft::cohere2,
+        TensorRule::Bloom => tensors::bloom,
+        TensorRule::Cohere2 => tensors::cohere2,
         TensorRule::Deepseek => tensors::deepseek,
         TensorRule::Deepseek2 => tensors::deepseek2,
         TensorRule::Falcon => tensors::falcon,
@@ -84,67 +82,67 @@ fn tensor(rule: TensorRule) -> fn(&mut Job<'_>, &Loaded) -> Result<(), String> {
         TensorRule::Gpt2 => tensors::gpt2,
         TensorRule::GptNeox => tensors::gpt_neox,
         TensorRule::GptOss => tensors::gpt_oss,
-        TensorRule::GraniteMoe => ft::granite_moe,
+        TensorRule::GraniteMoe => tensors::granite_moe,
         TensorRule::Llama => tensors::llama,
         TensorRule::Mamba => tensors::mamba,
-        TensorRule::Mamba2 => ft::mamba2,
-        TensorRule::Olmo => ft::olmo,
-        TensorRule::Olmoe => ft::olmoe,
-        TensorRule::PhiMoe => ft::phi_moe,
+        TensorRule::Mamba2 => tensors::mamba2,
+        TensorRule::Olmo => tensors::olmo,
+        TensorRule::Olmoe => tensors::olmoe,
+        TensorRule::PhiMoe => tensors::phi_moe,
         TensorRule::Qwen2 => tensors::qwen2,
-        TensorRule::Qwen3VlMoe => ft::qwen3_vl_moe,
+        TensorRule::Qwen3VlMoe => tensors::qwen3_vl_moe,
         TensorRule::QwenMoe => tensors::qwen_moe,
-        TensorRule::Roberta => ft::roberta,
-        TensorRule::Routed => ft::routed,
-        TensorRule::Stablelm => ft::stablelm,
+        TensorRule::Roberta => tensors::roberta,
+        TensorRule::Routed => tensors::routed,
+        TensorRule::Stablelm => tensors::stablelm,
         TensorRule::T5 => tensors::t5,
     }
 }
 
 fn keys(rule: KeyRule) -> fn(&mut Keys, &mut Given<'_>) -> Result<(), String> {
     match rule {
-        KeyRule::Base => mk::base,
-        KeyRule::Arcee => fk::arcee,
-        KeyRule::Bert => mk::bert,
-        KeyRule::Bloom => fk::bloom,
-        KeyRule::Cohere => fk::cohere,
-        KeyRule::Cohere2 => fk::cohere2,
-        KeyRule::Deepseek => mk::deepseek,
-        KeyRule::Deepseek2 => mk::deepseek2,
-        KeyRule::DistilBert => fk::distil_bert,
-        KeyRule::Dots1 => fk::dots1,
-        KeyRule::Exaone4 => fk::exaone4,
-        KeyRule::Falcon => mk::falcon,
-        KeyRule::Gemma => mk::gemma,
-        KeyRule::Gemma2 => mk::gemma2,
-        KeyRule::Gemma3 => mk::gemma3,
-        KeyRule::GemmaEmbedding => fk::gemma_embedding,
-        KeyRule::Glm4 => fk::glm4,
-        KeyRule::Glm4Moe => fk::glm4_moe,
-        KeyRule::Gpt2 => mk::gpt2,
-        KeyRule::GptNeox => mk::gpt_neox,
-        KeyRule::GptOss => mk::gpt_oss,
-        KeyRule::Granite => fk::granite,
-        KeyRule::GraniteMoe => fk::granite_moe,
-        KeyRule::Llama => mk::llama,
-        KeyRule::Mamba => fk::mamba,
-        KeyRule::Mamba2 => fk::mamba2,
-        KeyRule::Mistral3 => fk::mistral3,
-        KeyRule::ModernBert => fk::modern_bert,
-        KeyRule::Nemotron => fk::nemotron,
-        KeyRule::Olmo => fk::olmo,
-        KeyRule::Olmo2 => fk::olmo2,
-        KeyRule::Olmoe => fk::olmoe,
-        KeyRule::Phi2 => mk::phi2,
-        KeyRule::Phi3 => mk::phi3,
-        KeyRule::PhiMoe => fk::phi_moe,
-        KeyRule::Qwen => mk::qwen,
-        KeyRule::Qwen3Vl => fk::qwen3_vl,
-        KeyRule::Qwen3VlMoe => fk::qwen3_vl_moe,
-        KeyRule::QwenMoe => mk::qwen_moe,
-        KeyRule::Stablelm => fk::stablelm,
-        KeyRule::Starcoder => fk::starcoder,
-        KeyRule::T5 => mk::t5,
-        KeyRule::T5Encoder => mk::t5_encoder,
+        KeyRule::Base => common_keys::base,
+        KeyRule::Arcee => model_keys::arcee,
+        KeyRule::Bert => model_keys::bert,
+        KeyRule::Bloom => model_keys::bloom,
+        KeyRule::Cohere => model_keys::cohere,
+        KeyRule::Cohere2 => model_keys::cohere2,
+        KeyRule::Deepseek => model_keys::deepseek,
+        KeyRule::Deepseek2 => model_keys::deepseek2,
+        KeyRule::DistilBert => model_keys::distil_bert,
+        KeyRule::Dots1 => model_keys::dots1,
+        KeyRule::Exaone4 => model_keys::exaone4,
+        KeyRule::Falcon => model_keys::falcon,
+        KeyRule::Gemma => model_keys::gemma,
+        KeyRule::Gemma2 => model_keys::gemma2,
+        KeyRule::Gemma3 => model_keys::gemma3,
+        KeyRule::GemmaEmbedding => model_keys::gemma_embedding,
+        KeyRule::Glm4 => model_keys::glm4,
+        KeyRule::Glm4Moe => model_keys::glm4_moe,
+        KeyRule::Gpt2 => model_keys::gpt2,
+        KeyRule::GptNeox => model_keys::gpt_neox,
+        KeyRule::GptOss => model_keys::gpt_oss,
+        KeyRule::Granite => model_keys::granite,
+        KeyRule::GraniteMoe => model_keys::granite_moe,
+        KeyRule::Llama => model_keys::llama,
+        KeyRule::Mamba => model_keys::mamba,
+        KeyRule::Mamba2 => model_keys::mamba2,
+        KeyRule::Mistral3 => model_keys::mistral3,
+        KeyRule::ModernBert => model_keys::modern_bert,
+        KeyRule::Nemotron => model_keys::nemotron,
+        KeyRule::Olmo => model_keys::olmo,
+        KeyRule::Olmo2 => model_keys::olmo2,
+        KeyRule::Olmoe => model_keys::olmoe,
+        KeyRule::Phi2 => model_keys::phi2,
+        KeyRule::Phi3 => model_keys::phi3,
+        KeyRule::PhiMoe => model_keys::phi_moe,
+        KeyRule::Qwen => model_keys::qwen,
+        KeyRule::Qwen3Vl => model_keys::qwen3_vl,
+        KeyRule::Qwen3VlMoe => model_keys::qwen3_vl_moe,
+        KeyRule::QwenMoe => model_keys::qwen_moe,
+        KeyRule::Stablelm => model_keys::stablelm,
+        KeyRule::Starcoder => model_keys::starcoder,
+        KeyRule::T5 => model_keys::t5,
+        KeyRule::T5Encoder => model_keys::t5_encoder,
     }
 }

@@ -5,35 +5,35 @@
 
 mod candidates;
 mod class_tokens;
+mod common_keys;
+mod conversion;
+mod dequantize;
 mod family;
-mod further_keys;
-mod further_tensors;
 mod general;
-mod head;
+mod header;
 mod hparams;
-mod job;
 mod keys;
 mod model_keys;
 mod nvfp4;
-mod packed;
+mod sentencepiece;
+mod source_names;
+mod special_tokens;
 mod tensors;
 mod types;
-mod sentence;
 mod vocab;
-mod special;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use candidates::gguf_candidates;
-pub(crate) use head::{Head, head};
+pub(crate) use header::{ConvertedHeader, header};
 
 use std::borrow::Cow;
 
+use common_keys::Given;
+use conversion::{Conversion, ConvertedTensor};
 use general::Counts;
 use hparams::Hparams;
-use job::{Converted, Job};
 use keys::Keys;
-use model_keys::Given;
 use vocab::Pre;
 
 use super::file::Infos;
@@ -48,8 +48,8 @@ use crate::units::Elements;
 
 /// What the converter writes, but for the types, which the outtype decides.
 #[derive(Debug)]
-pub(crate) struct Conversion {
-    tensors: Vec<Converted>,
+pub(crate) struct ConvertedModel {
+    tensors: Vec<ConvertedTensor>,
     keys: Keys,
     arch: &'static str,
     auto: Dtype,
@@ -64,7 +64,7 @@ pub(crate) struct Conversion {
 const PRE_RANGE: u64 = 32;
 
 /// `None` for a family whose conversion is not known; otherwise the conversion, or why the converter stops.
-pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<Conversion, String>> {
+pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedModel, String>> {
     Some(family_of(folder)?.and_then(|(family, mut settings)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         conversion.pre = vocab::add(&mut conversion.keys, family.vocabulary, folder, &mut settings)?;
@@ -94,7 +94,7 @@ fn without_vocabulary(
     folder: &HfFolder,
     family: &family::Family,
     settings: &mut Hparams,
-) -> Result<Conversion, String> {
+) -> Result<ConvertedModel, String> {
     if let Some(reason) = &folder.refusal {
         return Err(reason.clone());
     }
@@ -105,20 +105,20 @@ fn without_vocabulary(
     if family.predicts_further {
         blocks = blocks.saturating_add(settings.count("num_nextn_predict_layers").unwrap_or(0));
     }
-    let loading = packed::load(input, folder, family, settings)?;
-    let mut job = Job::new(family, settings, folder, blocks);
+    let loading = dequantize::load(input, folder, family, settings)?;
+    let mut conversion = Conversion::new(family, settings, folder, blocks);
     for t in &loading.first {
-        job.write_kept(t)?;
+        conversion.write_kept(t)?;
     }
     if loading.first.iter().any(|t| t.fixed == Some(Dtype::NVFP4)) {
-        job.notes.push("scales beside NVFP4 are counted; the converter leaves out those that are exactly 1".to_owned());
+        conversion.notes.push("scales beside NVFP4 are counted; the converter leaves out those that are exactly 1".to_owned());
     }
-    (family.start)(&mut job)?;
+    (family.start)(&mut conversion)?;
     for t in &loading.rest {
-        (family.tensor)(&mut job, t)?;
+        (family.tensor)(&mut conversion, t)?;
     }
-    job.finish()?;
-    let Job { out: tensors, doubtful, mut notes, .. } = job;
+    conversion.finish()?;
+    let Conversion { out: tensors, doubtful, mut notes, .. } = conversion;
     if tensors.is_empty() {
         return Err("no tensor would be written".to_owned());
     }
@@ -140,10 +140,10 @@ fn without_vocabulary(
         left_out.push((Group::Others, dropped));
     }
     let auto = loading.auto.unwrap_or(Dtype::F16);
-    Ok(Conversion { tensors, keys, arch: family.arch, auto, basis, pre: Pre::Known, left_out, notes })
+    Ok(ConvertedModel { tensors, keys, arch: family.arch, auto, basis, pre: Pre::Known, left_out, notes })
 }
 
-fn counts(tensors: &[Converted]) -> Counts {
+fn counts(tensors: &[ConvertedTensor]) -> Counts {
     let mut counts = Counts::default();
     let (mut sum, mut stacks) = (0u64, 0u64);
     for t in tensors {
@@ -182,7 +182,7 @@ pub(crate) struct Typed<'a> {
     pub(crate) sorted_origins: Origins,
 }
 
-impl Conversion {
+impl ConvertedModel {
     /// The element type that an outtype stands for.
     pub(crate) fn outtype(&self, target: QuantTarget) -> Option<Dtype> {
         match target {

@@ -1,177 +1,27 @@
-//! The model's own keys, by family. Source: `set_gguf_parameters` of each class, and `TextModel`'s for the common ones.
+//! The model's own keys: a function a family. Source: `set_gguf_parameters` of each class.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::hparams::{Hparams, whole};
+use super::common_keys::{
+    Given, POSITIONS, base, four_times, head_dim, is_set, key_and_value, labels, mamba2_inner, number_or, numbers, own,
+    phi_rope_dims, plain_widths, pooling, share_of, sliding_pattern,
+};
+use super::hparams::whole;
 use super::keys::Keys;
-use crate::checkpoint::HfFolder;
-use crate::checkpoint::tokenizer::Pooling;
 
-/// What a family's keys are made of.
-pub(super) struct Given<'g> {
-    pub(super) hparams: &'g mut Hparams,
-    pub(super) folder: &'g HfFolder,
-    pub(super) blocks: u64,
-}
-
-pub(super) type Done = Result<(), String>;
-
-/// Names of the context.
-const POSITIONS: &[&str] =
-    &["max_position_embeddings", "n_ctx", "n_positions", "max_length", "max_sequence_length", "model_max_length"];
-
-/// Keys that most families have, each when the settings have it.
-pub(super) fn base(keys: &mut Keys, given: &mut Given<'_>) -> Done {
-    let h = &*given.hparams;
-    keys.blocks(given.blocks);
-    if let Some(n) = h.some(POSITIONS) {
-        keys.model_count("context_length", whole(n));
-    }
-    if let Some(n) = h.some(&["hidden_size", "n_embd", "dim"]) {
-        keys.model_count("embedding_length", whole(n));
-    }
-    let ff = ["prefix_dense_intermediate_size", "dense_intermediate_size", "intermediate_size", "n_inner", "hidden_dim"];
-    if let Some(n) = h.some(&ff) {
-        keys.model_count("feed_forward_length", whole(n));
-    }
-    if let Some(n) = h.some(&["num_attention_heads", "n_head", "n_heads"]).and_then(whole) {
-        keys.heads(n);
-    }
-    if let Some(n) = h.some(&["num_key_value_heads", "n_kv_heads"]).and_then(whole) {
-        keys.kv_heads(n);
-    }
-    if h.some(&["is_causal"]).and_then(Value::as_bool) == Some(false) {
-        keys.model_flag("attention.causal", false);
-    }
-    rope(keys, h)?;
-    if h.some(&["rms_norm_eps", "norm_eps"]).is_some() {
-        keys.model_number("attention.layer_norm_rms_epsilon");
-    }
-    if h.some(&["layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"]).is_some() {
-        keys.model_number("attention.layer_norm_epsilon");
-    }
-    if let Some(n) = h.some(&["num_local_experts", "num_experts", "n_routed_experts"]).and_then(whole) {
-        keys.experts(n);
-    }
-    if let Some(n) = h.some(&["num_experts_per_tok", "num_experts_per_token", "top_k_experts"]) {
-        keys.model_count("expert_used_count", whole(n));
-    }
-    if let Some(n) = h.some(&["n_group"]) {
-        keys.model_count("expert_group_count", whole(n));
-    }
-    if let Some(n) = h.some(&["topk_group"]) {
-        keys.model_count("expert_group_used_count", whole(n));
-    }
-    let score = [
-        "score_function",
-        "scoring_func",
-        "score_func",
-        "moe_router_activation",
-        "moe_router_activation_func",
-        "expert_selection_fn",
-    ];
-    if let Some(function) = h.some(&score) {
-        match function.as_str() {
-            Some("sigmoid" | "softmax" | "sqrtsoftplus") => keys.model_number("expert_gating_func"),
-            _ => return Err("an expert gating function that the converter does not know".to_owned()),
-        }
-    }
-    if let Some(n) = h.some(&["head_dim"]) {
-        key_and_value(keys, whole(n), whole(n));
-    }
-    keys.number("general.file_type");
-    Ok(())
-}
-
-fn key_and_value(keys: &mut Keys, key: Option<u64>, value: Option<u64>) {
-    keys.model_count("attention.key_length", key);
-    keys.model_count("attention.value_length", value);
-}
-
-/// `head_dim`, or the hidden size over the heads.
-pub(super) fn head_dim(h: &Hparams) -> Option<u64> {
-    match h.some(&["head_dim"]) {
-        Some(n) => whole(n),
-        None => h.count("hidden_size")?.checked_div(h.count("num_attention_heads")?),
-    }
-}
-
-/// A share of a width, as Python's `int` cuts it.
-pub(super) fn share_of(n: u64, share: f64) -> u64 {
-    (share * n as f64) as u64
-}
-
-fn inner<'r>(rope: &'r Map<String, Value>, key: &str) -> Option<&'r Map<String, Value>> {
-    rope.get(key).and_then(Value::as_object)
-}
-
-fn rope(keys: &mut Keys, h: &Hparams) -> Done {
-    let global = inner(&h.rope, "full_attention").unwrap_or(&h.rope);
-    let has = |key: &str| global.get(key).is_some_and(|v| !v.is_null());
-    match global.get("rope_type").and_then(Value::as_str) {
-        Some("linear") if has("factor") => {
-            keys.model_text("rope.scaling.type", "linear");
-            keys.model_number("rope.scaling.factor");
-        }
-        Some("yarn") if has("factor") => {
-            if !global.contains_key("original_max_position_embeddings") {
-                return Err("rope_scaling has no original_max_position_embeddings: the converter stops".to_owned());
-            }
-            keys.model_text("rope.scaling.type", "yarn");
-            keys.model_number("rope.scaling.factor");
-            keys.model_number("rope.scaling.original_context_length");
-            if has("extrapolation_factor") {
-                keys.model_number("rope.scaling.yarn_ext_factor");
-            }
-            if has("attention_factor") || (!global.contains_key("attention_factor") && has("attn_factor")) {
-                keys.model_number("rope.scaling.yarn_attn_factor");
-            }
-            if has("beta_fast") {
-                keys.model_number("rope.scaling.yarn_beta_fast");
-            }
-            if has("beta_slow") {
-                keys.model_number("rope.scaling.yarn_beta_slow");
-            }
-        }
-        Some("su" | "longrope") => keys.model_text("rope.scaling.type", "longrope"),
-        _ => {}
-    }
-    if h.rope.get("mrope_section").is_some_and(Value::is_array) {
-        keys.model_array4("rope.dimension_sections", 4);
-    }
-    if has("rope_theta") {
-        keys.model_number("rope.freq_base");
-    }
-    if inner(&h.rope, "sliding_attention").and_then(|r| r.get("rope_theta")).is_some_and(|v| !v.is_null()) {
-        keys.model_number("rope.freq_base_swa");
-    }
-    Ok(())
-}
-
-pub(super) fn pooling(keys: &mut Keys, folder: &HfFolder) -> Done {
-    match folder.pooling {
-        Some(Pooling::Other) => Err("only mean, cls and last-token pooling are converted".to_owned()),
-        Some(_) => {
-            keys.model_number("pooling_type");
-            Ok(())
-        }
-        None => Ok(()),
-    }
-}
-
-pub(super) fn llama(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn llama(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     keys.model_count("vocab_size", Some(given.hparams.need(&["vocab_size"])?));
     keys.model_count("rope.dimension_count", head_dim(given.hparams));
     Ok(())
 }
 
-pub(super) fn qwen(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn qwen(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     pooling(keys, given.folder)
 }
 
-pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     if let Some(n) = given.hparams.some(&["moe_intermediate_size"]) {
         keys.model_count("expert_feed_forward_length", whole(n));
@@ -182,28 +32,7 @@ pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-/// Context, width of the model, width of its feed-forward layers; `None` for what is not known.
-pub(super) type Widths = [Option<u64>; 3];
-
-/// Keys of a model with its own short list.
-pub(super) fn own(keys: &mut Keys, blocks: u64, heads: u64, widths: Widths, numbers: &[&str]) {
-    keys.blocks(blocks);
-    keys.heads(heads);
-    for (name, n) in ["context_length", "embedding_length", "feed_forward_length"].into_iter().zip(widths) {
-        keys.model_count(name, n);
-    }
-    for name in numbers {
-        keys.model_number(name);
-    }
-    keys.number("general.file_type");
-}
-
-/// Widths under their usual keys.
-pub(super) fn plain_widths(h: &Hparams) -> Widths {
-    ["max_position_embeddings", "hidden_size", "intermediate_size"].map(|key| h.count(key))
-}
-
-pub(super) fn gemma(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn gemma(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads"])?;
     own(keys, given.blocks, heads, plain_widths(h), &["attention.layer_norm_rms_epsilon"]);
@@ -212,7 +41,7 @@ pub(super) fn gemma(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn gemma2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn gemma2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     gemma(keys, given)?;
     for name in ["attn_logit_softcapping", "final_logit_softcapping"] {
         keys.model_float(name, given.hparams.some(&[name]).and_then(Value::as_f64));
@@ -221,7 +50,7 @@ pub(super) fn gemma2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     let h = &*given.hparams;
     if h.some(&["attn_logit_softcapping"]).is_some() {
@@ -244,7 +73,7 @@ pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads", "n_head"])?;
     let width = h.some(&["hidden_size", "n_embd"]).and_then(whole);
@@ -256,14 +85,7 @@ pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-/// Rope dimensions of phi: a share of each head.
-pub(super) fn phi_rope_dims(h: &Hparams) -> Result<u64, String> {
-    let (hidden, heads) = (h.need(&["hidden_size", "n_embd"])?, h.need(&["num_attention_heads", "n_head"])?);
-    let share = h.rope.get("partial_rotary_factor").and_then(Value::as_f64).unwrap_or(1.0);
-    share_of(hidden, share).checked_div(heads).ok_or_else(|| "num_attention_heads is 0".to_owned())
-}
-
-pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads", "n_head"])?;
     let width = h.some(&["hidden_size", "n_embd"]).and_then(whole);
@@ -280,7 +102,7 @@ pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn gpt2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn gpt2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let h = &*given.hparams;
     // The class has no default for it.
     let context = h.need(&["n_ctx"])?;
@@ -290,7 +112,7 @@ pub(super) fn gpt2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn gpt_neox(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn gpt_neox(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads"])?;
     own(keys, given.blocks, heads, plain_widths(h), &["attention.layer_norm_epsilon"]);
@@ -303,7 +125,7 @@ pub(super) fn gpt_neox(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let h = &*given.hparams;
     let width = h.count("hidden_size");
     // The context is not in config.json.
@@ -314,20 +136,7 @@ pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-/// Labels of a classifier, two dummies left out.
-pub(super) fn labels(h: &Hparams) -> Vec<String> {
-    if let Some(map) = h.some(&["id2label"]).and_then(Value::as_object) {
-        let names: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-        let dummies = names.len() == 2 && map.get("0").and_then(Value::as_str) == Some("LABEL_0");
-        return if dummies { Vec::new() } else { names };
-    }
-    match h.count("num_labels") {
-        Some(n) if n != 2 && n < 1 << 20 => (0..n).map(|i| format!("LABEL_{i}")).collect(),
-        _ => Vec::new(),
-    }
-}
-
-pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     // RoBERTa takes its padding off and Nomic has a rule of its own; nothing is cached that would depend on it.
     if given.hparams.some(POSITIONS).is_some() {
@@ -343,7 +152,7 @@ pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     let names = ["attention.layer_norm_epsilon", "attention.relative_buckets_count", "attention.layer_norm_rms_epsilon"];
     let h = &*given.hparams;
     let context = h.some(&["n_positions"]).map_or(Some(512), whole);
@@ -352,7 +161,7 @@ pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     t5_encoder(keys, given)?;
     if given.hparams.some(&["decoder_start_token_id"]).is_none() {
         return Err("config.json has no `decoder_start_token_id`: the converter stops".to_owned());
@@ -364,7 +173,7 @@ pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn deepseek(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn deepseek(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     keys.model_text("rope.scaling.type", "none");
     let h = &*given.hparams;
@@ -383,7 +192,7 @@ pub(super) fn deepseek(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn deepseek2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn deepseek2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     // Its attention is written with one key/value head.
     given.hparams.set("num_key_value_heads", 1.into());
     if given.hparams.find(&["rms_norm_eps"]).is_none() {
@@ -429,9 +238,294 @@ pub(super) fn deepseek2(keys: &mut Keys, given: &mut Given<'_>) -> Done {
     Ok(())
 }
 
-pub(super) fn gpt_oss(keys: &mut Keys, given: &mut Given<'_>) -> Done {
+pub(super) fn gpt_oss(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     base(keys, given)?;
     keys.model_count("attention.sliding_window", given.hparams.count("sliding_window"));
     keys.model_count("expert_feed_forward_length", given.hparams.count("intermediate_size"));
+    Ok(())
+}
+
+pub(super) fn olmo(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    base(keys, given)?;
+    keys.model_number("attention.layer_norm_epsilon");
+    if let Some(clamp) = given.hparams.some(&["clip_qkv"]) {
+        keys.model_float("attention.clamp_kqv", clamp.as_f64());
+    }
+    Ok(())
+}
+
+pub(super) fn olmo2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    base(keys, given)?;
+    match given.hparams.find(&["sliding_window"]) {
+        None => {}
+        Some(Value::Null) => return Err("sliding_window is null: the converter stops".to_owned()),
+        Some(window) => {
+            keys.model_count("attention.sliding_window", whole(window));
+            sliding_pattern(keys, given);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn olmoe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    base(keys, given)?;
+    keys.model_number("attention.layer_norm_rms_epsilon");
+    Ok(())
+}
+
+pub(super) fn stablelm(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    let h = &*given.hparams;
+    let Some(share) = h.rope.get("partial_rotary_factor").and_then(Value::as_f64) else {
+        return Err("config.json has no `partial_rotary_factor`: the converter stops".to_owned());
+    };
+    let heads = h.need(&["num_attention_heads"])?;
+    own(keys, given.blocks, heads, plain_widths(h), &["attention.layer_norm_epsilon"]);
+    let dim = h.count("hidden_size").and_then(|n| n.checked_div(heads));
+    keys.model_count("rope.dimension_count", dim.map(|n| share_of(n, share)));
+    keys.kv_heads(h.need(&["num_key_value_heads"])?);
+    keys.model_flag("use_parallel_residual", h.find(&["use_parallel_residual"]).and_then(Value::as_bool).unwrap_or(true));
+    Ok(())
+}
+
+pub(super) fn bloom(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    let heads = given.hparams.need(&["n_head", "num_attention_heads"])?;
+    let width = given.hparams.find(&["hidden_size", "n_embed"]).and_then(whole);
+    let context = given.hparams.find(&["seq_length"]).map_or(width, whole);
+    own(keys, given.blocks, heads, [context, width, four_times(width)], &["attention.layer_norm_epsilon"]);
+    keys.kv_heads(heads);
+    Ok(())
+}
+
+pub(super) fn starcoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    let h = &*given.hparams;
+    let widths = [h.count("n_positions"), h.count("n_embd"), four_times(h.count("n_embd"))];
+    own(keys, given.blocks, h.need(&["n_head"])?, widths, &["attention.layer_norm_epsilon"]);
+    keys.kv_heads(1);
+    Ok(())
+}
+
+pub(super) fn granite(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    given.hparams.set("head_dim", Value::Null);
+    llama(keys, given)?;
+    let scales = [
+        ("attention_multiplier", "attention.scale"),
+        ("embedding_multiplier", "embedding_scale"),
+        ("residual_multiplier", "residual_scale"),
+        ("logits_scaling", "logit_scale"),
+    ];
+    for (key, name) in scales {
+        if is_set(given.hparams, key) {
+            keys.model_float(name, given.hparams.some(&[key]).and_then(Value::as_f64));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn granite_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    granite(keys, given)?;
+    if is_set(given.hparams, "shared_intermediate_size") {
+        keys.model_number("expert_shared_feed_forward_length");
+    }
+    Ok(())
+}
+
+pub(super) fn cohere(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    if let Some(longest) = given.hparams.some(&["model_max_length"]).cloned() {
+        given.hparams.set("max_position_embeddings", longest);
+    }
+    base(keys, given)?;
+    keys.model_float("logit_scale", given.hparams.some(&["logit_scale"]).and_then(Value::as_f64));
+    keys.model_text("rope.scaling.type", "none");
+    Ok(())
+}
+
+pub(super) fn cohere2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    cohere(keys, given)?;
+    let h = &*given.hparams;
+    let Some(share) = h.some(&["rotary_pct"]) else {
+        return Err("config.json has no `rotary_pct`: the converter stops".to_owned());
+    };
+    let dim = h.count("hidden_size").zip(h.count("num_attention_heads")).and_then(|(n, heads)| n.checked_div(heads));
+    keys.model_count("attention.sliding_window", h.count("sliding_window"));
+    keys.model_count("vocab_size", h.count("vocab_size"));
+    keys.model_count("rope.dimension_count", dim.zip(share.as_f64()).map(|(n, share)| share_of(n, share)));
+    Ok(())
+}
+
+pub(super) fn glm4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    base(keys, given)?;
+    let share = given.hparams.rope.get("partial_rotary_factor").map_or(Some(0.5), Value::as_f64);
+    let dim = head_dim(given.hparams);
+    keys.model_count("rope.dimension_count", dim.zip(share).map(|(n, share)| share_of(n, share)));
+    Ok(())
+}
+
+pub(super) fn glm4_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    glm4(keys, given)?;
+    let rows = [
+        ("moe_intermediate_size", "expert_feed_forward_length"),
+        ("n_shared_experts", "expert_shared_count"),
+        ("first_k_dense_replace", "leading_dense_block_count"),
+        ("num_nextn_predict_layers", "nextn_predict_layers"),
+    ];
+    for (key, name) in rows {
+        if let Some(n) = given.hparams.some(&[key]) {
+            keys.model_count(name, whole(n));
+        }
+    }
+    keys.model_number("expert_gating_func");
+    if let Some(scale) = given.hparams.some(&["routed_scaling_factor"]) {
+        keys.model_float("expert_weights_scale", scale.as_f64());
+    }
+    if let Some(flag) = given.hparams.some(&["norm_topk_prob"]) {
+        keys.model_flag("expert_weights_norm", flag.as_bool() == Some(true));
+    }
+    Ok(())
+}
+
+pub(super) fn dots1(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    qwen_moe(keys, given)?;
+    keys.experts(given.hparams.need(&["n_routed_experts"])?);
+    let h = &*given.hparams;
+    keys.model_count("leading_dense_block_count", Some(h.need(&["first_k_dense_replace"])?));
+    keys.model_count("expert_shared_count", Some(h.need(&["n_shared_experts"])?));
+    keys.model_float("expert_weights_scale", h.some(&["routed_scaling_factor"]).and_then(Value::as_f64));
+    keys.model_flag("expert_weights_norm", h.some(&["norm_topk_prob"]).and_then(Value::as_bool) == Some(true));
+    Ok(())
+}
+
+pub(super) fn arcee(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    llama(keys, given)?;
+    pooling(keys, given.folder)
+}
+
+pub(super) fn mistral3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    llama(keys, given)?;
+    match given.hparams.some(&["model_type"]).and_then(Value::as_str) {
+        Some("mistral4") => Err("Mistral 4 is not modelled".to_owned()),
+        Some("ministral3") => {
+            let rope = &given.hparams.rope;
+            let has = |key: &str| rope.get(key).is_some_and(|v| !v.is_null());
+            let yarn = rope.get("rope_type").and_then(Value::as_str) == Some("yarn");
+            if !yarn || !has("mscale_all_dim") || !has("llama_4_scaling_beta") {
+                return Err("rope_parameters are not those of Ministral 3: the converter stops".to_owned());
+            }
+            numbers(keys, &["rope.scaling.yarn_log_multiplier", "attention.temperature_scale"]);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn phi_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    phi3(keys, given)?;
+    keys.model_count("expert_used_count", Some(given.hparams.need(&["num_experts_per_tok", "num_experts_per_token"])?));
+    keys.experts(given.hparams.need(&["num_local_experts", "num_experts"])?);
+    Ok(())
+}
+
+pub(super) fn exaone4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    base(keys, given)?;
+    keys.model_count("vocab_size", given.hparams.count("vocab_size"));
+    if let Some(window) = given.hparams.some(&["sliding_window"]) {
+        keys.model_count("attention.sliding_window", whole(window));
+        sliding_pattern(keys, given);
+    }
+    Ok(())
+}
+
+pub(super) fn nemotron(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    base(keys, given)?;
+    let h = &*given.hparams;
+    keys.model_count("vocab_size", h.count("vocab_size"));
+    keys.model_number("attention.layer_norm_epsilon");
+    keys.model_count("rope.dimension_count", phi_rope_dims(h).ok());
+    let factor = is_set(h, "factor") || h.rope.get("factor").is_some_and(|v| !v.is_null());
+    keys.model_text("rope.scaling.type", if factor { "linear" } else { "none" });
+    if factor {
+        keys.model_number("rope.scaling.factor");
+    }
+    Ok(())
+}
+
+pub(super) fn qwen3_vl(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    qwen(keys, given)?;
+    keys.model_number("n_deepstack_layers");
+    Ok(())
+}
+
+pub(super) fn qwen3_vl_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    qwen_moe(keys, given)?;
+    keys.model_number("n_deepstack_layers");
+    Ok(())
+}
+
+pub(super) fn gemma_embedding(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    gemma3(keys, given)?;
+    // The class's own value is not taken.
+    if given.folder.config.get("sliding_window").is_none_or(Value::is_null) {
+        return Err("config.json has no `sliding_window`: the converter stops".to_owned());
+    }
+    keys.model_count("attention.sliding_window", given.folder.config.get("sliding_window").and_then(whole));
+    pooling(keys, given.folder)
+}
+
+pub(super) fn distil_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    bert(keys, given)?;
+    keys.model_number("attention.layer_norm_epsilon");
+    Ok(())
+}
+
+pub(super) fn modern_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    bert(keys, given)?;
+    keys.model_count("attention.sliding_window", Some(given.hparams.need(&["local_attention"])?));
+    if let Some(n) = given.hparams.some(&["global_attn_every_n_layers"]) {
+        keys.model_count("attention.sliding_window_pattern", whole(n));
+    }
+    keys.model_text("rope.scaling.type", "none");
+    keys.model_count("vocab_size", given.hparams.count("vocab_size"));
+    if let Some(name) = given.hparams.some(&["hidden_activation"]).and_then(Value::as_str) {
+        keys.model_text("hidden_activation", name);
+    }
+    Ok(())
+}
+
+pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    let h = &*given.hparams;
+    let width = h.need(&["hidden_size", "d_model"])?;
+    let inner = h.find(&["intermediate_size", "d_inner"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2 * width);
+    if inner != 2 * width {
+        return Err("the inner width is not twice the model's, which the converter refuses".to_owned());
+    }
+    // Any value serves those who take the default.
+    own(keys, given.blocks, 0, [Some(1 << 20), Some(width), Some(0)], &["attention.layer_norm_rms_epsilon"]);
+    let sizes = [
+        ("ssm.conv_kernel", number_or(h, &["conv_kernel", "d_conv"], 4)),
+        ("ssm.inner_size", inner),
+        ("ssm.state_size", number_or(h, &["state_size", "d_state"], 16)),
+        ("ssm.time_step_rank", number_or(h, &["time_step_rank", "dt_rank"], width.div_ceil(16))),
+    ];
+    for (name, n) in sizes {
+        keys.model_count(name, Some(n));
+    }
+    keys.model_flag("ssm.dt_b_c_rms", h.some(&["model_type"]).and_then(Value::as_str) == Some("falcon_mamba"));
+    Ok(())
+}
+
+pub(super) fn mamba2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+    let h = &*given.hparams;
+    let inner = mamba2_inner(h)?;
+    let width = h.some(&["hidden_size", "d_model", "dim"]).and_then(whole);
+    own(keys, given.blocks, 0, [Some(1 << 20), width, Some(0)], &["attention.layer_norm_rms_epsilon"]);
+    let sizes = [
+        ("ssm.conv_kernel", number_or(h, &["conv_kernel", "d_conv"], 4)),
+        ("ssm.inner_size", inner),
+        ("ssm.state_size", number_or(h, &["state_size", "d_state"], 128)),
+        ("ssm.time_step_rank", inner / number_or(h, &["mamba_d_head", "head_dim"], 64)),
+        ("ssm.group_count", number_or(h, &["n_groups"], 1)),
+    ];
+    for (name, n) in sizes {
+        keys.model_count(name, Some(n));
+    }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: `_generate_nvfp4_tensors` and `_nvfp4_pack`: 16 weights a scale, four scales a block of ggml.
 
-use super::job::Loaded;
-use super::packed::Set;
+use super::conversion::Loaded;
+use super::dequantize::Set;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 use crate::text::escape;

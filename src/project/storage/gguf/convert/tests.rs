@@ -87,7 +87,7 @@ fn the_numbers_an_engine_reads_are_those_on_record() {
         let checkpoint = open(&path, &OpenOptions::default()).unwrap();
         let folder = HfFolder::of(&checkpoint).unwrap();
         let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(Some(&folder));
-        if let Err(reason) = head(&input, &folder).unwrap() {
+        if let Err(reason) = header(&input, &folder).unwrap() {
             misses.push(format!("{name}: {reason}"));
             continue;
         }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::class_tokens;
 use super::hparams::Hparams;
 use super::keys::Keys;
-use super::sentence::{phi3_tokens, sentence_piece, t5, vocab_size};
-use super::special;
+use super::sentencepiece::{phi3_tokens, sentence_piece, t5, vocab_size};
+use super::special_tokens;
 use crate::checkpoint::HfFolder;
 use crate::families::converter::Vocabulary;
 
@@ -287,7 +287,7 @@ fn gpt2(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, St
     }
     header(keys, "gpt2", folder.pre.as_deref());
     tokens.write(keys, false);
-    special::add(keys, folder, true, None)?;
+    special_tokens::add(keys, folder, true, None)?;
     Ok(if folder.pre.is_some() { Pre::Known } else { Pre::Assumed })
 }
 
@@ -347,7 +347,7 @@ fn bert(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, St
         keys.lengthen("tokenizer.ggml.tokens", unused.saturating_mul(3));
     }
     keys.number("tokenizer.ggml.token_type_count");
-    special::add(keys, folder, false, Some(base.size))?;
+    special_tokens::add(keys, folder, false, Some(base.size))?;
     Ok(if folder.pre.is_some() { Pre::Known } else { Pre::Assumed })
 }
 
@@ -372,7 +372,7 @@ fn llama_hf(keys: &mut Keys, folder: &HfFolder) -> Result<(), String> {
     keys.array("tokenizer.ggml.tokens", size, texts + 8 * size);
     keys.array("tokenizer.ggml.scores", size, 4 * size);
     keys.array("tokenizer.ggml.token_type", size, 4 * size);
-    special::add(keys, folder, false, Some(size))
+    special_tokens::add(keys, folder, false, Some(size))
 }
 
 /// Rows that the embedding of Gemma 3 keeps: what is beyond the tokenizer is cut off.

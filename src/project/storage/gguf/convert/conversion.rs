@@ -41,7 +41,7 @@ impl Loaded {
 
 /// A tensor to be written.
 #[derive(Debug, Clone)]
-pub(super) struct Converted {
+pub(super) struct ConvertedTensor {
     pub(super) name: String,
     /// Outermost first, nothing dropped.
     pub(super) shape: Shape,
@@ -51,7 +51,7 @@ pub(super) struct Converted {
     pub(super) origin: Origin,
 }
 
-impl Converted {
+impl ConvertedTensor {
     pub(super) fn elements(&self) -> Option<u64> {
         self.shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d))
     }
@@ -66,12 +66,12 @@ struct Experts {
 }
 
 /// The conversion.
-pub(super) struct Job<'j> {
+pub(super) struct Conversion<'j> {
     pub(super) family: &'j Family,
     pub(super) hparams: &'j Hparams,
     pub(super) folder: &'j HfFolder,
     pub(super) blocks: u64,
-    pub(super) out: Vec<Converted>,
+    pub(super) out: Vec<ConvertedTensor>,
     pub(super) notes: Vec<String>,
     /// Something depends on values or was not modelled.
     pub(super) doubtful: bool,
@@ -80,7 +80,7 @@ pub(super) struct Job<'j> {
     experts: HashMap<u64, Experts>,
 }
 
-impl<'j> Job<'j> {
+impl<'j> Conversion<'j> {
     pub(super) fn new(family: &'j Family, hparams: &'j Hparams, folder: &'j HfFolder, blocks: u64) -> Self {
         Self {
             family,
@@ -126,7 +126,7 @@ impl<'j> Job<'j> {
     pub(super) fn compute(&mut self, name: &str, len: u64) {
         let origin = Origin { group: Group::Others, dtype: None, bytes: 0 };
         let rule = TypeRule::SmallOrNorm;
-        self.out.push(Converted { name: name.to_owned(), shape: Shape::from_slice(&[len]), rule, source: None, origin });
+        self.out.push(ConvertedTensor { name: name.to_owned(), shape: Shape::from_slice(&[len]), rule, source: None, origin });
     }
 
     fn push(
@@ -138,7 +138,7 @@ impl<'j> Job<'j> {
         fixed: Option<Dtype>,
     ) -> Result<(), String> {
         let rule = fixed.map_or_else(|| TypeRule::of(&name, shape.len()), TypeRule::Fixed);
-        self.out.push(Converted { name, shape: Shape::from_slice(shape), rule, source, origin });
+        self.out.push(ConvertedTensor { name, shape: Shape::from_slice(shape), rule, source, origin });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::hparams::{Hparams, whole};
 use super::keys::Keys;
-use super::special;
+use super::special_tokens;
 use super::vocab::{Pre, Tokens, decoder, header, looks_special, needs, without_word_marks};
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::tokenizer::SentencePiece;
@@ -31,7 +31,7 @@ pub(super) fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hpara
     }
     header(keys, "llama", Some("default"));
     tokens.write(keys, true);
-    special::add(keys, folder, false, Some(tokens.size))
+    special_tokens::add(keys, folder, false, Some(tokens.size))
 }
 
 /// As [`sentence_piece`], with the added tokens of tokenizer.json laid over it and no marks taken out.
@@ -52,7 +52,7 @@ pub(super) fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams)
     }
     header(keys, "llama", Some("default"));
     tokens.write(keys, true);
-    special::add(keys, folder, false, Some(tokens.size))
+    special_tokens::add(keys, folder, false, Some(tokens.size))
 }
 
 pub(super) fn t5(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, String> {
@@ -74,6 +74,6 @@ pub(super) fn t5(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Resul
     keys.flag("tokenizer.ggml.add_space_prefix");
     keys.flag("tokenizer.ggml.remove_extra_whitespaces");
     keys.array("tokenizer.ggml.precompiled_charsmap", model.charsmap_bytes, model.charsmap_bytes);
-    special::add(keys, folder, false, Some(tokens.size))?;
+    special_tokens::add(keys, folder, false, Some(tokens.size))?;
     Ok(Pre::Known)
 }

@@ -2,7 +2,7 @@
 
 use super::family::Family;
 use super::hparams::Hparams;
-use super::{Conversion, family_of, vocab, without_vocabulary};
+use super::{ConvertedModel, family_of, vocab, without_vocabulary};
 use crate::checkpoint::model_config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
 use crate::dtype::Dtype;
@@ -52,7 +52,7 @@ const NEEDED: &[&str] = &[
 
 /// What an engine reads of a converted file.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct ConvertedHeader {
     tensors: Vec<ProjectTensor<'static>>,
     model: ModelConfig,
     gguf: GgufSource,
@@ -69,7 +69,7 @@ pub(crate) struct Head {
 /// # Errors
 /// Why the converter stops, or the key whose number is not known. A tokenizer at which it stops is a note: the graph does not depend
 /// on it.
-pub(crate) fn head(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<Head, String>> {
+pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedHeader, String>> {
     let read = |(family, mut settings): (Family, Hparams)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         if let Some(name) = conversion.keys.without_number(NEEDED) {
@@ -79,13 +79,13 @@ pub(crate) fn head(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result
         if let Err(reason) = vocab::add(&mut conversion.keys, family.vocabulary, folder, &mut settings) {
             conversion.notes.push(format!("the tokenizer is taken for one that can be converted ({reason})"));
         }
-        Head::new(input, &conversion, &metadata)
+        ConvertedHeader::new(input, &conversion, &metadata)
     };
     Some(family_of(folder)?.and_then(read))
 }
 
-impl Head {
-    fn new(input: &ProjectInput<'_>, conversion: &Conversion, metadata: &Metadata) -> Result<Self, String> {
+impl ConvertedHeader {
+    fn new(input: &ProjectInput<'_>, conversion: &ConvertedModel, metadata: &Metadata) -> Result<Self, String> {
         let outtype = conversion.auto;
         let typed = conversion.typed(input, outtype).map_err(|refusal| refusal.reason)?;
         let mut tensors = typed.tensors;

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::conversion::Loaded;
 use super::family::Family;
 use super::hparams::{Hparams, whole};
-use super::job::Loaded;
 use super::nvfp4;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
