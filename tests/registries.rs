@@ -11,7 +11,7 @@ use rust_source::{Token, root, rust_files, tokens};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::FORMATS;
 use weighbridge::project::memory::ENGINES;
-use weighbridge::project::storage::{scheme, shard};
+use weighbridge::project::{quantize, shard};
 use weighbridge::report::RENDERERS;
 use weighbridge::scan::{KERNELS, has_kernel};
 
@@ -37,11 +37,7 @@ const REGISTRIES: &[Registry] = &[
         // ggml's block quants are dtypes: a whole GGUF is interpreted there.
         helpers: &["claim", "configured", "ggml", "hints", "tensors", "tests"],
     },
-    Registry {
-        folder: "src/project/storage/scheme",
-        list: "SCHEMES",
-        helpers: &["experts", "files", "grammar", "hash_order", "heads", "linears", "module", "resolve", "seen", "stacks", "walk"],
-    },
+    Registry { folder: "src/project/quantize/tools", list: "SCHEMES", helpers: &[] },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
@@ -82,7 +78,7 @@ fn a_file_that_nobody_registered_is_found() {
 #[test]
 fn names_are_unique() {
     unique(FORMATS.iter().flat_map(|f| f.extensions.iter().copied()));
-    unique(scheme::all().flat_map(|s| [s.name].into_iter().chain(s.aliases.iter().copied()).map(move |n| (s.container, n))));
+    unique(quantize::all().flat_map(|s| [s.name].into_iter().chain(s.aliases.iter().copied()).map(move |n| (s.container, n))));
     unique(ENGINES.iter().map(|e| e.name()));
     unique(RENDERERS.iter().map(|r| r.name));
     unique(shard::RULES.iter().map(|r| r.name));

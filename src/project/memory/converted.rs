@@ -3,9 +3,9 @@
 use super::engine::Engine;
 use super::{EngineRow, Term};
 use crate::format::Format;
+use crate::project::convert::{ConvertedHeader, header};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
-use crate::project::storage::gguf::{ConvertedHeader, header};
+use crate::project::plan::Basis;
 
 /// The conversion that an engine needs; nothing where it reads the files as they are.
 pub(super) struct Converted(Option<Result<ConvertedHeader, String>>);
