@@ -38,6 +38,7 @@ const INSIDE: &[(&str, &[&str])] = &[(
         "input",
         "plan",
         "stacked",
+        "expert_names",
         "bridge",
         "narrowest",
         "row",

@@ -10,6 +10,7 @@ pub mod family;
 mod generated;
 pub mod gguf_names;
 pub mod graph;
+pub mod routers;
 mod rows;
 
 pub use family::Family;

@@ -7,6 +7,7 @@
 pub mod bridge;
 mod convert;
 pub mod copies;
+mod expert_names;
 pub mod input;
 pub mod memory;
 mod narrowest;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::expert_names;
 use super::input::{ProjectInput, ProjectTensor};
 use super::written::safetensors_file::{Entry, FORMAT_PT, Writer, header_bytes};
 use crate::checkpoint::{HfFolder, Part, Role, is_conv1d};
@@ -67,7 +68,7 @@ pub fn unpack<'a>(input: &ProjectInput<'a>) -> Result<Unpacked<'a>, String> {
                 ));
             }
             _ => {
-                let name = as_published(family, t.name.clone());
+                let name = expert_names::published(family, t.name.clone());
                 push(&mut out, i, ProjectTensor { name_bytes: name.len() as u64, name, ..t.clone() });
                 continue;
             }
@@ -90,7 +91,7 @@ pub fn unpack<'a>(input: &ProjectInput<'a>) -> Result<Unpacked<'a>, String> {
         };
         out.grown += i128::from(bytes.0) - i128::from(t.bytes);
         let name = if suffixed { Cow::Owned(name) } else { t.name.clone() };
-        let name = as_published(family, name);
+        let name = expert_names::published(family, name);
         let one = ProjectTensor {
             name_bytes: name.len() as u64,
             name,
@@ -134,19 +135,6 @@ fn finish<'a>(input: &ProjectInput<'a>, mut out: Unpacked<'a>, dtype: Option<Dty
 
 fn is_byte_float(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ)
-}
-
-/// Mixtral's names as they are published: transformers holds its experts under the names of other families, and some quantizers
-/// write those.
-fn as_published<'a>(family: &str, name: Cow<'a, str>) -> Cow<'a, str> {
-    if family != "mixtral" {
-        return name;
-    }
-    let block = name.replace(".mlp.experts.", ".block_sparse_moe.experts.").replace(".mlp.gate.", ".block_sparse_moe.gate.");
-    if !block.contains(".experts.") {
-        return Cow::Owned(block);
-    }
-    Cow::Owned(block.replace(".gate_proj.", ".w1.").replace(".down_proj.", ".w2.").replace(".up_proj.", ".w3."))
 }
 
 /// The name a packed weight had, and whether it is another one.
@@ -224,7 +212,7 @@ mod tests {
 
     #[test]
     fn names_go_back_to_what_was_published() {
-        let back = |family: &str, name: &str| as_published(family, Cow::Owned(original(name).0)).into_owned();
+        let back = |family: &str, name: &str| expert_names::published(family, Cow::Owned(original(name).0)).into_owned();
         let cases = [
             ("mixtral", "model.layers.0.mlp.experts.1.gate_proj.qweight", "model.layers.0.block_sparse_moe.experts.1.w1.weight"),
             ("mixtral", "model.layers.0.mlp.gate.weight", "model.layers.0.block_sparse_moe.gate.weight"),

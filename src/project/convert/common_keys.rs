@@ -6,9 +6,11 @@ use super::hparams::{Hparams, whole};
 use super::keys::Keys;
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::tokenizer::Pooling;
+use crate::families::converter;
 
 /// What a family's keys are made of.
 pub(super) struct Given<'g> {
+    pub(super) family: &'static converter::Conversion,
     pub(super) hparams: &'g mut Hparams,
     pub(super) folder: &'g HfFolder,
     pub(super) blocks: u64,

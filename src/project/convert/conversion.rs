@@ -106,6 +106,11 @@ impl<'j> Conversion<'j> {
         self.push(to, shape, source, origin, from.fixed)
     }
 
+    /// Whether the class has no output head, and its tensors no prefix.
+    pub(super) fn is_headless(&self) -> bool {
+        self.hparams.architecture().is_some_and(|class| self.family.row.headless.contains(&class))
+    }
+
     /// The tensor as it is.
     pub(super) fn write_same(&mut self, from: &Loaded) -> Result<(), String> {
         self.write(&from.name, &from.shape, from, (1, 1))

@@ -125,7 +125,7 @@ pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family,
     match method {
         None => {}
         Some(_) if is_nvfp4 && !has_scales() => {}
-        Some("mxfp4") if family.arch == "gpt-oss" => mxfp4(&mut set, &mut first)?,
+        Some("mxfp4") if family.row.keeps_mxfp4 => mxfp4(&mut set, &mut first)?,
         Some("fp8") => fp8(&mut set)?,
         Some("gptq") => gptq(&mut set, config)?,
         Some("compressed-tensors") => compressed(&mut set, config)?,

@@ -4,18 +4,16 @@ use super::common_keys::{self, Given};
 use super::conversion::{Conversion, Loaded};
 use super::keys::Keys;
 use super::{model_keys, source_names, tensors};
-use crate::families::by_class;
-use crate::families::converter::{KeyRule, Rename, Start, TensorRule, Vocabulary};
+use crate::families::converter::{KeyRule, Rename, Start, TensorRule};
+use crate::families::{self, by_class};
 
 /// One family of the converter.
 #[derive(Clone, Copy)]
 pub(super) struct Family {
     /// `general.architecture`.
     pub(super) arch: &'static str,
-    /// The converter reads config.json as it is, without the class's defaults.
-    pub(super) raw_config: bool,
-    /// Layers that predict further tokens are written behind the others.
-    pub(super) predicts_further: bool,
+    /// The other columns of its row.
+    pub(super) row: &'static families::converter::Conversion,
     /// Names under which tensors are read; `None` leaves one out.
     pub(super) rename: fn(&str) -> Option<String>,
     /// Tensors that are computed, and checks before any is read.
@@ -24,8 +22,6 @@ pub(super) struct Family {
     pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), String>,
     /// Writes the keys.
     pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
-    /// Where the vocabulary comes from.
-    pub(super) vocabulary: Vocabulary,
 }
 
 /// The family of a class.
@@ -33,13 +29,11 @@ pub(super) fn of(class: &str) -> Option<Family> {
     let (row, conversion) = by_class(class)?;
     Some(Family {
         arch: row.gguf?,
-        raw_config: conversion.raw_config,
-        predicts_further: conversion.predicts_further,
+        row: conversion,
         rename: rename(conversion.rename),
         start: start(conversion.start),
         tensor: tensor(conversion.tensor),
         keys: keys(conversion.keys),
-        vocabulary: conversion.vocabulary,
     })
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Resu
             return Err(format!("what the converter writes under `{}.{name}` is not known", conversion.arch));
         }
         let metadata = conversion.keys.metadata();
-        if let Err(reason) = vocab::add(&mut conversion.keys, family.vocabulary, folder, &mut settings) {
+        if let Err(reason) = vocab::add(&mut conversion.keys, family.row.vocabulary, folder, &mut settings) {
             conversion.notes.push(format!("the tokenizer is taken for one that can be converted ({reason})"));
         }
         ConvertedHeader::new(input, &conversion, &metadata)

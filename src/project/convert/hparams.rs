@@ -54,6 +54,11 @@ impl Hparams {
         self.map.get("architectures")?.as_array()?.first()?.as_str()
     }
 
+    /// `model_type`.
+    pub(super) fn model_type(&self) -> Option<&str> {
+        self.map.get("model_type")?.as_str()
+    }
+
     /// The first of these keys that is there, null or not.
     pub(super) fn find(&self, keys: &[&str]) -> Option<&Value> {
         keys.iter().find_map(|key| self.map.get(*key))

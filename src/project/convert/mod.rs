@@ -61,7 +61,7 @@ pub(crate) struct ConvertedModel {
 pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedModel, String>> {
     Some(family_of(folder)?.and_then(|(family, mut settings)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
-        conversion.pre = vocab::add(&mut conversion.keys, family.vocabulary, folder, &mut settings)?;
+        conversion.pre = vocab::add(&mut conversion.keys, family.row.vocabulary, folder, &mut settings)?;
         Ok(conversion)
     }))
 }
@@ -74,11 +74,10 @@ fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), Stri
     }
     let settings = Hparams::new(&folder.config, false);
     let family = family::of(settings.architecture()?)?;
-    // `Mistral3Model` hands this one to `Mistral4Model`, a class of the DeepSeek scheme.
-    if family.arch == "mistral3" && settings.some(&["model_type"]).and_then(serde_json::Value::as_str) == Some("mistral4") {
+    if settings.model_type().is_some_and(|model_type| family.row.handed_on.contains(&model_type)) {
         return None;
     }
-    let settings = if family.raw_config { Hparams::new(&folder.config, true) } else { settings };
+    let settings = if family.row.raw_config { Hparams::new(&folder.config, true) } else { settings };
     Some(Ok((family, settings)))
 }
 
@@ -96,7 +95,7 @@ fn without_vocabulary(
         return Err("the converter reads files named model*.safetensors; there are none".to_owned());
     }
     let mut blocks = settings.need(&["n_layers", "num_hidden_layers", "n_layer", "num_layers"])?;
-    if family.predicts_further {
+    if family.row.predicts_further {
         blocks = blocks.saturating_add(settings.count("num_nextn_predict_layers").unwrap_or(0));
     }
     let loading = dequantize::load(input, folder, family, settings)?;
@@ -122,7 +121,7 @@ fn without_vocabulary(
     }
     let mut keys = Keys::new(family.arch);
     general::add(&mut keys, folder, &counts(&tensors));
-    (family.keys)(&mut keys, &mut Given { hparams: settings, folder, blocks })?;
+    (family.keys)(&mut keys, &mut Given { family: family.row, hparams: settings, folder, blocks })?;
     notes.extend(folder.notes.iter().cloned());
     let basis = if doubtful || !folder.notes.is_empty() { Basis::Estimate } else { Basis::Exact };
     let written: u64 = tensors.iter().fold(0, |n, t| n.saturating_add(t.origin.bytes));

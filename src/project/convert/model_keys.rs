@@ -401,20 +401,16 @@ pub(super) fn arcee(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
 
 pub(super) fn mistral3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     llama(keys, given)?;
-    match given.hparams.some(&["model_type"]).and_then(Value::as_str) {
-        Some("mistral4") => Err("Mistral 4 is not modelled".to_owned()),
-        Some("ministral3") => {
-            let rope = &given.hparams.rope;
-            let has = |key: &str| rope.get(key).is_some_and(|v| !v.is_null());
-            let yarn = rope.get("rope_type").and_then(Value::as_str) == Some("yarn");
-            if !yarn || !has("mscale_all_dim") || !has("llama_4_scaling_beta") {
-                return Err("rope_parameters are not those of Ministral 3: the converter stops".to_owned());
-            }
-            numbers(keys, &["rope.scaling.yarn_log_multiplier", "attention.temperature_scale"]);
-            Ok(())
+    if given.hparams.model_type().is_some_and(|model_type| given.family.scaled_temperature.contains(&model_type)) {
+        let rope = &given.hparams.rope;
+        let has = |key: &str| rope.get(key).is_some_and(|v| !v.is_null());
+        let yarn = rope.get("rope_type").and_then(Value::as_str) == Some("yarn");
+        if !yarn || !has("mscale_all_dim") || !has("llama_4_scaling_beta") {
+            return Err("rope_parameters are not those of Ministral 3: the converter stops".to_owned());
         }
-        _ => Ok(()),
+        numbers(keys, &["rope.scaling.yarn_log_multiplier", "attention.temperature_scale"]);
     }
+    Ok(())
 }
 
 pub(super) fn phi_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
@@ -508,7 +504,10 @@ pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
     for (name, n) in sizes {
         keys.model_count(name, Some(n));
     }
-    keys.model_flag("ssm.dt_b_c_rms", h.some(&["model_type"]).and_then(Value::as_str) == Some("falcon_mamba"));
+    keys.model_flag(
+        "ssm.dt_b_c_rms",
+        h.model_type().is_some_and(|model_type| given.family.normalized_states.contains(&model_type)),
+    );
     Ok(())
 }
 

@@ -60,14 +60,14 @@ pub(super) fn llama(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
         let parts = [("w1", "ffn_gate_exps"), ("w2", "ffn_down_exps"), ("w3", "ffn_up_exps")];
         return conversion.expert(t, ".experts.", &parts, experts);
     }
-    if conversion.hparams.architecture() == Some("LlamaModel") {
+    if conversion.is_headless() {
         return conversion.write(&format!("model.{}", t.name), &t.shape, t, (1, 1));
     }
     conversion.write_same(t)
 }
 
 pub(super) fn qwen2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
-    if conversion.hparams.architecture() == Some("Qwen2Model") {
+    if conversion.is_headless() {
         return conversion.write(&format!("model.{}", t.name), &t.shape, t, (1, 1));
     }
     conversion.write_same(t)

@@ -4,26 +4,8 @@ use serde::Serialize;
 
 use super::cut::{Cut, Heads};
 use crate::checkpoint::{Part, Role};
+use crate::families::by_model_type;
 use crate::project::input::ProjectInput;
-
-/// Families whose class has no width of a head of its own: it is hidden size / heads, and key/value heads are the query heads
-/// (transformers 5.23, `modeling_*.py`).
-const HEADS_SHARE_HIDDEN: &[&str] = &[
-    "bert",
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "electra",
-    "distilbert",
-    "mpnet",
-    "deberta-v2",
-    "gpt2",
-    "gpt_neo",
-    "gpt_neox",
-    "gptj",
-    "opt",
-    "bloom",
-];
 
 /// Dimensions of a model; `None` for what is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -172,5 +154,6 @@ pub(super) fn scale(n: u64, left: u64, of: u64) -> Option<u64> {
 
 /// Whether the family's class takes the width of a head from hidden size and heads.
 pub(super) fn head_shares_hidden(input: &ProjectInput<'_>) -> bool {
-    input.model.family.as_deref().is_some_and(|family| HEADS_SHARE_HIDDEN.contains(&family))
+    let family = input.model.family.as_deref();
+    family.is_some_and(|family| by_model_type(family).is_some_and(|row| row.heads_share_hidden.contains(&family)))
 }

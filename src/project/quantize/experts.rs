@@ -3,7 +3,6 @@
 //! transformers 5 holds the experts of a block in two fused parameters, `experts.gate_up_proj` [E, 2F, H] and `experts.down_proj`
 //! [E, H, F], and writes them under the names of the original files.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::dtype::Dtype;
@@ -69,9 +68,4 @@ pub(super) fn blocks<'i>(input: &'i ProjectInput<'_>) -> BTreeMap<&'i str, Block
         }
     }
     found.into_iter().filter_map(|(name, experts)| Some((name, Block::of(&input.tensors, &experts)?))).collect()
-}
-
-/// The name under which transformers 5 holds a tensor: Mixtral's `block_sparse_moe` is its `mlp`.
-pub(super) fn as_transformers_holds_it<'n>(family: &str, name: &'n str) -> Cow<'n, str> {
-    if family == "mixtral" { Cow::Owned(name.replace(".block_sparse_moe", ".mlp")) } else { Cow::Borrowed(name) }
 }

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::names::is_turned_name;
 use crate::checkpoint::{Part, Role, is_conv1d};
+use crate::families::routers;
 use crate::project::input::{ProjectInput, ProjectTensor};
 
 /// What stands between the figures and "exact".
@@ -50,17 +51,6 @@ impl Doubts {
     }
 }
 
-/// Routers that are `nn.Linear`, by `model_type`: of other families they are parameters or modules of their own, which no tool takes.
-const LINEAR_ROUTERS: &[(&str, &str)] = &[
-    ("aria_text", ".mlp.router.weight"),
-    ("hunyuan_v1_moe", ".mlp.gate.wg.weight"),
-    ("jamba", ".feed_forward.router.weight"),
-    ("jetmoe", ".router.layer.weight"),
-    ("llama4", ".feed_forward.router.weight"),
-    ("llama4_text", ".feed_forward.router.weight"),
-    ("phimoe", ".block_sparse_moe.gate.weight"),
-];
-
 /// Whether a tensor is the weight of an `nn.Linear`, and what is doubtful about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Linear {
@@ -84,7 +74,7 @@ pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> 
     // layers, the dense layer before the output of an encoder.
     let is = |end: &str| tensor.name.ends_with(end);
     let family = input.model.family.as_deref().unwrap_or_default();
-    if LINEAR_ROUTERS.iter().any(|(of, end)| *of == family && is(end)) {
+    if routers::is_linear(family, &tensor.name) {
         return Linear::Yes;
     }
     if is(".shared_expert_gate.weight") || is(".per_layer_model_projection.weight") || is("lm_head.dense.weight") {

@@ -12,6 +12,7 @@ use super::mixture::{Model, decide};
 use super::target::QuantTarget;
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
+use crate::families::by_model_type;
 use crate::format::Shape;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::plan::{Basis, Change, FileSize, OutTensor, Plan, PlanResult, Refusal, too_large};
@@ -166,6 +167,12 @@ fn converter_type(name: &str, shape: &[u64], outtype: Dtype) -> Dtype {
     if shape.last().copied().unwrap_or(1) % block != 0 { Dtype::F16 } else { outtype }
 }
 
+/// The architecture that stands for a model type: another row's where the converter writes its class so, else its own name.
+fn architecture(model_type: &str) -> &str {
+    let written = by_model_type(model_type).and_then(|row| row.written_as.iter().find(|(name, _)| *name == model_type));
+    written.map_or(model_type, |(_, architecture)| architecture)
+}
+
 fn quantize<'a>(
     context: &Context<'_, 'a>,
     target: QuantTarget,
@@ -178,11 +185,7 @@ fn quantize<'a>(
         key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
     });
     let known = Model {
-        architecture: match model.family.as_deref() {
-            Some("mistral" | "mixtral" | "llama") => "llama",
-            Some(other) => other,
-            None => "",
-        },
+        architecture: model.family.as_deref().map_or("", architecture),
         layers: model.layers.unwrap_or(0),
         heads: model.heads.unwrap_or(0),
         kv_heads: model.kv_heads.or(model.heads).unwrap_or(0),
@@ -268,8 +271,9 @@ fn by_role(t: &ProjectTensor<'_>, input: &ProjectInput<'_>) -> Option<Name> {
     let named = |part: &str| Some(Name { text: format!("blk.{layer}.{part}.weight"), stacked: false });
     let module = t.name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
     match t.role {
-        // `tensor_force_quant` of DBRX takes every matrix.
-        Role::Router if input.model.family.as_deref() != Some("dbrx") => named("ffn_gate_inp"),
+        Role::Router if !input.model.family.as_deref().and_then(by_model_type).is_some_and(|row| row.quantizes_routers) => {
+            named("ffn_gate_inp")
+        }
         Role::Recurrent | Role::Attention if module.ends_with("conv1d") => named("ssm_conv1d"),
         Role::Recurrent if module == "conv" => named("shortconv.conv"),
         _ => None,

@@ -6,7 +6,7 @@ mod range;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
-use super::experts::{Block, as_transformers_holds_it, place};
+use super::experts::{Block, place};
 use super::heads::TiedHead;
 use super::linears::{Doubts, Linear, classify, is_doubtful};
 use super::packing::{Experts, Layout, Module, Packed, Packing, Piece};
@@ -17,6 +17,7 @@ use super::stacks::{self, Dims, Stack};
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
 use crate::format::Shape;
+use crate::project::expert_names;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
 use crate::text::escape;
@@ -245,12 +246,12 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         // torchao speaks of the parameters that transformers holds: the experts of a block are two.
         match place(&name) {
             Some((block, 0, projection @ (0 | 2))) => {
-                let block = as_transformers_holds_it(self.family, block);
+                let block = expert_names::held(self.family, block);
                 let what = if projection == 0 { "gate_up_proj" } else { "down_proj" };
                 self.about.push((format!("{block}.experts.{what}"), PLAIN.to_owned()));
             }
             Some(_) => {}
-            None => self.about.push((as_transformers_holds_it(self.family, &name).into_owned(), PLAIN.to_owned())),
+            None => self.about.push((expert_names::held(self.family, &name).into_owned(), PLAIN.to_owned())),
         }
         Ok(())
     }

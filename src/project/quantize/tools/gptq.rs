@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::dtype::Dtype;
 use crate::format::Format;
-use crate::project::quantize::experts::as_transformers_holds_it;
+use crate::project::expert_names;
 use crate::project::quantize::grammar;
 use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, piece};
 use crate::project::quantize::rule::{Rule, Scheme};
@@ -48,7 +48,7 @@ impl Packing for Gptq {
     }
 
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
-        as_transformers_holds_it(family, name)
+        expert_names::held(family, name)
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -100,7 +100,7 @@ impl Packing for Awq {
     }
 
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
-        as_transformers_holds_it(family, name)
+        expert_names::held(family, name)
     }
 
     /// AutoAWQ does: a tied Gemma grew by it (huggingface/transformers issue 31474).

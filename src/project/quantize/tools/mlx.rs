@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::dtype::Dtype;
+use crate::families::{by_model_type, routers};
 use crate::format::Format;
 use crate::project::quantize::grammar;
 use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, piece};
@@ -48,19 +49,21 @@ impl Packing for Mlx {
         self.bits.is_none()
     }
 
-    /// GPT-2's class holds its blocks in `model`.
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
-        match (family, name.strip_prefix("transformer.")) {
-            ("gpt2", Some(rest)) => Cow::Owned(format!("model.{rest}")),
-            ("gpt2", None) if !name.starts_with("model.") => Cow::Owned(format!("model.{name}")),
-            _ => Cow::Borrowed(name),
+        if !by_model_type(family).is_some_and(|row| row.mlx_blocks_in_model) {
+            return Cow::Borrowed(name);
+        }
+        match name.strip_prefix("transformer.") {
+            Some(rest) => Cow::Owned(format!("model.{rest}")),
+            None if !name.starts_with("model.") => Cow::Owned(format!("model.{name}")),
+            None => Cow::Borrowed(name),
         }
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
         let Some(low) = self.bits.filter(|_| m.columns.is_multiple_of(self.group)) else { return Ok(Packed::Kept) };
-        // Qwen3's classes ask for 8 bits in groups of 64 for their routers, unless a recipe is given.
-        let router = self.high.is_none() && m.family.starts_with("qwen3") && m.name.ends_with("mlp.gate");
+        // A recipe takes the place of the class's own choice.
+        let router = self.high.is_none() && routers::has_8_bits_in_mlx(m.family) && m.name.ends_with("mlp.gate");
         let (bits, group, affine) = match (router, self.high) {
             (true, _) => (8, 64, true),
             (_, Some(high)) if has_more_bits(m) => (high, self.group, true),
