@@ -11,7 +11,8 @@ use rust_source::{Token, root, rust_files, tokens};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::FORMATS;
 use weighbridge::project::memory::ENGINES;
-use weighbridge::project::{quantize, shard};
+use weighbridge::project::quantize::SCHEMES;
+use weighbridge::project::shard;
 use weighbridge::report::RENDERERS;
 use weighbridge::scan::{KERNELS, has_kernel};
 
@@ -78,7 +79,10 @@ fn a_file_that_nobody_registered_is_found() {
 #[test]
 fn names_are_unique() {
     unique(FORMATS.iter().flat_map(|f| f.extensions.iter().copied()));
-    unique(quantize::all().flat_map(|s| [s.name].into_iter().chain(s.aliases.iter().copied()).map(move |n| (s.container, n))));
+    unique(SCHEMES.iter().flat_map(|tool| {
+        let aliases = tool.aliases.iter().map(|(alias, _)| alias);
+        tool.names.iter().chain(aliases).map(move |name| (tool.container, name))
+    }));
     unique(ENGINES.iter().map(|e| e.name()));
     unique(RENDERERS.iter().map(|r| r.name));
     unique(shard::RULES.iter().map(|r| r.name));

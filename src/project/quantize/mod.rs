@@ -26,7 +26,7 @@ pub use context::Context;
 pub use llama_quantize::target::QuantTarget;
 pub use options::Options;
 pub use resolve::{Resolved, Target};
-pub use rule::{Rule, Scheme};
+pub use rule::{GroupRefusal, Listed, Regrouped, Rule, Schemes};
 pub use tools::{SCHEMES, all};
 
 use serde::Serialize;
@@ -61,8 +61,8 @@ pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
         return QuantizedRow::refused(&scheme.name, Some(scheme.container), "there are no tensors to project".to_owned());
     }
     let scheme = match context.options.group.map(|size| scheme.regrouped(size)) {
-        None => scheme,
-        Some(Ok(scheme)) => scheme,
+        None | Some(Ok(None)) => scheme,
+        Some(Ok(Some(scheme))) => scheme,
         Some(Err(reason)) => return QuantizedRow::refused(&scheme.name, Some(scheme.container), reason),
     };
     let mut plan = Some(scheme.plan(context));

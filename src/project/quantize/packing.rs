@@ -1,8 +1,9 @@
-//! What quantizers of single modules have in common: which weights they take, and the tensors that each becomes.
+//! Quantizers of single modules: what a tool takes of a model, as data, and the tensors that it makes of a module.
 
 use std::borrow::Cow;
 
-use super::seen::Tool;
+use super::rule::{GroupRefusal, Regrouped};
+use super::seen::ToolId;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 
@@ -44,7 +45,7 @@ pub(super) fn piece(suffix: &'static str, dtype: Dtype, shape: &[u64]) -> Piece 
 pub(super) enum Packed {
     /// These; the first one holds the weights.
     As(Vec<Piece>),
-    /// Left as it is, in silence.
+    /// Left as it is, without a word.
     Kept,
     /// Left as it is, and these are written all the same.
     KeptWith(Vec<Piece>),
@@ -82,9 +83,81 @@ pub(super) enum Experts {
     Stacked,
 }
 
-/// A quantizer of modules.
-pub(super) trait Packing: Sync {
+/// What a tool does to a model: which modules it takes, and which file it writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tool {
     /// The tool that chooses the modules.
+    pub(super) id: ToolId,
+    /// Which file is written.
+    pub(super) layout: Layout,
+    /// Nothing is quantized at all: a copy.
+    pub(super) leaves_all: bool,
+    /// An output head that is stored apart from the embedding is quantized by default.
+    pub(super) takes_head: bool,
+    /// What `--quantize-head` does to a head that is tied to the embedding: `Ok(true)` unties it and packs the copy, `Ok(false)` leaves
+    /// it tied, an error is why the tool refuses it.
+    pub(super) unties_head: Result<bool, &'static str>,
+    /// Every linear layer but `lm_head` is taken, a tied head of another name too: it is untied.
+    pub(super) takes_heads_of_other_names: bool,
+    /// The input embedding is quantized by default.
+    pub(super) takes_embedding: bool,
+    /// The tool can be told to quantize the embedding.
+    pub(super) can_take_embedding: bool,
+    /// `Conv1D` modules, whose weights are [in, out], are quantized too.
+    pub(super) takes_conv1d: bool,
+    /// `Conv1D` weights are turned even where they are not quantized.
+    pub(super) turns_conv1d: bool,
+    /// Routers are linear layers to the tool.
+    pub(super) takes_routers: bool,
+    /// What becomes of routed experts.
+    pub(super) experts: Experts,
+    /// For a tool that leaves routed experts alone: what takes them, in words.
+    pub(super) experts_elsewhere: Option<&'static str>,
+    /// The type in which a tensor that is left alone is written; `None`: its own.
+    pub(super) kept: Option<Dtype>,
+    /// The type in which the bias of a quantized module is written; `None`: as what is left alone.
+    pub(super) bias: Option<Dtype>,
+    /// By how many bytes a quantized module may be smaller and larger than stated.
+    pub(super) spread: (u64, u64),
+}
+
+impl Tool {
+    /// A tool that writes by transformers, and takes linear layers only; a tool says what differs.
+    pub(super) const fn new(id: ToolId) -> Self {
+        Self {
+            id,
+            layout: Layout::Transformers,
+            leaves_all: false,
+            takes_head: false,
+            unties_head: Ok(false),
+            takes_heads_of_other_names: false,
+            takes_embedding: false,
+            can_take_embedding: false,
+            takes_conv1d: false,
+            turns_conv1d: false,
+            takes_routers: false,
+            experts: Experts::Kept,
+            experts_elsewhere: None,
+            kept: None,
+            bias: None,
+            spread: (0, 0),
+        }
+    }
+
+    /// The type in which a tensor of `dtype` is written that is left alone.
+    pub(super) fn kept(&self, dtype: Dtype) -> Dtype {
+        self.kept.unwrap_or(dtype)
+    }
+
+    /// The type in which a bias of `dtype` is written, of a quantized module.
+    pub(super) fn bias(&self, dtype: Dtype) -> Dtype {
+        self.bias.unwrap_or_else(|| self.kept(dtype))
+    }
+}
+
+/// A way to quantize modules: its tool, and what it makes of one module.
+pub(super) trait Packing: Sync {
+    /// What the tool takes and writes.
     fn tool(&self) -> Tool;
 
     /// The parts of one module.
@@ -92,11 +165,6 @@ pub(super) trait Packing: Sync {
     /// # Errors
     /// Why the tool refuses such a shape.
     fn pack(&self, module: &Module<'_>) -> Result<Packed, String>;
-
-    /// Whether an output head that is stored apart from the embedding is quantized.
-    fn takes_head(&self) -> bool {
-        false
-    }
 
     /// The parts of the output head, where it is quantized in another way.
     ///
@@ -106,71 +174,9 @@ pub(super) trait Packing: Sync {
         self.pack(module)
     }
 
-    /// What `--quantize-head` does to a head that is tied to the embedding: `Ok(true)` unties it and packs the copy, `Ok(false)`
-    /// leaves it tied.
-    ///
-    /// # Errors
-    /// Why the tool refuses it.
-    fn unties_head(&self) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    /// Whether every linear layer but `lm_head` is taken, a tied head of another name too: it is untied.
-    fn takes_heads_of_other_names(&self) -> bool {
-        false
-    }
-
-    /// Whether the input embedding is quantized by default.
-    fn takes_embedding(&self) -> bool {
-        false
-    }
-
-    /// Whether the tool can be told to quantize embeddings: its word for them.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    fn can_take_embedding(&self) -> Result<(), String> {
-        Err("this tool quantizes linear layers only".to_owned())
-    }
-
-    /// Whether the tool quantizes `Conv1D` modules too, whose weights are [in, out].
-    fn takes_conv1d(&self) -> bool {
-        false
-    }
-
-    /// Whether `Conv1D` weights are turned even where they are not quantized.
-    fn turns_conv1d(&self) -> bool {
-        false
-    }
-
-    /// Whether routers are linear layers to the tool.
-    fn takes_routers(&self) -> bool {
-        false
-    }
-
-    /// For a tool that leaves routed experts alone: what takes them, in words.
-    fn experts_elsewhere(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// What becomes of routed experts.
-    fn experts(&self) -> Experts {
-        Experts::Kept
-    }
-
     /// The name a tensor is written under.
     fn rename<'n>(&self, _family: &str, name: &'n str) -> Cow<'n, str> {
         Cow::Borrowed(name)
-    }
-
-    /// The type in which a tensor that is left alone is written.
-    fn kept(&self, dtype: Dtype) -> Dtype {
-        dtype
-    }
-
-    /// The type in which the bias of a quantized module is written.
-    fn bias(&self, dtype: Dtype) -> Dtype {
-        self.kept(dtype)
     }
 
     /// A tensor that is written beside a quantized module, by the module's name: its name and shape, of the module's type.
@@ -178,60 +184,16 @@ pub(super) trait Packing: Sync {
         None
     }
 
-    /// Whether nothing is quantized at all: a copy.
-    fn leaves_all(&self) -> bool {
-        false
-    }
-
-    /// Which file is written.
-    fn layout(&self) -> Layout {
-        Layout::Transformers
-    }
-
-    /// What stands in `__metadata__` about a packed weight.
+    /// The entry of `__metadata__` on a packed weight.
     fn about(&self, _module: &Module<'_>) -> Option<String> {
         None
     }
 
-    /// By how many bytes a quantized module may be smaller and larger than stated.
-    fn spread(&self) -> (u64, u64) {
-        (0, 0)
-    }
-}
-
-/// A packing of a tool that takes experts one by one.
-pub(super) struct OfExperts<P>(pub(super) P);
-
-impl<P: Packing> Packing for OfExperts<P> {
-    fn tool(&self) -> Tool {
-        Tool::LlmCompressor
-    }
-
-    fn pack(&self, module: &Module<'_>) -> Result<Packed, String> {
-        self.0.pack(module)
-    }
-
-    fn beside(&self, stem: &str) -> Option<(String, Shape)> {
-        self.0.beside(stem)
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        self.0.unties_head()
-    }
-
-    fn takes_heads_of_other_names(&self) -> bool {
-        self.0.takes_heads_of_other_names()
-    }
-
-    fn can_take_embedding(&self) -> Result<(), String> {
-        self.0.can_take_embedding()
-    }
-
-    fn experts(&self) -> Experts {
-        Experts::Modules
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::LlmCompressor
+    /// The same packing with groups of another size.
+    ///
+    /// # Errors
+    /// That there are no groups to choose, or none of this size.
+    fn regrouped(&self, _size: u64) -> Result<Regrouped, GroupRefusal> {
+        Err(GroupRefusal::NoGroups)
     }
 }

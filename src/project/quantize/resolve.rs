@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use super::context::Context;
-use super::grammar;
-use super::rule::{Rule, Scheme};
-use super::tools::{GRAMMARS, all};
+use super::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use super::tools::{SCHEMES, all};
 use crate::format::Format;
 use crate::project::plan::PlanResult;
 
@@ -54,30 +53,23 @@ impl Target {
             .collect()
     }
 
-    /// The scheme that is meant, given the source's format: a row of the registry, or a name whose parameters make a rule.
+    /// The scheme that is meant, given the source's format: a listed one, or one whose name is made of the same parts.
     pub fn resolve(&self, source: Option<Format>) -> Option<Resolved> {
-        let named = |s: &&Scheme| s.name == self.name || s.aliases.contains(&self.name.as_str());
-        let of = |container: Format| all().filter(named).find(|s| s.container == container);
-        let row = match self.container {
-            Some(container) => of(container),
-            None => source.and_then(of).or_else(|| all().find(named)),
+        let listed = |container: Option<Format>| {
+            let tools = SCHEMES.iter().filter(|tool| container.is_none_or(|container| container == tool.container));
+            tools.filter_map(|tool| Resolved::listed(tool, &self.name)).next()
         };
-        row.map(Resolved::of)
-            .or_else(|| self.container.is_none_or(|c| c == Format::Safetensors).then(|| made(&self.name)).flatten())
+        let listed = match self.container {
+            Some(container) => listed(Some(container)),
+            None => source.and_then(|source| listed(Some(source))).or_else(|| listed(None)),
+        };
+        // GGUF targets are all listed.
+        let made = || {
+            let tools = SCHEMES.iter().filter(|tool| tool.container == Format::Safetensors);
+            tools.filter_map(|tool| Resolved::of(tool, Cow::Owned(self.name.clone()))).next()
+        };
+        listed.or_else(|| self.container.is_none_or(|container| container == Format::Safetensors).then(made).flatten())
     }
-}
-
-/// A rule made of the parameters in a name.
-fn made(name: &str) -> Option<Resolved> {
-    GRAMMARS.iter().find_map(|(parse, tool)| {
-        let rule = Held::Made(parse(name)?);
-        Some(Resolved { name: Cow::Owned(name.to_owned()), container: Format::Safetensors, tool, rule })
-    })
-}
-
-enum Held {
-    Row(&'static dyn Rule),
-    Made(Box<dyn Rule>),
 }
 
 /// A scheme with its rule.
@@ -86,22 +78,25 @@ pub struct Resolved {
     pub name: Cow<'static, str>,
     /// The format it is stored in.
     pub container: Format,
-    /// The tool that writes it, with the version the rule was read from.
-    pub tool: &'static str,
-    rule: Held,
+    rule: Box<dyn Rule>,
 }
 
 impl Resolved {
-    fn of(row: &'static Scheme) -> Self {
-        Self { name: Cow::Borrowed(row.name), container: row.container, tool: row.tool, rule: Held::Row(row.rule) }
+    /// A name or alias that a tool lists.
+    fn listed(tool: &Schemes, name: &str) -> Option<Self> {
+        let name = tool.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
+        let name = tool.names.iter().find(|listed| **listed == name)?;
+        Self::of(tool, Cow::Borrowed(name))
+    }
+
+    fn of(tool: &Schemes, name: Cow<'static, str>) -> Option<Self> {
+        let rule = (tool.parse)(&name)?;
+        Some(Self { name, container: tool.container, rule })
     }
 
     /// How it turns a checkpoint into another.
     pub fn rule(&self) -> &dyn Rule {
-        match &self.rule {
-            Held::Row(rule) => *rule,
-            Held::Made(rule) => rule.as_ref(),
-        }
+        self.rule.as_ref()
     }
 
     /// The projected tensors and files.
@@ -109,23 +104,22 @@ impl Resolved {
     /// # Errors
     /// As [`Rule::plan`].
     pub fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
-        self.rule().plan(context)
+        self.rule.plan(context)
     }
 
-    /// The same scheme with another group size. GGUF targets are left as they are: their blocks are their types.
+    /// The same scheme with another group size; `None` for GGUF targets, whose blocks are their types: they stay as they are.
     ///
     /// # Errors
     /// That the scheme has no groups, or not of this size.
-    pub fn regrouped(&self, size: u64) -> Result<Self, String> {
+    pub fn regrouped(&self, size: u64) -> Result<Option<Self>, String> {
         if self.container == Format::Gguf {
-            return Target { container: Some(self.container), name: self.name.clone().into_owned() }
-                .resolve(Some(self.container))
-                .ok_or_else(|| "unknown scheme".to_owned());
+            return Ok(None);
         }
-        let name =
-            grammar::regrouped(&self.name, size).ok_or_else(|| "--group: this scheme has no group size to choose".to_owned())?;
-        let target = Target { container: Some(self.container), name };
-        target.resolve(Some(self.container)).ok_or_else(|| format!("--group: this tool has no groups of {size}"))
+        match self.rule.regrouped(size) {
+            Ok(Regrouped { name, rule }) => Ok(Some(Self { name: Cow::Owned(name), container: self.container, rule })),
+            Err(GroupRefusal::NoGroups) => Err("--group: this scheme has no group size to choose".to_owned()),
+            Err(GroupRefusal::Size) => Err(format!("--group: this tool has no groups of {size}")),
+        }
     }
 }
 
@@ -137,27 +131,68 @@ mod tests {
     #[test]
     fn names_are_unique_per_container_and_lower_case() {
         let mut seen = HashSet::new();
-        for scheme in all() {
-            for name in scheme.aliases.iter().chain([&scheme.name]) {
-                assert!(seen.insert((scheme.container, *name)), "{name} twice");
+        for tool in SCHEMES {
+            for name in tool.names.iter().chain(tool.aliases.iter().map(|(alias, _)| alias)) {
+                assert!(seen.insert((tool.container, *name)), "{name} twice");
                 assert_eq!(name.to_lowercase(), **name);
             }
         }
     }
 
     #[test]
-    fn rows_with_parameters_are_read_by_their_grammar_too() {
-        let read = all().filter(|s| s.container == Format::Safetensors && made(s.name).is_some()).count();
-        assert!(read > 60, "{read}");
-        for scheme in all().filter(|s| {
-            s.container == Format::Safetensors && s.name.split('-').any(|part| grammar::group(part).flatten().is_some())
-        }) {
-            assert!(made(scheme.name).is_some() || scheme.name.contains("int4wo"), "{}", scheme.name);
+    fn every_listed_name_is_read_by_its_tool_alone() {
+        for tool in SCHEMES {
+            for name in tool.names {
+                assert!((tool.parse)(name).is_some(), "{name}");
+                let others = SCHEMES.iter().filter(|other| other.container == tool.container && (other.parse)(name).is_some());
+                assert_eq!(others.count(), 1, "{name}");
+            }
+            assert!(tool.aliases.iter().all(|(_, name)| tool.names.contains(name)));
         }
-        let grouped = Target::parse("gptq").resolve(None).unwrap().regrouped(32).map(|s| s.name.into_owned());
-        assert_eq!(grouped.as_deref(), Ok("gptq-4bit-g32"));
-        assert!(Target::parse("nf4").resolve(None).unwrap().regrouped(32).is_err());
-        assert!(Target::parse("mlx-4bit-g64").resolve(None).unwrap().regrouped(48).is_err());
+    }
+
+    #[test]
+    fn a_group_is_chosen_in_the_parsed_scheme() {
+        let grouped = |name: &str, size| match Target::parse(name).resolve(None).unwrap().regrouped(size) {
+            Ok(scheme) => {
+                let scheme = scheme.unwrap();
+                // Its name is read as the same scheme again.
+                let again = Target::parse(&scheme.name).resolve(None).unwrap().regrouped(size).ok().flatten().unwrap();
+                assert_eq!(again.name, scheme.name);
+                scheme.name.into_owned()
+            }
+            Err(reason) => reason.rsplit(' ').next().unwrap().to_owned(),
+        };
+        let cases = [
+            ("gptq-4bit-g128", "gptq-4bit-g32"),
+            ("gptq", "gptq-4bit-g32"),
+            ("gptq-4bit-channel", "gptq-4bit-g32"),
+            ("gptq-v2-4bit-g64", "gptq-v2-4bit-g32"),
+            ("gptq-4bit-g64-asym", "gptq-4bit-g32-asym"),
+            ("awq-4bit-g64-modules", "awq-4bit-g32-modules"),
+            ("ct-w4a16", "ct-w4a16-g32-sym"),
+            ("ct-w4a16-g64", "ct-w4a16-g32"),
+            ("lc-w4a16-asym", "lc-w4a16-g32-asym"),
+            ("mlx-4bit-f16", "mlx-4bit-g32-f16"),
+            ("mlx-mixed-3-6", "mlx-mixed-3-6-g32"),
+            ("hqq-4bit-g64-axis1", "hqq-4bit-g32-axis1"),
+            ("torchao-int8wo", "torchao-int8wo-g32"),
+            ("torchao-int8dyn-int4-channel", "torchao-int8dyn-int4-g32"),
+            ("quanto-qint4", "quanto-qint4-g32"),
+            ("metal-4bit-g64", "metal-4bit-g32"),
+            ("bnb-nf4", "choose"),
+            ("ct-fp8-dynamic", "choose"),
+            ("ct-w8a16-tensor", "choose"),
+            ("mlx-copy", "choose"),
+            ("torchao-int4wo-g128", "32"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(grouped(name, 32), expected, "{name}");
+        }
+        assert_eq!(grouped("mlx-4bit-g64", 48), "48");
+        assert_eq!(grouped("quanto-qint4", 48), "48");
+        assert_eq!(grouped("gptq", 0), "0");
+        assert!(Target::parse("q4_k_m").resolve(None).unwrap().regrouped(32).unwrap().is_none());
     }
 
     #[test]

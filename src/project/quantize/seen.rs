@@ -22,7 +22,7 @@ const CLASSES: &str = include_str!("classes.txt");
 
 /// Tools that choose modules, as `classes.txt` spells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tool {
+pub(super) enum ToolId {
     BitsAndBytes,
     /// A cast of every weight: it chooses none, but writes what the class has.
     Cast,
@@ -37,7 +37,7 @@ pub(super) enum Tool {
     TorchAo,
 }
 
-impl Tool {
+impl ToolId {
     fn word(self) -> &'static str {
         match self {
             Self::BitsAndBytes => "bnb",
@@ -120,15 +120,15 @@ impl Seen {
     }
 
     /// Whether the tool takes of this checkpoint what its rule says.
-    pub(super) fn has(&self, tool: Tool) -> bool {
+    pub(super) fn has(&self, tool: ToolId) -> bool {
         self.odd.is_none() && self.tools.contains(&tool.word())
     }
 
     /// Why it is not known whether it does.
-    pub(super) fn why_not(&self, tool: Tool) -> String {
+    pub(super) fn why_not(&self, tool: ToolId) -> String {
         match &self.odd {
             Some(odd) if self.tools.contains(&tool.word()) => odd.clone(),
-            _ if tool == Tool::Cast => format!("what transformers writes of {} was not compared with this rule", self.class),
+            _ if tool == ToolId::Cast => format!("what transformers writes of {} was not compared with this rule", self.class),
             _ => format!("what {} takes of {} was not compared with what it wrote", tool.name(), self.class),
         }
     }

@@ -11,7 +11,7 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
         if let Some(stacks) = self.stacks {
             for (name, (stack, dims)) in stacks {
                 let name = self.packing.rename(self.family, name).into_owned();
-                match self.packing.experts() {
+                match self.tool.experts {
                     Experts::FusedScales => self.scales_of_stack(&name, stack, *dims)?,
                     _ => self.unstacked(&name, stack, *dims)?,
                 }
@@ -21,7 +21,7 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
         for (name, block) in blocks {
             let name = self.packing.rename(self.family, name).into_owned();
             let count = block.experts.len() as u64;
-            match self.packing.experts() {
+            match self.tool.experts {
                 Experts::Kept => {}
                 Experts::Fused => self.fused(&name, block, count)?,
                 Experts::Modules => self.one_by_one(&name, block)?,
@@ -35,7 +35,7 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
     fn fused(&mut self, name: &str, block: &Block, count: u64) -> Result<(), Refusal<'a>> {
         let gate_up = block.width.checked_mul(2).ok_or_else(|| too_large(name))?;
         for (what, shape) in [("gate_up_proj", [count, gate_up, block.hidden]), ("down_proj", [count, block.hidden, block.width])] {
-            let out = OutTensor::added(format!("{name}.experts.{what}"), self.packing.kept(block.dtype), &shape);
+            let out = OutTensor::added(format!("{name}.experts.{what}"), self.tool.kept(block.dtype), &shape);
             self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
         }
         Ok(())
@@ -94,7 +94,7 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
                 Packed::As(pieces) => self.pack(&stem, pieces, &[count], None)?,
                 Packed::Kept | Packed::KeptWith(_) => {
                     self.skipped += 1;
-                    let out = OutTensor::added(format!("{stem}.weight"), self.packing.kept(block.dtype), &[count, rows, columns]);
+                    let out = OutTensor::added(format!("{stem}.weight"), self.tool.kept(block.dtype), &[count, rows, columns]);
                     self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
                 }
             }
@@ -120,7 +120,7 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
                     }
                 }
                 for (end, shape) in kept {
-                    let out = OutTensor::added(format!("{stem}{end}"), self.packing.kept(dims.dtype), &shape);
+                    let out = OutTensor::added(format!("{stem}{end}"), self.tool.kept(dims.dtype), &shape);
                     self.tensors.push(OutTensor { change: Change::Kept, ..out.ok_or_else(|| too_large(name))? });
                 }
             }

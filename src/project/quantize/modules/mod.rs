@@ -9,8 +9,8 @@ use super::context::Context;
 use super::experts::{Block, place};
 use super::heads::TiedHead;
 use super::linears::{Doubts, Linear, classify, is_doubtful};
-use super::packing::{Experts, Layout, Module, Packed, Packing, Piece};
-use super::rule::Rule;
+use super::packing::{Experts, Layout, Module, Packed, Packing, Piece, Tool};
+use super::rule::{GroupRefusal, Regrouped, Rule};
 use super::seen::Seen;
 use super::source::require_float_safetensors;
 use super::stacks::{self, Dims, Stack};
@@ -26,11 +26,16 @@ use crate::units::grouped;
 impl<P: Packing> Rule for P {
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
         require_float_safetensors(context)?;
-        if context.options.quantize_embedding && !self.takes_embedding() {
-            self.can_take_embedding().map_err(|why| Refusal::new(format!("--quantize-embedding: {why}")))?;
+        let tool = self.tool();
+        if context.options.quantize_embedding && !tool.takes_embedding && !tool.can_take_embedding {
+            return Err(Refusal::new("--quantize-embedding: this tool quantizes linear layers only"));
         }
         let (plan, doubtful) = Walk::new(self, context, Choice::Likely).run(context)?;
         Ok(if doubtful { range::widened(self, context, plan) } else { plan })
+    }
+
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        Packing::regrouped(self, size)
     }
 }
 
@@ -47,6 +52,7 @@ enum Choice {
 
 struct Walk<'p, 'i, 'a, P> {
     packing: &'p P,
+    tool: Tool,
     choice: Choice,
     /// What was seen of the class.
     class: &'p Seen,
@@ -77,23 +83,22 @@ struct Walk<'p, 'i, 'a, P> {
 
 impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
     fn new(packing: &'p P, context: &'p Context<'i, 'a>, choice: Choice) -> Self {
-        let input = context.input;
-        let seen = context.seen().has(packing.tool());
+        let (input, tool) = (context.input, packing.tool());
+        let seen = context.seen().has(tool.id);
         let takes = choice != Choice::Most || seen;
-        let (any, each) = (
-            packing.experts() != Experts::Kept && takes,
-            matches!(packing.experts(), Experts::Modules | Experts::FusedScales) && takes,
-        );
+        let (any, each) =
+            (tool.experts != Experts::Kept && takes, matches!(tool.experts, Experts::Modules | Experts::FusedScales) && takes);
         Self {
             packing,
+            tool,
             choice,
             class: context.seen(),
             seen,
             input,
             family: input.model.family.as_deref().unwrap_or_default(),
             layers: input.model.layers.unwrap_or_else(|| layers_of(input)),
-            head: packing.takes_head() || context.options.quantize_head,
-            embedding: packing.takes_embedding() || context.options.quantize_embedding,
+            head: tool.takes_head || context.options.quantize_head,
+            embedding: tool.takes_embedding || context.options.quantize_embedding,
             blocks: any.then(|| context.blocks()).filter(|blocks| !blocks.is_empty()),
             stacks: each.then(|| context.stacks()).filter(|stacks| !stacks.is_empty()),
             tied: TiedHead::of(input),
@@ -110,7 +115,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     /// The plan, and whether anything of it is doubtful.
     fn run(mut self, context: &Context<'_, 'a>) -> Result<(Plan<'a>, bool), Refusal<'a>> {
-        if self.packing.experts() == Experts::Stacked && !context.stacks().is_empty() {
+        if self.tool.experts == Experts::Stacked && !context.stacks().is_empty() {
             return Err(Refusal::new("what this tool makes of experts that one tensor holds was not compared with what it wrote"));
         }
         for &i in context.by_name() {
@@ -136,11 +141,11 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             return Ok(());
         }
         let head = is_output_head(t) && matrix;
-        let router = t.role == Role::Router && matrix && self.packing.takes_routers();
-        let conv1d = linear == Linear::Conv1D && self.packing.takes_conv1d();
+        let router = t.role == Role::Router && matrix && self.tool.takes_routers;
+        let conv1d = linear == Linear::Conv1D && self.tool.takes_conv1d;
         let taken = match t.role {
             // compressed-tensors and its like pass by `lm_head` and no other.
-            Role::LmHead if head => self.head || (self.packing.takes_heads_of_other_names() && t.name != "lm_head.weight"),
+            Role::LmHead if head => self.head || (self.tool.takes_heads_of_other_names && t.name != "lm_head.weight"),
             Role::Embedding | Role::PositionEmbedding if linear != Linear::Yes => matrix && self.embedding,
             _ => router || conv1d || matches!(linear, Linear::Yes | Linear::Unclear),
         };
@@ -158,7 +163,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         }
         self.turned += u64::from(linear == Linear::Conv1D && !conv1d);
         let name = self.packing.rename(self.family, &t.name).into_owned();
-        let turned = linear == Linear::Conv1D && self.packing.turns_conv1d();
+        let turned = linear == Linear::Conv1D && self.tool.turns_conv1d;
         let (Some(stem), true) = (name.strip_suffix(".weight"), taken) else {
             return self.keep(i, name, turned);
         };
@@ -229,9 +234,9 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
     fn keep(&mut self, i: usize, name: String, turned: bool) -> Result<(), Refusal<'a>> {
         let t = &self.input.tensors[i];
         // Classes may ask for single precision in vectors, routers and parameters of their own.
-        let by_transformers = matches!(self.packing.layout(), Layout::Transformers | Layout::TorchAo | Layout::LlmCompressor);
+        let by_transformers = matches!(self.tool.layout, Layout::Transformers | Layout::TorchAo | Layout::LlmCompressor);
         let wide = (self.choice == Choice::Most && !self.seen && may_be_wide(t)) || (by_transformers && is_wide(t));
-        let mut out = keep(i, t, if wide { Dtype::F32 } else { self.packing.kept(t.dtype) })?;
+        let mut out = keep(i, t, if wide { Dtype::F32 } else { self.tool.kept(t.dtype) })?;
         if turned {
             out.shape.reverse();
         }
@@ -240,7 +245,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             out.name = name.clone().into();
         }
         self.tensors.push(out);
-        if self.packing.layout() != Layout::TorchAo {
+        if self.tool.layout != Layout::TorchAo {
             return Ok(());
         }
         // torchao speaks of the parameters that transformers holds: the experts of a block are two.
@@ -291,14 +296,14 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
 
     /// A head that shares the embedding: left so, or packed as a copy of its own.
     fn tied_head(&mut self) -> Result<(), Refusal<'a>> {
-        if self.choice == Choice::Most && !self.seen && self.packing.takes_heads_of_other_names() {
+        if self.choice == Choice::Most && !self.seen && self.tool.takes_heads_of_other_names {
             return self.every_head();
         }
         let Some(tied) = self.tied.take() else { return Ok(()) };
         let least = self.choice == Choice::Least && !self.seen;
-        let by_name = tied.name != "lm_head" && !least && self.packing.takes_heads_of_other_names();
-        let asked = self.head && !self.packing.takes_head();
-        let unties = by_name || (asked && self.packing.unties_head().map_err(Refusal::new)?);
+        let by_name = tied.name != "lm_head" && !least && self.tool.takes_heads_of_other_names;
+        let asked = self.head && !self.tool.takes_head;
+        let unties = by_name || (asked && self.tool.unties_head.map_err(Refusal::new)?);
         let t = &self.input.tensors[tied.embedding];
         if unties {
             let module = Module { rows: t.shape[0], columns: t.shape[1], ..self.module(&tied.name, t.dtype) };
@@ -324,8 +329,8 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
         if asked {
             self.notes.push("--quantize-head: the head shares the embedding, and this tool leaves tied tensors alone".to_owned());
         }
-        if self.embedding && !self.packing.takes_embedding() {
-            let out = OutTensor::retyped(tied.embedding, t, self.packing.kept(t.dtype)).ok_or_else(|| too_large(&tied.name))?;
+        if self.embedding && !self.tool.takes_embedding {
+            let out = OutTensor::retyped(tied.embedding, t, self.tool.kept(t.dtype)).ok_or_else(|| too_large(&tied.name))?;
             let name = format!("{}.weight", tied.name);
             let name_bytes = name.len() as u64;
             self.tensors.push(OutTensor { name: name.into(), name_bytes, source: None, change: Change::Untied, ..out });
@@ -339,12 +344,12 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
     }
 
     fn finish(mut self, context: &Context<'_, 'a>) -> Result<(Plan<'a>, bool), Refusal<'a>> {
-        if self.packing.bias(Dtype::F32) != self.packing.kept(Dtype::F32) {
+        if self.tool.bias(Dtype::F32) != self.tool.kept(Dtype::F32) {
             for out in &mut self.tensors {
                 let stem = out.name.strip_suffix(".bias").filter(|stem| self.with_bias.contains(*stem));
                 let Some(i) = out.source.filter(|_| stem.is_some()) else { continue };
                 let t = &self.input.tensors[i as usize];
-                let bias = keep(i as usize, t, self.packing.bias(t.dtype))?;
+                let bias = keep(i as usize, t, self.tool.bias(t.dtype))?;
                 (out.dtype, out.bytes, out.change) = (bias.dtype, bias.bytes, bias.change);
             }
         }
@@ -352,22 +357,22 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             return Err(Refusal::new("no tensor was recognised as the weight of a linear layer"));
         }
         let doubtful = !self.seen || self.doubts.tied_head;
-        let mut notes = self.doubts.notes(self.seen, self.packing.experts_elsewhere());
+        let mut notes = self.doubts.notes(self.seen, self.tool.experts_elsewhere);
         if !self.seen {
-            notes.insert(0, self.class.why_not(self.packing.tool()));
+            notes.insert(0, self.class.why_not(self.tool.id));
         }
         let mut basis = if doubtful { Basis::Estimate } else { Basis::Exact };
         notes.append(&mut self.notes);
         if self.turned > 0 {
             notes.push(format!("{} Conv1D modules are left alone: to this tool they are no linear layers", self.turned));
         }
-        if self.skipped > 0 && !self.packing.leaves_all() {
+        if self.skipped > 0 && !self.tool.leaves_all {
             notes.push(format!("{} matrices are left as they are: their shape does not divide", self.skipped));
         }
-        let about = (self.packing.layout() == Layout::TorchAo).then_some(self.about.as_slice());
-        let mut file = super::tool_files::size(context, self.packing.layout(), &mut self.tensors, about, &mut notes);
+        let about = (self.tool.layout == Layout::TorchAo).then_some(self.about.as_slice());
+        let mut file = super::tool_files::size(context, self.tool.layout, &mut self.tensors, about, &mut notes);
         let mut tensor_range = None;
-        let (less, more) = self.packing.spread();
+        let (less, more) = self.tool.spread;
         if less + more > 0 {
             let bytes = self.tensors.iter().fold(0u64, |n, t| n.saturating_add(t.bytes));
             let (less, more) = (less * self.modules, more * self.modules);

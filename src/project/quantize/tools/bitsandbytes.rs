@@ -6,9 +6,11 @@
 
 use crate::dtype::Dtype;
 use crate::format::Format;
-use crate::project::quantize::packing::{Module, Packed, Packing, piece};
-use crate::project::quantize::rule::Scheme;
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const TOOL: Tool = Tool { takes_conv1d: true, ..Tool::new(ToolId::BitsAndBytes) };
 
 struct Int8 {
     head: bool,
@@ -16,11 +18,7 @@ struct Int8 {
 
 impl Packing for Int8 {
     fn tool(&self) -> Tool {
-        Tool::BitsAndBytes
-    }
-
-    fn takes_conv1d(&self) -> bool {
-        true
+        Tool { takes_head: self.head, ..TOOL }
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -29,10 +27,6 @@ impl Packing for Int8 {
             piece(".SCB", Dtype::F32, &[m.rows]),
             piece(".weight_format", Dtype::U8, &[]),
         ]))
-    }
-
-    fn takes_head(&self) -> bool {
-        self.head
     }
 }
 
@@ -48,11 +42,8 @@ const NESTED_BLOCK: u64 = 256;
 
 impl Packing for FourBit {
     fn tool(&self) -> Tool {
-        Tool::BitsAndBytes
-    }
-
-    fn takes_conv1d(&self) -> bool {
-        true
+        // The offset of double quantization is written as text.
+        Tool { spread: if self.double { (1, 1) } else { (0, 0) }, ..TOOL }
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -85,27 +76,29 @@ impl Packing for FourBit {
         pieces.push(piece(self.state, Dtype::U8, &[text]));
         Ok(Packed::As(pieces))
     }
-
-    fn spread(&self) -> (u64, u64) {
-        if self.double { (1, 1) } else { (0, 0) }
-    }
 }
 
 const NF4: &str = ".weight.quant_state.bitsandbytes__nf4";
 const FP4: &str = ".weight.quant_state.bitsandbytes__fp4";
 
-const fn four(kind: &'static str, state: &'static str, double: bool, storage: Dtype) -> FourBit {
-    FourBit { kind, state, double, storage }
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let four = |kind, state, double, storage| -> Box<dyn Rule> { Box::new(FourBit { kind, state, double, storage }) };
+    Some(match name.strip_prefix("bnb-")? {
+        "int8" => Box::new(Int8 { head: false }),
+        "int8-with-head" => Box::new(Int8 { head: true }),
+        "nf4" => four("nf4", NF4, false, Dtype::U8),
+        "nf4-dq" => four("nf4", NF4, true, Dtype::U8),
+        "nf4-storage-bf16" => four("nf4", NF4, false, Dtype::BF16),
+        "fp4" => four("fp4", FP4, false, Dtype::U8),
+        "fp4-dq" => four("fp4", FP4, true, Dtype::U8),
+        _ => return None,
+    })
 }
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["bitsandbytes 0.50.2, transformers 5.23"]
-    "bnb-int8" => Int8 { head: false };
-    "bnb-int8-with-head" => Int8 { head: true };
-    "bnb-nf4" or "nf4" => four("nf4", NF4, false, Dtype::U8);
-    "bnb-nf4-dq" => four("nf4", NF4, true, Dtype::U8);
-    "bnb-nf4-storage-bf16" => four("nf4", NF4, false, Dtype::BF16);
-    "bnb-fp4" or "fp4" => four("fp4", FP4, false, Dtype::U8);
-    "bnb-fp4-dq" => four("fp4", FP4, true, Dtype::U8);
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &["bnb-int8", "bnb-int8-with-head", "bnb-nf4", "bnb-nf4-dq", "bnb-nf4-storage-bf16", "bnb-fp4", "bnb-fp4-dq"],
+    aliases: &[("nf4", "bnb-nf4"), ("fp4", "bnb-fp4")],
+    parse,
 };

@@ -5,8 +5,8 @@
 //! the same done to the tensors as they are stored.
 
 use crate::project::quantize::context::Context;
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::rule::{Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
 
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
@@ -17,14 +17,23 @@ use crate::project::quantize::source::require_float_safetensors;
 use crate::project::written::transformers_files::{TRANSFORMERS_LIMIT, transformers_files};
 use crate::units::Elements;
 
-const TOOL: &str = "transformers 5.23, safetensors 0.8.0";
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let dtype = match name {
+        "f32" => Dtype::F32,
+        "f16" => Dtype::F16,
+        "bf16" => Dtype::BF16,
+        _ => return None,
+    };
+    Some(Box::new(Cast(dtype)))
+}
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = &[
-    Scheme { name: "f32", aliases: &["fp32", "float32"], container: Format::Safetensors, tool: TOOL, rule: &Cast(Dtype::F32) },
-    Scheme { name: "f16", aliases: &["fp16", "float16"], container: Format::Safetensors, tool: TOOL, rule: &Cast(Dtype::F16) },
-    Scheme { name: "bf16", aliases: &["bfloat16"], container: Format::Safetensors, tool: TOOL, rule: &Cast(Dtype::BF16) },
-];
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &["f32", "f16", "bf16"],
+    aliases: &[("fp32", "f32"), ("float32", "f32"), ("fp16", "f16"), ("float16", "f16"), ("bfloat16", "bf16")],
+    parse,
+};
 
 struct Cast(Dtype);
 
@@ -52,9 +61,9 @@ impl Rule for Cast {
         let metadata = context.input.safetensors_metadata.as_deref();
         let mut file = transformers_files(|| context.natural_ranks(), &tensors, metadata, TRANSFORMERS_LIMIT);
         let seen = context.seen();
-        if seen.named && !seen.has(Tool::Cast) {
+        if seen.named && !seen.has(ToolId::Cast) {
             basis = Basis::Estimate;
-            notes.push(seen.why_not(Tool::Cast));
+            notes.push(seen.why_not(ToolId::Cast));
         }
         let tied = context.input.model.tied_embeddings == Some(true);
         let is_twin = |t: &ProjectTensor<'_>| tied && t.role == Role::LmHead && t.shape.len() > 1;

@@ -7,12 +7,53 @@
 use crate::dtype::Dtype;
 use crate::format::{Format, Shape};
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Module, OfExperts, Packed, Packing, Piece, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, Piece, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
 
 /// llm-compressor makes linear layers of them first.
 const ELSEWHERE: &str = "llm-compressor takes them one by one: the `lc-` scheme of the same name";
+
+/// Embeddings can be named as targets.
+const COMPRESSED_TENSORS: Tool = Tool {
+    unties_head: Ok(true),
+    takes_heads_of_other_names: true,
+    can_take_embedding: true,
+    experts_elsewhere: Some(ELSEWHERE),
+    ..Tool::new(ToolId::CompressedTensors)
+};
+
+const LLM_COMPRESSOR: Tool = Tool {
+    id: ToolId::LlmCompressor,
+    layout: Layout::LlmCompressor,
+    experts: Experts::Modules,
+    experts_elsewhere: None,
+    ..COMPRESSED_TENSORS
+};
+
+/// Which of the two tools writes a scheme.
+#[derive(Clone, Copy)]
+enum Writer {
+    CompressedTensors,
+    LlmCompressor,
+}
+
+impl Writer {
+    fn tool(self) -> Tool {
+        match self {
+            Self::CompressedTensors => COMPRESSED_TENSORS,
+            Self::LlmCompressor => LLM_COMPRESSOR,
+        }
+    }
+
+    /// The beginning of its schemes' names.
+    fn word(self) -> &'static str {
+        match self {
+            Self::CompressedTensors => "ct",
+            Self::LlmCompressor => "lc",
+        }
+    }
+}
 
 /// What one scale covers.
 #[derive(Clone, Copy)]
@@ -38,6 +79,7 @@ impl Scale {
 
 /// A byte per weight: `weight` and `weight_scale`.
 struct Byte {
+    writer: Writer,
     dtype: Dtype,
     scale: Scale,
     /// A static scale of the activations, [1].
@@ -48,23 +90,7 @@ struct Byte {
 
 impl Packing for Byte {
     fn tool(&self) -> Tool {
-        Tool::CompressedTensors
-    }
-
-    fn experts_elsewhere(&self) -> Option<&'static str> {
-        Some(ELSEWHERE)
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Ok(true)
-    }
-
-    fn takes_heads_of_other_names(&self) -> bool {
-        true
-    }
-
-    fn can_take_embedding(&self) -> Result<(), String> {
-        Ok(())
+        self.writer.tool()
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -89,30 +115,17 @@ impl Packing for Byte {
 
 /// `pack-quantized`: weights in I32 words along the rows, densely; zero points packed along the columns.
 struct Words {
+    writer: Writer,
     bits: u64,
     scale: Scale,
     zero_point: bool,
+    /// What follows the group in the name; `None` where the group cannot be chosen.
+    suffix: Option<&'static str>,
 }
 
 impl Packing for Words {
     fn tool(&self) -> Tool {
-        Tool::CompressedTensors
-    }
-
-    fn experts_elsewhere(&self) -> Option<&'static str> {
-        Some(ELSEWHERE)
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Ok(true)
-    }
-
-    fn takes_heads_of_other_names(&self) -> bool {
-        true
-    }
-
-    fn can_take_embedding(&self) -> Result<(), String> {
-        Ok(())
+        self.writer.tool()
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -127,10 +140,18 @@ impl Packing for Words {
         pieces.push(piece(".weight_shape", Dtype::I64, &[2]));
         Ok(Packed::As(pieces))
     }
+
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let suffix = self.suffix.ok_or(GroupRefusal::NoGroups)?;
+        let group = grammar::chosen(size)?;
+        let name = format!("{}-w{}a16-g{group}{suffix}", self.writer.word(), self.bits);
+        Ok(Regrouped::new(name, Self { scale: Group(group), suffix: Some(suffix), ..*self }))
+    }
 }
 
 /// Microscaling and NVFP4: small floats with a scale per 32 or 16.
 struct Micro {
+    writer: Writer,
     bits: u64,
     /// NVFP4: F8 scales per 16 and a global F32 one; `Some(true)` with one for the activations too.
     nvidia: Option<bool>,
@@ -138,23 +159,7 @@ struct Micro {
 
 impl Packing for Micro {
     fn tool(&self) -> Tool {
-        Tool::CompressedTensors
-    }
-
-    fn experts_elsewhere(&self) -> Option<&'static str> {
-        Some(ELSEWHERE)
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Ok(true)
-    }
-
-    fn takes_heads_of_other_names(&self) -> bool {
-        true
-    }
-
-    fn can_take_embedding(&self) -> Result<(), String> {
-        Ok(())
+        self.writer.tool()
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -177,96 +182,114 @@ impl Packing for Micro {
     }
 }
 
-const fn byte(dtype: Dtype, scale: Scale) -> Byte {
-    Byte { dtype, scale, input_scale: false, cache_scales: false }
-}
-
-const fn words(bits: u64, scale: Scale, zero_point: bool) -> Words {
-    Words { bits, scale, zero_point }
-}
-
-const fn micro(bits: u64) -> Micro {
-    Micro { bits, nvidia: None }
-}
-
-const CT: &str = "compressed-tensors 0.20.0, transformers 5.23";
-const LC: &str = "llm-compressor 0.14.0.1, compressed-tensors";
-
-/// `ct-w4a16-g64-asym`, `lc-w8a16-channel-sym`: symmetric where nothing is said.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
-    let (tool, rest) = name.split_once("-w")?;
-    let (bits, rest) = rest.split_once("a16-")?;
-    let bits = grammar::count(bits).filter(|bits| (2..=8).contains(bits))?;
-    let (group, zero_point) = match rest.rsplit_once('-') {
-        Some((group, "asym")) => (group, true),
-        Some((group, "sym")) => (group, false),
-        _ => (rest, false),
-    };
-    let packing = words(bits, grammar::group(group)?.map_or(Channel, Group), zero_point);
-    match tool {
-        "ct" => Some(Box::new(packing)),
-        "lc" => Some(Box::new(OfExperts(packing))),
-        _ => None,
-    }
-}
-
 use Scale::{Block, Channel, Group, Tensor};
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    [CT]
-    "ct-w8a8" or "int8" => byte(Dtype::I8, Channel);
-    "ct-fp8-dynamic" or "fp8" => byte(Dtype::F8_E4M3, Channel);
-    "ct-fp8" => Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false };
-    "ct-fp8-block" => byte(Dtype::F8_E4M3, Block);
-    "ct-w4a8" => byte(Dtype::I8, Group(128));
-    "ct-w4a4" => byte(Dtype::I8, Group(128));
-    "ct-w4afp8" => byte(Dtype::I8, Group(128));
-    "ct-w2a16" => words(2, Group(128), false);
-    "ct-w3a16" => words(3, Group(128), false);
-    "ct-w4a16" => words(4, Group(128), false);
-    "ct-w4a16-asym" => words(4, Group(128), true);
-    "ct-w4a16-g32-sym" => words(4, Group(32), false);
-    "ct-w4a16-g32-asym" => words(4, Group(32), true);
-    "ct-w4a16-g64-sym" => words(4, Group(64), false);
-    "ct-w4a16-g64-asym" => words(4, Group(64), true);
-    "ct-w4a16-channel-sym" => words(4, Channel, false);
-    "ct-w4a16-channel-asym" => words(4, Channel, true);
-    "ct-w6a16" => words(6, Group(128), false);
-    "ct-w8a16" => words(8, Group(128), false);
-    "ct-w8a16-g32-sym" => words(8, Group(32), false);
-    "ct-w8a16-g32-asym" => words(8, Group(32), true);
-    "ct-w8a16-g64-sym" => words(8, Group(64), false);
-    "ct-w8a16-g64-asym" => words(8, Group(64), true);
-    "ct-w8a16-g128-sym" => words(8, Group(128), false);
-    "ct-w8a16-g128-asym" => words(8, Group(128), true);
-    "ct-w8a16-channel-sym" => words(8, Channel, false);
-    "ct-w8a16-channel-asym" => words(8, Channel, true);
-    "ct-w8a16-tensor" => words(8, Tensor, false);
-    "ct-mxfp4" => micro(4);
-    "ct-mxfp4a16" => micro(4);
-    "ct-mxfp6a16" => micro(6);
-    "ct-mxfp8" => micro(8);
-    "ct-mxfp8a16" => micro(8);
-    "ct-nvfp4" => Micro { bits: 4, nvidia: Some(true) };
-    "ct-nvfp4a16" => Micro { bits: 4, nvidia: Some(false) };
-    [LC]
-    "lc-w8a8" => OfExperts(byte(Dtype::I8, Channel));
-    "lc-fp8-dynamic" => OfExperts(byte(Dtype::F8_E4M3, Channel));
-    "lc-fp8" => OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: false });
-    "lc-fp8-kv" => OfExperts(Byte { dtype: Dtype::F8_E4M3, scale: Tensor, input_scale: true, cache_scales: true });
-    "lc-fp8-block" => OfExperts(byte(Dtype::F8_E4M3, Block));
-    "lc-w4a8" => OfExperts(byte(Dtype::I8, Group(128)));
-    "lc-w4afp8" => OfExperts(byte(Dtype::I8, Group(128)));
-    "lc-w3a16" => OfExperts(words(3, Group(128), false));
-    "lc-w4a16" => OfExperts(words(4, Group(128), false));
-    "lc-gptq-w4a16" => OfExperts(words(4, Group(128), false));
-    "lc-w4a16-asym" => OfExperts(words(4, Group(128), true));
-    "lc-w8a16" => OfExperts(words(8, Group(128), false));
-    "lc-mxfp4" => OfExperts(micro(4));
-    "lc-mxfp4a16" => OfExperts(micro(4));
-    "lc-mxfp8" => OfExperts(micro(8));
-    "lc-mxfp8a16" => OfExperts(micro(8));
-    "lc-nvfp4" => OfExperts(Micro { bits: 4, nvidia: Some(true) });
-    "lc-nvfp4a16" => OfExperts(Micro { bits: 4, nvidia: Some(false) });
+/// `ct-w8a8`; weights of 2 to 8 bits with a group of their own: `ct-w4a16-g64-asym`, `lc-w8a16-channel-sym`, symmetric where nothing
+/// is said.
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let (tool, kind) = name.split_once('-')?;
+    let writer = match tool {
+        "ct" => Writer::CompressedTensors,
+        "lc" => Writer::LlmCompressor,
+        _ => return None,
+    };
+    let byte = |dtype, scale| Byte { writer, dtype, scale, input_scale: false, cache_scales: false };
+    let fp8 = |cache_scales| Byte { input_scale: true, cache_scales, ..byte(Dtype::F8_E4M3, Tensor) };
+    let words = |bits, scale, suffix| -> Box<dyn Rule> {
+        Box::new(Words { writer, bits, scale, zero_point: suffix == Some("-asym"), suffix })
+    };
+    let micro = |bits, nvidia| -> Box<dyn Rule> { Box::new(Micro { writer, bits, nvidia }) };
+    Some(match (writer, kind) {
+        (_, "w8a8") => Box::new(byte(Dtype::I8, Channel)),
+        (_, "fp8-dynamic") => Box::new(byte(Dtype::F8_E4M3, Channel)),
+        (_, "fp8") => Box::new(fp8(false)),
+        (Writer::LlmCompressor, "fp8-kv") => Box::new(fp8(true)),
+        (_, "fp8-block") => Box::new(byte(Dtype::F8_E4M3, Block)),
+        (_, "w4a8" | "w4afp8") | (Writer::CompressedTensors, "w4a4") => Box::new(byte(Dtype::I8, Group(128))),
+        (Writer::CompressedTensors, "w2a16") => words(2, Group(128), Some("-sym")),
+        (_, "w3a16") => words(3, Group(128), Some("-sym")),
+        (_, "w4a16") => words(4, Group(128), Some("-sym")),
+        (_, "w4a16-asym") => words(4, Group(128), Some("-asym")),
+        (Writer::LlmCompressor, "gptq-w4a16") => words(4, Group(128), None),
+        (Writer::CompressedTensors, "w6a16") => words(6, Group(128), Some("-sym")),
+        (_, "w8a16") => words(8, Group(128), Some("-sym")),
+        (Writer::CompressedTensors, "w8a16-tensor") => words(8, Tensor, None),
+        (_, "mxfp4" | "mxfp4a16") => micro(4, None),
+        (Writer::CompressedTensors, "mxfp6a16") => micro(6, None),
+        (_, "mxfp8" | "mxfp8a16") => micro(8, None),
+        (_, "nvfp4") => micro(4, Some(true)),
+        (_, "nvfp4a16") => micro(4, Some(false)),
+        (_, kind) => {
+            let (bits, rest) = kind.strip_prefix('w')?.split_once("a16-")?;
+            let bits = grammar::count(bits).filter(|bits| (2..=8).contains(bits))?;
+            let (group, suffix) = match rest.rsplit_once('-') {
+                Some((group, "asym")) => (group, "-asym"),
+                Some((group, "sym")) => (group, "-sym"),
+                _ => (rest, ""),
+            };
+            words(bits, grammar::group(group)?.map_or(Channel, Group), Some(suffix))
+        }
+    })
+}
+
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &[
+        "ct-w8a8",
+        "ct-fp8-dynamic",
+        "ct-fp8",
+        "ct-fp8-block",
+        "ct-w4a8",
+        "ct-w4a4",
+        "ct-w4afp8",
+        "ct-w2a16",
+        "ct-w3a16",
+        "ct-w4a16",
+        "ct-w4a16-asym",
+        "ct-w4a16-g32-sym",
+        "ct-w4a16-g32-asym",
+        "ct-w4a16-g64-sym",
+        "ct-w4a16-g64-asym",
+        "ct-w4a16-channel-sym",
+        "ct-w4a16-channel-asym",
+        "ct-w6a16",
+        "ct-w8a16",
+        "ct-w8a16-g32-sym",
+        "ct-w8a16-g32-asym",
+        "ct-w8a16-g64-sym",
+        "ct-w8a16-g64-asym",
+        "ct-w8a16-g128-sym",
+        "ct-w8a16-g128-asym",
+        "ct-w8a16-channel-sym",
+        "ct-w8a16-channel-asym",
+        "ct-w8a16-tensor",
+        "ct-mxfp4",
+        "ct-mxfp4a16",
+        "ct-mxfp6a16",
+        "ct-mxfp8",
+        "ct-mxfp8a16",
+        "ct-nvfp4",
+        "ct-nvfp4a16",
+        "lc-w8a8",
+        "lc-fp8-dynamic",
+        "lc-fp8",
+        "lc-fp8-kv",
+        "lc-fp8-block",
+        "lc-w4a8",
+        "lc-w4afp8",
+        "lc-w3a16",
+        "lc-w4a16",
+        "lc-gptq-w4a16",
+        "lc-w4a16-asym",
+        "lc-w8a16",
+        "lc-mxfp4",
+        "lc-mxfp4a16",
+        "lc-mxfp8",
+        "lc-mxfp8a16",
+        "lc-nvfp4",
+        "lc-nvfp4a16",
+    ],
+    aliases: &[("int8", "ct-w8a8"), ("fp8", "ct-fp8-dynamic")],
+    parse,
 };

@@ -6,9 +6,15 @@
 use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Experts, Module, Packed, Packing, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Experts, Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const TIED: &str = "transformers writes the scales of a tied head and leaves its weight: no file to load";
+
+const FP8: Tool = Tool { unties_head: Err(TIED), experts: Experts::FusedScales, ..Tool::new(ToolId::FineGrainedFp8) };
+
+const METAL: Tool = Tool { unties_head: Err(TIED), ..Tool::new(ToolId::Metal) };
 
 struct Block {
     /// Side of a square; `None`: one scale per tensor.
@@ -18,15 +24,7 @@ struct Block {
 
 impl Packing for Block {
     fn tool(&self) -> Tool {
-        Tool::FineGrainedFp8
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Err("transformers writes the scales of a tied head and leaves its weight: no file to load".to_owned())
-    }
-
-    fn experts(&self) -> Experts {
-        Experts::FusedScales
+        FP8
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -47,11 +45,7 @@ struct Metal {
 
 impl Packing for Metal {
     fn tool(&self) -> Tool {
-        Tool::Metal
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Err("transformers writes the scales of a tied head and leaves its weight: no file to load".to_owned())
+        METAL
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -66,27 +60,32 @@ impl Packing for Metal {
             piece(".qbiases", m.dtype, &groups),
         ]))
     }
+
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let group = grammar::chosen(size)?;
+        Ok(Regrouped::new(format!("metal-{}bit-g{group}", self.bits), Self { group, ..*self }))
+    }
 }
 
-/// `fp8-block64`, `fp8-block128-ue8m0`; `metal-4bit-g64`.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+/// `fp8-tensor`, `fp8-block64`, `fp8-block128-ue8m0`; `metal-4bit-g64`.
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
     if let Some(rest) = name.strip_prefix("metal-") {
         let (bits, group) = grammar::bits(rest)?;
         let group = grammar::group(group)??;
         return matches!(bits, 2 | 4 | 8).then(|| -> Box<dyn Rule> { Box::new(Metal { bits, group }) });
+    }
+    if name == "fp8-tensor" {
+        return Some(Box::new(Block { side: None, scale: Dtype::F32 }));
     }
     let rest = name.strip_prefix("fp8-block")?;
     let (side, scale) = rest.strip_suffix("-ue8m0").map_or((rest, Dtype::F32), |side| (side, Dtype::F8_E8M0));
     Some(Box::new(Block { side: Some(grammar::count(side)?), scale }))
 }
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["transformers 5.23"]
-    "fp8-block128" => Block { side: Some(128), scale: Dtype::F32 };
-    "fp8-block128-ue8m0" => Block { side: Some(128), scale: Dtype::F8_E8M0 };
-    "fp8-block64" => Block { side: Some(64), scale: Dtype::F32 };
-    "fp8-tensor" => Block { side: None, scale: Dtype::F32 };
-    "metal-4bit-g64" => Metal { bits: 4, group: 64 };
-    "metal-8bit-g32" => Metal { bits: 8, group: 32 };
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &["fp8-block128", "fp8-block128-ue8m0", "fp8-block64", "fp8-tensor", "metal-4bit-g64", "metal-8bit-g32"],
+    aliases: &[],
+    parse,
 };

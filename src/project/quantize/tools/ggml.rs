@@ -6,7 +6,7 @@ use crate::project::plan::{PlanResult, Refusal};
 use crate::project::quantize::context::Context;
 use crate::project::quantize::llama_quantize;
 use crate::project::quantize::llama_quantize::target::QuantTarget;
-use crate::project::quantize::rule::{Rule, Scheme};
+use crate::project::quantize::rule::{Rule, Schemes};
 
 struct Quantize(QuantTarget);
 
@@ -28,57 +28,75 @@ impl Rule for Quantize {
     }
 }
 
-const TOOL: &str = "llama-quantize, llama.cpp commit 0c1e570 (2026-10-01)";
-
+/// Names and targets, in the order of `llama-quantize --help`.
 macro_rules! targets {
-    ($($name:literal [$($alias:literal),*] $target:ident;)*) => {
-        &[$(Scheme {
-            name: $name,
-            aliases: &[$($alias),*],
-            container: Format::Gguf,
-            tool: TOOL,
-            rule: &Quantize(QuantTarget::$target),
-        }),*]
+    ($($name:literal $target:ident;)*) => {
+        const NAMES: &[&str] = &[$($name),*];
+
+        fn parse(name: &str) -> Option<Box<dyn Rule>> {
+            let target = match name {
+                $($name => QuantTarget::$target,)*
+                _ => return None,
+            };
+            Some(Box::new(Quantize(target)))
+        }
     };
 }
 
-/// Rows of the registry, in the order of `llama-quantize --help`.
-pub(super) const SCHEMES: &[Scheme] = targets! {
-    "f32" ["fp32", "float32"] F32;
-    "f16" ["fp16", "float16"] F16;
-    "bf16" ["bfloat16"] Bf16;
-    "q8_0" [] Q8_0;
-    "q6_k" [] Q6K;
-    "q5_k_m" ["q5_k"] Q5KM;
-    "q5_k_s" [] Q5KS;
-    "q5_1" [] Q5_1;
-    "q5_0" [] Q5_0;
-    "q4_k_m" ["q4_k"] Q4KM;
-    "q4_k_s" [] Q4KS;
-    "q4_1" [] Q4_1;
-    "q4_0" [] Q4_0;
-    "iq4_nl" [] Iq4Nl;
-    "iq4_xs" [] Iq4Xs;
-    "mxfp4_moe" ["mxfp4"] Mxfp4Moe;
-    "q3_k_l" [] Q3KL;
-    "q3_k_m" ["q3_k"] Q3KM;
-    "q3_k_s" [] Q3KS;
-    "iq3_m" [] Iq3M;
-    "iq3_s" [] Iq3S;
-    "iq3_xs" [] Iq3Xs;
-    "iq3_xxs" [] Iq3Xxs;
-    "q2_k" [] Q2K;
-    "q2_k_s" [] Q2KS;
-    "iq2_m" [] Iq2M;
-    "iq2_s" [] Iq2S;
-    "iq2_xs" [] Iq2Xs;
-    "iq2_xxs" [] Iq2Xxs;
-    "q2_0" [] Q2_0;
-    "tq2_0" [] Tq2_0;
-    "iq1_m" [] Iq1M;
-    "tq1_0" [] Tq1_0;
-    "iq1_s" [] Iq1S;
-    "q1_0" [] Q1_0;
-    "copy" [] Copy;
-    "auto" [] Auto;
+targets! {
+    "f32" F32;
+    "f16" F16;
+    "bf16" Bf16;
+    "q8_0" Q8_0;
+    "q6_k" Q6K;
+    "q5_k_m" Q5KM;
+    "q5_k_s" Q5KS;
+    "q5_1" Q5_1;
+    "q5_0" Q5_0;
+    "q4_k_m" Q4KM;
+    "q4_k_s" Q4KS;
+    "q4_1" Q4_1;
+    "q4_0" Q4_0;
+    "iq4_nl" Iq4Nl;
+    "iq4_xs" Iq4Xs;
+    "mxfp4_moe" Mxfp4Moe;
+    "q3_k_l" Q3KL;
+    "q3_k_m" Q3KM;
+    "q3_k_s" Q3KS;
+    "iq3_m" Iq3M;
+    "iq3_s" Iq3S;
+    "iq3_xs" Iq3Xs;
+    "iq3_xxs" Iq3Xxs;
+    "q2_k" Q2K;
+    "q2_k_s" Q2KS;
+    "iq2_m" Iq2M;
+    "iq2_s" Iq2S;
+    "iq2_xs" Iq2Xs;
+    "iq2_xxs" Iq2Xxs;
+    "q2_0" Q2_0;
+    "tq2_0" Tq2_0;
+    "iq1_m" Iq1M;
+    "tq1_0" Tq1_0;
+    "iq1_s" Iq1S;
+    "q1_0" Q1_0;
+    "copy" Copy;
+    "auto" Auto;
+}
+
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Gguf,
+    names: NAMES,
+    aliases: &[
+        ("fp32", "f32"),
+        ("float32", "f32"),
+        ("fp16", "f16"),
+        ("float16", "f16"),
+        ("bfloat16", "bf16"),
+        ("q5_k", "q5_k_m"),
+        ("q4_k", "q4_k_m"),
+        ("mxfp4", "mxfp4_moe"),
+        ("q3_k", "q3_k_m"),
+    ],
+    parse,
 };

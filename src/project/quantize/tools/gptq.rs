@@ -10,15 +10,35 @@ use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::expert_names;
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const GPTQ: Tool = Tool {
+    layout: Layout::GptqModel,
+    unties_head: Err("GPTQModel does not quantize an lm_head that is tied to the embedding"),
+    takes_conv1d: true,
+    experts: Experts::Modules,
+    kept: Some(Dtype::BF16),
+    bias: Some(Dtype::F16),
+    ..Tool::new(ToolId::GptqModel)
+};
+
+/// AutoAWQ unties a head: a tied Gemma grew by it (huggingface/transformers issue 31474).
+const AWQ: Tool = Tool { unties_head: Ok(true), bias: None, ..GPTQ };
+
+/// What a name may ask for behind the group; only the head changes sizes.
+const OPTIONS: &[&str] = &["", "-actorder", "-asym", LM_HEAD];
+const LM_HEAD: &str = "-lmhead";
 
 struct Gptq {
+    /// `v2-` or nothing: the version of the format, which changes values only.
+    version: &'static str,
     bits: u64,
     /// `None`: one group per row.
     group: Option<u64>,
-    head: bool,
+    /// One of [`OPTIONS`].
+    option: &'static str,
 }
 
 impl Gptq {
@@ -36,15 +56,7 @@ impl Gptq {
 
 impl Packing for Gptq {
     fn tool(&self) -> Tool {
-        Tool::GptqModel
-    }
-
-    fn takes_conv1d(&self) -> bool {
-        true
-    }
-
-    fn experts(&self) -> Experts {
-        Experts::Modules
+        Tool { takes_head: self.option == LM_HEAD, ..GPTQ }
     }
 
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
@@ -55,28 +67,14 @@ impl Packing for Gptq {
         Self::pieces(m, self.bits, self.group)
     }
 
-    fn takes_head(&self) -> bool {
-        self.head
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Err("GPTQModel does not quantize an lm_head that is tied to the embedding".to_owned())
-    }
-
     fn pack_head(&self, m: &Module<'_>) -> Result<Packed, String> {
         Self::pieces(m, 8, Some(32))
     }
 
-    fn kept(&self, _: Dtype) -> Dtype {
-        Dtype::BF16
-    }
-
-    fn bias(&self, _: Dtype) -> Dtype {
-        Dtype::F16
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::GptqModel
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let group = grammar::chosen(size)?;
+        let name = format!("gptq-{}{}bit-g{group}{}", self.version, self.bits, self.option);
+        Ok(Regrouped::new(name, Self { group: Some(group), ..*self }))
     }
 }
 
@@ -88,24 +86,11 @@ struct Awq {
 
 impl Packing for Awq {
     fn tool(&self) -> Tool {
-        Tool::GptqModel
-    }
-
-    fn takes_conv1d(&self) -> bool {
-        true
-    }
-
-    fn experts(&self) -> Experts {
-        Experts::Modules
+        Tool { layout: if self.searched { Layout::GptqModel } else { Layout::Transformers }, ..AWQ }
     }
 
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
         expert_names::held(family, name)
-    }
-
-    /// AutoAWQ does: a tied Gemma grew by it (huggingface/transformers issue 31474).
-    fn unties_head(&self) -> Result<bool, String> {
-        Ok(true)
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -124,54 +109,49 @@ impl Packing for Awq {
         ]))
     }
 
-    fn kept(&self, _: Dtype) -> Dtype {
-        Dtype::BF16
-    }
-
-    fn layout(&self) -> Layout {
-        if self.searched { Layout::GptqModel } else { Layout::Transformers }
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let group = grammar::chosen(size)?;
+        let name = format!("awq-4bit-g{group}{}", if self.searched { "" } else { "-modules" });
+        Ok(Regrouped::new(name, Self { group, ..*self }))
     }
 }
 
-const fn gptq(bits: u64, group: u64) -> Gptq {
-    Gptq { bits, group: Some(group), head: false }
-}
-
-const fn awq(group: u64) -> Awq {
-    Awq { group, searched: true }
-}
-
-/// `gptq-4bit-g128`, `gptq-v2-3bit-channel`, `gptq-8bit-g32-lmhead`; `awq-4bit-g64`.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+/// `gptq-4bit-g128`, `gptq-v2-3bit-channel`, `gptq-8bit-g32-lmhead`; `awq-4bit-g64`, `awq-4bit-g32-modules`.
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
     if let Some(rest) = name.strip_prefix("awq-4bit-") {
         let (group, modules) = rest.strip_suffix("-modules").map_or((rest, false), |rest| (rest, true));
         return Some(Box::new(Awq { group: grammar::group(group)??, searched: !modules }));
     }
     let rest = name.strip_prefix("gptq-")?;
-    let rest = rest.strip_prefix("v2-").unwrap_or(rest);
+    let (version, rest) = rest.strip_prefix("v2-").map_or(("", rest), |rest| ("v2-", rest));
     let (bits, rest) = grammar::bits(rest)?;
-    let (group, option) = rest.split_once('-').unwrap_or((rest, ""));
-    let known = matches!(option, "" | "actorder" | "asym" | "lmhead") && matches!(bits, 2 | 3 | 4 | 8);
-    known.then(|| grammar::group(group))?.map(|group| -> Box<dyn Rule> { Box::new(Gptq { bits, group, head: option == "lmhead" }) })
+    let (group, option) = rest.split_at(rest.find('-').unwrap_or(rest.len()));
+    let option = OPTIONS.iter().copied().find(|known| *known == option)?;
+    let group = grammar::group(group)?;
+    matches!(bits, 2 | 3 | 4 | 8).then(|| -> Box<dyn Rule> { Box::new(Gptq { version, bits, group, option }) })
 }
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["GPTQModel 7.7.0"]
-    "gptq-2bit-g32" => gptq(2, 32);
-    "gptq-3bit-g32" => gptq(3, 32);
-    "gptq-4bit-g32" => gptq(4, 32);
-    "gptq-4bit-g64" => gptq(4, 64);
-    "gptq-4bit-g128" or "gptq" => gptq(4, 128);
-    "gptq-4bit-channel" => Gptq { bits: 4, group: None, head: false };
-    "gptq-4bit-g32-actorder" => gptq(4, 32);
-    "gptq-4bit-g32-asym" => gptq(4, 32);
-    "gptq-4bit-g32-lmhead" => Gptq { bits: 4, group: Some(32), head: true };
-    "gptq-v2-4bit-g32" => gptq(4, 32);
-    "gptq-8bit-g32" => gptq(8, 32);
-    "gptq-8bit-g128" => gptq(8, 128);
-    "awq-4bit-g32-modules" => Awq { group: 32, searched: false };
-    "awq-4bit-g32" => awq(32);
-    "awq-4bit-g64" => awq(64);
-    "awq-4bit-g128" or "awq" => awq(128);
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &[
+        "gptq-2bit-g32",
+        "gptq-3bit-g32",
+        "gptq-4bit-g32",
+        "gptq-4bit-g64",
+        "gptq-4bit-g128",
+        "gptq-4bit-channel",
+        "gptq-4bit-g32-actorder",
+        "gptq-4bit-g32-asym",
+        "gptq-4bit-g32-lmhead",
+        "gptq-v2-4bit-g32",
+        "gptq-8bit-g32",
+        "gptq-8bit-g128",
+        "awq-4bit-g32-modules",
+        "awq-4bit-g32",
+        "awq-4bit-g64",
+        "awq-4bit-g128",
+    ],
+    aliases: &[("gptq", "gptq-4bit-g128"), ("awq", "awq-4bit-g128")],
+    parse,
 };

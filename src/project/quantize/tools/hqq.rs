@@ -10,9 +10,11 @@ use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::expert_names;
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const TOOL: Tool = Tool { layout: Layout::Hqq, experts: Experts::Fused, ..Tool::new(ToolId::Hqq) };
 
 struct Hqq {
     bits: u64,
@@ -23,11 +25,7 @@ struct Hqq {
 
 impl Packing for Hqq {
     fn tool(&self) -> Tool {
-        Tool::Hqq
-    }
-
-    fn experts(&self) -> Experts {
-        Experts::Fused
+        TOOL
     }
 
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
@@ -86,17 +84,15 @@ impl Packing for Hqq {
         Ok(Packed::As(pieces))
     }
 
-    fn layout(&self) -> Layout {
-        Layout::Hqq
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let group = grammar::chosen(size)?;
+        let name = format!("hqq-{}bit-g{group}-axis{}", self.bits, self.axis);
+        Ok(Regrouped::new(name, Self { group: Some(group), ..*self }))
     }
 }
 
-const fn hqq(bits: u64, group: u64, axis: u64) -> Hqq {
-    Hqq { bits, group: Some(group), axis }
-}
-
 /// `hqq-4bit-g64-axis1`, `hqq-3bit-channel-axis0`.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
     let (bits, rest) = grammar::bits(name.strip_prefix("hqq-")?)?;
     let (group, axis) = rest.split_once("-axis")?;
     let axis = axis.parse::<u64>().ok().filter(|axis| *axis < 2)?;
@@ -104,22 +100,26 @@ pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
     (matches!(bits, 1..=6 | 8)).then(|| -> Box<dyn Rule> { Box::new(Hqq { bits, group, axis }) })
 }
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["hqq 0.2.8.post1"]
-    "hqq-1bit-g64-axis0" => hqq(1, 64, 0);
-    "hqq-1bit-g64-axis1" => hqq(1, 64, 1);
-    "hqq-2bit-g32-axis1" => hqq(2, 32, 1);
-    "hqq-2bit-g64-axis0" => hqq(2, 64, 0);
-    "hqq-2bit-g64-axis1" => hqq(2, 64, 1);
-    "hqq-2bit-g128-axis1" => hqq(2, 128, 1);
-    "hqq-3bit-g64-axis0" => hqq(3, 64, 0);
-    "hqq-3bit-g64-axis1" => hqq(3, 64, 1);
-    "hqq-4bit-g32-axis1" => hqq(4, 32, 1);
-    "hqq-4bit-g64-axis0" => hqq(4, 64, 0);
-    "hqq-4bit-g64-axis1" => hqq(4, 64, 1);
-    "hqq-4bit-g128-axis1" => hqq(4, 128, 1);
-    "hqq-4bit-channel-axis1" => Hqq { bits: 4, group: None, axis: 1 };
-    "hqq-8bit-g64-axis0" => hqq(8, 64, 0);
-    "hqq-8bit-g64-axis1" => hqq(8, 64, 1);
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &[
+        "hqq-1bit-g64-axis0",
+        "hqq-1bit-g64-axis1",
+        "hqq-2bit-g32-axis1",
+        "hqq-2bit-g64-axis0",
+        "hqq-2bit-g64-axis1",
+        "hqq-2bit-g128-axis1",
+        "hqq-3bit-g64-axis0",
+        "hqq-3bit-g64-axis1",
+        "hqq-4bit-g32-axis1",
+        "hqq-4bit-g64-axis0",
+        "hqq-4bit-g64-axis1",
+        "hqq-4bit-g128-axis1",
+        "hqq-4bit-channel-axis1",
+        "hqq-8bit-g64-axis0",
+        "hqq-8bit-g64-axis1",
+    ],
+    aliases: &[],
+    parse,
 };

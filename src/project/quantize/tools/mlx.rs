@@ -9,9 +9,20 @@ use crate::dtype::Dtype;
 use crate::families::{by_model_type, routers};
 use crate::format::Format;
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Experts, Layout, Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const TOOL: Tool = Tool {
+    layout: Layout::Mlx,
+    takes_head: true,
+    takes_embedding: true,
+    takes_conv1d: true,
+    turns_conv1d: true,
+    takes_routers: true,
+    experts: Experts::Stacked,
+    ..Tool::new(ToolId::Mlx)
+};
 
 struct Mlx {
     /// `None`: a copy.
@@ -26,27 +37,7 @@ struct Mlx {
 
 impl Packing for Mlx {
     fn tool(&self) -> Tool {
-        Tool::Mlx
-    }
-
-    fn takes_conv1d(&self) -> bool {
-        true
-    }
-
-    fn turns_conv1d(&self) -> bool {
-        true
-    }
-
-    fn takes_routers(&self) -> bool {
-        true
-    }
-
-    fn experts(&self) -> Experts {
-        Experts::Stacked
-    }
-
-    fn leaves_all(&self) -> bool {
-        self.bits.is_none()
+        Tool { leaves_all: self.bits.is_none(), kept: self.cast, ..TOOL }
     }
 
     fn rename<'n>(&self, family: &str, name: &'n str) -> Cow<'n, str> {
@@ -76,7 +67,7 @@ impl Packing for Mlx {
         let groups = [m.rows, m.columns / group];
         let mut pieces = vec![piece(".weight", Dtype::U32, &[m.rows, words])];
         if affine {
-            let dtype = self.kept(m.dtype);
+            let dtype = self.cast.unwrap_or(m.dtype);
             pieces.push(piece(".scales", dtype, &groups));
             pieces.push(piece(".biases", dtype, &groups));
         } else {
@@ -85,20 +76,19 @@ impl Packing for Mlx {
         Ok(Packed::As(pieces))
     }
 
-    fn takes_head(&self) -> bool {
-        true
-    }
-
-    fn takes_embedding(&self) -> bool {
-        true
-    }
-
-    fn kept(&self, dtype: Dtype) -> Dtype {
-        self.cast.unwrap_or(dtype)
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::Mlx
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let low = self.bits.filter(|_| self.affine).ok_or(GroupRefusal::NoGroups)?;
+        if !GROUPS.contains(&size) {
+            return Err(GroupRefusal::Size);
+        }
+        let name = match self.high {
+            Some(high) => format!("mlx-mixed-{low}-{high}-g{size}"),
+            None => {
+                let cast = CASTS.iter().find(|(_, dtype)| *dtype == self.cast).map_or("", |(word, _)| word);
+                format!("mlx-{low}bit-g{size}{cast}")
+            }
+        };
+        Ok(Regrouped::new(name, Self { group: size, ..*self }))
     }
 }
 
@@ -108,10 +98,6 @@ const fn affine(bits: u64, group: u64) -> Mlx {
 
 const fn micro(bits: u64, group: u64) -> Mlx {
     Mlx { bits: Some(bits), high: None, group, affine: false, cast: None }
-}
-
-const fn mixed(low: u64, high: u64, group: u64) -> Mlx {
-    Mlx { bits: Some(low), high: Some(high), group, affine: true, cast: None }
 }
 
 /// Whether a recipe gives a module its higher number of bits: the output head, and in the first and last eighth of the blocks and
@@ -124,54 +110,67 @@ fn has_more_bits(m: &Module<'_>) -> bool {
     has("lm_head") || (more && (has("v_proj") || has("v_a_proj") || has("v_b_proj") || has("down_proj")))
 }
 
-/// `mlx-4bit-g64`, `mlx-6bit-g32-f16`, `mlx-mixed-3-6-g64`.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
+/// The sizes of groups that MLX has kernels for.
+const GROUPS: [u64; 3] = [32, 64, 128];
+
+/// The end of a name that asks for a cast.
+const CASTS: [(&str, Option<Dtype>); 4] =
+    [("", None), ("-f16", Some(Dtype::F16)), ("-bf16", Some(Dtype::BF16)), ("-f32", Some(Dtype::F32))];
+
+/// The recipes, and the size of their groups where none is said.
+const RECIPES: [(&str, u64, u64, u64); 4] = [("2-6", 2, 6, 64), ("3-4", 3, 4, 64), ("3-6", 3, 6, 64), ("4-6", 4, 6, 32)];
+
+/// `mlx-4bit-g64`, `mlx-6bit-g32-f16`, `mlx-mixed-3-6`, `mlx-mixed-3-6-g64`, `mlx-mxfp4`, `mlx-copy`.
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
     let rest = name.strip_prefix("mlx-")?;
-    let valid = |group: u64| matches!(group, 32 | 64 | 128);
-    if let Some(rest) = rest.strip_prefix("mixed-") {
-        let (recipe, group) = rest.rsplit_once('-')?;
-        let (low, high) = match recipe {
-            "2-6" => (2, 6),
-            "3-4" => (3, 4),
-            "3-6" => (3, 6),
-            "4-6" => (4, 6),
-            _ => return None,
-        };
-        let group = grammar::group(group)?.filter(|group| valid(*group))?;
-        return Some(Box::new(mixed(low, high, group)));
-    }
-    let (bits, rest) = grammar::bits(rest)?;
-    let (group, cast) = rest.split_once('-').unwrap_or((rest, ""));
-    let cast = match cast {
-        "" => None,
-        "f16" => Some(Dtype::F16),
-        "bf16" => Some(Dtype::BF16),
-        "f32" => Some(Dtype::F32),
-        _ => return None,
-    };
-    let group = grammar::group(group)?.filter(|group| valid(*group))?;
-    matches!(bits, 2..=6 | 8).then(|| -> Box<dyn Rule> { Box::new(Mlx { cast, ..affine(bits, group) }) })
+    let known = |group: &str| grammar::group(group).flatten().filter(|group| GROUPS.contains(group));
+    Some(Box::new(match rest {
+        "copy" => Mlx { bits: None, ..affine(0, 64) },
+        "4bit-f16" => Mlx { cast: Some(Dtype::F16), ..affine(4, 64) },
+        "mxfp4" => micro(4, 32),
+        "nvfp4" => micro(4, 16),
+        "mxfp8" => micro(8, 32),
+        _ => {
+            if let Some(rest) = rest.strip_prefix("mixed-") {
+                let (_, low, high, default) = RECIPES.into_iter().find(|(word, ..)| rest.starts_with(word))?;
+                let group = match &rest[3..] {
+                    "" => default,
+                    group => known(group.strip_prefix('-')?)?,
+                };
+                return Some(Box::new(Mlx { high: Some(high), ..affine(low, group) }));
+            }
+            let (bits, rest) = grammar::bits(rest)?;
+            let (group, cast) = rest.split_at(rest.find('-').unwrap_or(rest.len()));
+            let (_, cast) = CASTS.into_iter().find(|(word, _)| *word == cast)?;
+            let group = known(group).filter(|_| matches!(bits, 2..=6 | 8))?;
+            Mlx { cast, ..affine(bits, group) }
+        }
+    }))
 }
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["mlx-lm 0.32.2"]
-    "mlx-copy" => Mlx { bits: None, ..affine(0, 64) };
-    "mlx-mixed-2-6" => mixed(2, 6, 64);
-    "mlx-mixed-3-4" => mixed(3, 4, 64);
-    "mlx-mixed-3-6" => mixed(3, 6, 64);
-    "mlx-mixed-4-6" => mixed(4, 6, 32);
-    "mlx-2bit-g64" => affine(2, 64);
-    "mlx-3bit-g64" => affine(3, 64);
-    "mlx-4bit-g32" => affine(4, 32);
-    "mlx-4bit-g64" => affine(4, 64);
-    "mlx-4bit-g128" => affine(4, 128);
-    "mlx-4bit-f16" => Mlx { cast: Some(Dtype::F16), ..affine(4, 64) };
-    "mlx-5bit-g32" => affine(5, 32);
-    "mlx-6bit-g64" => affine(6, 64);
-    "mlx-8bit-g32" => affine(8, 32);
-    "mlx-8bit-g64" => affine(8, 64);
-    "mlx-mxfp4" => micro(4, 32);
-    "mlx-nvfp4" => micro(4, 16);
-    "mlx-mxfp8" => micro(8, 32);
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &[
+        "mlx-copy",
+        "mlx-mixed-2-6",
+        "mlx-mixed-3-4",
+        "mlx-mixed-3-6",
+        "mlx-mixed-4-6",
+        "mlx-2bit-g64",
+        "mlx-3bit-g64",
+        "mlx-4bit-g32",
+        "mlx-4bit-g64",
+        "mlx-4bit-g128",
+        "mlx-4bit-f16",
+        "mlx-5bit-g32",
+        "mlx-6bit-g64",
+        "mlx-8bit-g32",
+        "mlx-8bit-g64",
+        "mlx-mxfp4",
+        "mlx-nvfp4",
+        "mlx-mxfp8",
+    ],
+    aliases: &[],
+    parse,
 };

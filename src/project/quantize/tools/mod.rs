@@ -1,17 +1,4 @@
-//! The tools that quantize: one file each.
-
-/// Rows of the registry: under each tool in brackets the name of a scheme, further names after `or`, and its rule.
-macro_rules! schemes {
-    ($([$tool:expr] $($name:literal $(or $alias:literal)* => $rule:expr;)+)+) => {
-        &[$($(Scheme {
-            name: $name,
-            aliases: &[$($alias),*],
-            container: Format::Safetensors,
-            tool: $tool,
-            rule: &$rule,
-        }),+),+]
-    };
-}
+//! The tools that quantize: one file each, with the names of its schemes and the grammar that reads them.
 
 mod bitsandbytes;
 mod cast;
@@ -24,10 +11,10 @@ mod mlx;
 mod quanto;
 mod torchao;
 
-use super::rule::{Rule, Scheme};
+use super::rule::{Listed, Schemes};
 
-/// Every scheme, a slice per family. To add one: a row in its family's file, or a file and a line here.
-pub const SCHEMES: &[&[Scheme]] = &[
+/// Every tool's schemes. To add a tool: a file, and a line here.
+pub const SCHEMES: &[Schemes] = &[
     cast::SCHEMES,
     compressed_tensors::SCHEMES,
     bitsandbytes::SCHEMES,
@@ -40,21 +27,7 @@ pub const SCHEMES: &[&[Scheme]] = &[
     ggml::SCHEMES,
 ];
 
-/// Every scheme in registry order.
-pub fn all() -> impl Iterator<Item = &'static Scheme> {
-    SCHEMES.iter().flat_map(|family| family.iter())
+/// Every listed scheme, in the order of the registry.
+pub fn all() -> impl Iterator<Item = Listed> {
+    SCHEMES.iter().flat_map(|tool| tool.names.iter().map(|name| Listed { container: tool.container, name }))
 }
-
-/// Grammars of names that no row lists: a function and the tool that writes what it gives.
-pub(in crate::project::quantize) const GRAMMARS: &[(Grammar, &str)] = &[
-    (compressed_tensors::parse, "compressed-tensors 0.20.0"),
-    (gptq::parse, "GPTQModel 7.7.0"),
-    (fp8::parse, "transformers 5.23"),
-    (mlx::parse, "mlx-lm 0.32.2"),
-    (quanto::parse, "optimum-quanto 0.2.7, transformers 5.23"),
-    (hqq::parse, "hqq 0.2.8.post1"),
-    (torchao::parse, "torchao 0.18.0, transformers 5.23"),
-];
-
-/// Reads a name as the parameters of a rule.
-pub(in crate::project::quantize) type Grammar = fn(&str) -> Option<Box<dyn Rule>>;

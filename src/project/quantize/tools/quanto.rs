@@ -6,9 +6,11 @@
 use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Module, Packed, Packing, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const TOOL: Tool = Tool { unties_head: Ok(true), takes_heads_of_other_names: true, ..Tool::new(ToolId::Quanto) };
 
 struct Quanto {
     bits: u64,
@@ -19,15 +21,7 @@ struct Quanto {
 
 impl Packing for Quanto {
     fn tool(&self) -> Tool {
-        Tool::Quanto
-    }
-
-    fn takes_heads_of_other_names(&self) -> bool {
-        true
-    }
-
-    fn unties_head(&self) -> Result<bool, String> {
-        Ok(true)
+        TOOL
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -49,21 +43,40 @@ impl Packing for Quanto {
         pieces.push(piece(".output_scale", m.dtype, &[]));
         Ok(Packed::As(pieces))
     }
+
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        if self.bits == 8 {
+            return Err(GroupRefusal::NoGroups);
+        }
+        let group = grammar::chosen(size)?;
+        if !group.is_multiple_of(32) {
+            return Err(GroupRefusal::Size);
+        }
+        Ok(Regrouped::new(format!("quanto-qint{}-g{group}", self.bits), Self { group, ..*self }))
+    }
 }
 
-/// `quanto-qint4-g64`.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
-    let (kind, group) = name.strip_prefix("quanto-qint")?.split_once('-')?;
-    let bits = grammar::count(kind).filter(|bits| matches!(bits, 2 | 4))?;
-    let group = grammar::group(group)??;
-    (group >= 32 && group.is_multiple_of(32)).then(|| -> Box<dyn Rule> { Box::new(Quanto { bits, dtype: Dtype::U8, group }) })
+/// `quanto-qint8`, `quanto-qint4-g64`.
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let quanto = |bits, dtype, group| -> Box<dyn Rule> { Box::new(Quanto { bits, dtype, group }) };
+    Some(match name.strip_prefix("quanto-")? {
+        "qint8" => quanto(8, Dtype::I8, 128),
+        "qfloat8" => quanto(8, Dtype::F8_E4M3, 128),
+        "qint4" => quanto(4, Dtype::U8, 128),
+        "qint2" => quanto(2, Dtype::U8, 128),
+        rest => {
+            let (bits, group) = rest.strip_prefix("qint")?.split_once('-')?;
+            let bits = grammar::count(bits).filter(|bits| matches!(bits, 2 | 4))?;
+            let group = grammar::group(group)?.filter(|group| group.is_multiple_of(32))?;
+            quanto(bits, Dtype::U8, group)
+        }
+    })
 }
 
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["optimum-quanto 0.2.7, transformers 5.23"]
-    "quanto-qint8" => Quanto { bits: 8, dtype: Dtype::I8, group: 128 };
-    "quanto-qfloat8" => Quanto { bits: 8, dtype: Dtype::F8_E4M3, group: 128 };
-    "quanto-qint4" => Quanto { bits: 4, dtype: Dtype::U8, group: 128 };
-    "quanto-qint2" => Quanto { bits: 2, dtype: Dtype::U8, group: 128 };
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &["quanto-qint8", "quanto-qfloat8", "quanto-qint4", "quanto-qint2"],
+    aliases: &[],
+    parse,
 };

@@ -8,9 +8,11 @@
 use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::quantize::grammar;
-use crate::project::quantize::packing::{Layout, Module, Packed, Packing, piece};
-use crate::project::quantize::rule::{Rule, Scheme};
-use crate::project::quantize::seen::Tool;
+use crate::project::quantize::packing::{Layout, Module, Packed, Packing, Tool, piece};
+use crate::project::quantize::rule::{GroupRefusal, Regrouped, Rule, Schemes};
+use crate::project::quantize::seen::ToolId;
+
+const TOOL: Tool = Tool { layout: Layout::TorchAo, ..Tool::new(ToolId::TorchAo) };
 
 /// The tensor class that holds a weight.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,7 @@ struct TorchAo {
 
 impl Packing for TorchAo {
     fn tool(&self) -> Tool {
-        Tool::TorchAo
+        Tool { takes_head: self.head, ..TOOL }
     }
 
     fn pack(&self, m: &Module<'_>) -> Result<Packed, String> {
@@ -62,14 +64,6 @@ impl Packing for TorchAo {
             pieces.push(piece("._weight_zero_point", Dtype::I8, &scales));
         }
         Ok(Packed::As(pieces))
-    }
-
-    fn takes_head(&self) -> bool {
-        self.head
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::TorchAo
     }
 
     fn about(&self, m: &Module<'_>) -> Option<String> {
@@ -104,42 +98,61 @@ impl Packing for TorchAo {
             Class::Int4 => return None,
         })
     }
-}
 
-/// `torchao-int8wo-g64`, `torchao-intx-int3-g32`, `torchao-int8dyn-int4-channel`.
-pub(super) fn parse(name: &str) -> Option<Box<dyn Rule>> {
-    let rest = name.strip_prefix("torchao-")?;
-    if let Some(group) = rest.strip_prefix("int8wo-") {
-        return Some(Box::new(TorchAo { group: grammar::group(group)?, ..int8(Class::Int8) }));
+    fn regrouped(&self, size: u64) -> Result<Regrouped, GroupRefusal> {
+        let name = match self.class {
+            Class::Int8 if !self.head => "torchao-int8wo".to_owned(),
+            Class::Intx { bits, dynamic: true } => format!("torchao-int8dyn-int{bits}"),
+            Class::Intx { bits, dynamic: false } => format!("torchao-intx-int{bits}"),
+            Class::Int4 if Some(size) == self.group => "torchao-int4wo".to_owned(),
+            Class::Int4 => return Err(GroupRefusal::Size),
+            Class::Int8 | Class::Int8Dynamic | Class::Float8 => return Err(GroupRefusal::NoGroups),
+        };
+        let group = grammar::chosen(size)?;
+        Ok(Regrouped::new(format!("{name}-g{group}"), Self { group: Some(group), ..*self }))
     }
-    let (dynamic, rest) = match rest.strip_prefix("int8dyn-int") {
-        Some(rest) => (true, rest),
-        None => (false, rest.strip_prefix("intx-int")?),
-    };
-    let (bits, group) = rest.split_once('-')?;
-    let bits = grammar::count(bits).filter(|bits| *bits <= 8)?;
-    Some(Box::new(TorchAo { class: Class::Intx { bits, dynamic }, group: grammar::group(group)?, head: false }))
 }
 
-const fn int8(class: Class) -> TorchAo {
-    TorchAo { class, group: None, head: false }
+/// `torchao-float8wo`, `torchao-int8wo-g64`, `torchao-intx-int3-g32`, `torchao-int8dyn-int4-channel`.
+fn parse(name: &str) -> Option<Box<dyn Rule>> {
+    let whole = |class| TorchAo { class, group: None, head: false };
+    let rest = name.strip_prefix("torchao-")?;
+    Some(Box::new(match rest {
+        "int8wo" => whole(Class::Int8),
+        "int8wo-embed" => TorchAo { head: true, ..whole(Class::Int8) },
+        "int8dyn-int8" => whole(Class::Int8Dynamic),
+        "float8wo" => whole(Class::Float8),
+        "int4wo-g128" => TorchAo { group: Some(128), ..whole(Class::Int4) },
+        _ => {
+            if let Some(group) = rest.strip_prefix("int8wo-") {
+                return Some(Box::new(TorchAo { group: grammar::group(group)?, ..whole(Class::Int8) }));
+            }
+            let (dynamic, rest) = match rest.strip_prefix("int8dyn-int") {
+                Some(rest) => (true, rest),
+                None => (false, rest.strip_prefix("intx-int")?),
+            };
+            let (bits, group) = rest.split_once('-')?;
+            let bits = grammar::count(bits).filter(|bits| *bits <= 8)?;
+            TorchAo { group: grammar::group(group)?, ..whole(Class::Intx { bits, dynamic }) }
+        }
+    }))
 }
 
-const fn intx(bits: u64, dynamic: bool, group: Option<u64>) -> TorchAo {
-    TorchAo { class: Class::Intx { bits, dynamic }, group, head: false }
-}
-
-/// Rows of the registry.
-pub(super) const SCHEMES: &[Scheme] = schemes! {
-    ["torchao 0.18.0, transformers 5.23"]
-    "torchao-int8wo" => int8(Class::Int8);
-    "torchao-int8wo-g32" => TorchAo { group: Some(32), ..int8(Class::Int8) };
-    "torchao-int8wo-embed" => TorchAo { head: true, ..int8(Class::Int8) };
-    "torchao-int8dyn-int8" => int8(Class::Int8Dynamic);
-    "torchao-float8wo" => int8(Class::Float8);
-    "torchao-int8dyn-int4-channel" => intx(4, true, None);
-    "torchao-int8dyn-int4-g32" => intx(4, true, Some(32));
-    "torchao-intx-int4-g32" => intx(4, false, Some(32));
-    "torchao-intx-int2-g64" => intx(2, false, Some(64));
-    "torchao-int4wo-g128" => TorchAo { class: Class::Int4, group: Some(128), head: false };
+/// The schemes that are listed.
+pub(super) const SCHEMES: Schemes = Schemes {
+    container: Format::Safetensors,
+    names: &[
+        "torchao-int8wo",
+        "torchao-int8wo-g32",
+        "torchao-int8wo-embed",
+        "torchao-int8dyn-int8",
+        "torchao-float8wo",
+        "torchao-int8dyn-int4-channel",
+        "torchao-int8dyn-int4-g32",
+        "torchao-intx-int4-g32",
+        "torchao-intx-int2-g64",
+        "torchao-int4wo-g128",
+    ],
+    aliases: &[],
+    parse,
 };
