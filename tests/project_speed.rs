@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use weighbridge::checkpoint::{KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::prune::PruneSpec;
-use weighbridge::project::storage::shard::{RULES, ShardSpec};
-use weighbridge::project::storage::{Request, scheme};
+use weighbridge::project::Request;
+use weighbridge::project::prune::PruneSpec;
+use weighbridge::project::quantize;
+use weighbridge::project::shard::{RULES, ShardSpec};
 use weighbridge::project::{GgufSource, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 /// How long something keeps this thread on the processor; by the clock where the system does not tell.
@@ -94,5 +95,5 @@ fn a_hundred_thousand_tensors() {
     let took = worked(|| drop(project(&safetensors, &request)));
     println!("pruned and sharded: {took:?}");
     assert!(took.as_secs() < 5);
-    assert!(scheme::all().count() > 40);
+    assert!(quantize::all().count() > 40);
 }

@@ -12,6 +12,7 @@ pub mod gguf_names;
 pub mod graph;
 pub(crate) mod modules;
 mod role;
+pub mod routers;
 mod rows;
 mod table;
 

@@ -5,8 +5,8 @@ use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
+use weighbridge::project::Request;
 use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, MemoryRequest, Share, Verdict};
-use weighbridge::project::storage::Request;
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::build::{packed, put};
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{OpenOptions, open};
-use weighbridge::project::storage::QuantizedRow;
-use weighbridge::project::storage::scheme;
+use weighbridge::project::quantize;
+use weighbridge::project::row::QuantizedRow;
 use weighbridge::project::{Basis, ProjectInput, Projection, Request, Target, project};
 
 type Tensor = (String, Vec<u64>);
@@ -71,7 +71,7 @@ fn says(row: &QuantizedRow, part: &str) -> bool {
 
 /// Every safetensors scheme, and a few GGUF targets.
 fn many() -> String {
-    let names = scheme::all().filter(|s| s.name != "auto").map(|s| format!("{}:{}", s.container.name(), s.name));
+    let names = quantize::all().filter(|s| s.name != "auto").map(|s| format!("{}:{}", s.container.name(), s.name));
     names.collect::<Vec<_>>().join(",")
 }
 

@@ -9,11 +9,12 @@ use weighbridge::checkpoint::packed::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::{QuantizedRow, Request};
+use weighbridge::project::Request;
+use weighbridge::project::row::QuantizedRow;
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const LIST: &str = "src/project/storage/scheme/classes.txt";
+const LIST: &str = "src/project/quantize/classes.txt";
 
 /// One checkpoint and what tools made of it.
 struct Base {

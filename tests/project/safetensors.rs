@@ -6,8 +6,9 @@ use weighbridge::checkpoint::packed::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::shard::ShardSpec;
-use weighbridge::project::storage::{QuantizedRow, Request};
+use weighbridge::project::Request;
+use weighbridge::project::row::QuantizedRow;
+use weighbridge::project::shard::ShardSpec;
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 fn record() -> Value {

@@ -7,7 +7,8 @@ use crate::rust_source::{Token, root, rust_files, tokens};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::FORMATS;
 use weighbridge::project::memory::ENGINES;
-use weighbridge::project::storage::{scheme, shard};
+use weighbridge::project::quantize::SCHEMES;
+use weighbridge::project::shard;
 use weighbridge::report::RENDERERS;
 use weighbridge::scan::{KERNELS, has_kernel};
 
@@ -24,11 +25,7 @@ struct Registry {
 const REGISTRIES: &[Registry] = &[
     Registry { folder: "src/format/formats", list: "FORMATS", helpers: &[] },
     Registry { folder: "src/checkpoint/packed/methods", list: "METHODS", helpers: &[] },
-    Registry {
-        folder: "src/project/storage/scheme",
-        list: "SCHEMES",
-        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
-    },
+    Registry { folder: "src/project/quantize/tools", list: "SCHEMES", helpers: &[] },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
@@ -69,7 +66,10 @@ fn a_file_that_nobody_registered_is_found() {
 #[test]
 fn names_are_unique() {
     unique(FORMATS.iter().flat_map(|f| f.extensions.iter().copied()));
-    unique(scheme::all().flat_map(|s| [s.name].into_iter().chain(s.aliases.iter().copied()).map(move |n| (s.container, n))));
+    unique(SCHEMES.iter().flat_map(|tool| {
+        let aliases = tool.aliases.iter().map(|(alias, _)| alias);
+        tool.names.iter().chain(aliases).map(move |name| (tool.container, name))
+    }));
     unique(ENGINES.iter().map(|e| e.name()));
     unique(RENDERERS.iter().map(|r| r.name));
     unique(shard::RULES.iter().map(|r| r.name));

@@ -20,9 +20,9 @@ pub use training::{Recipe, Recompute, TrainRequest, TrainingRow};
 
 use serde::Serialize;
 
+use super::plan::Basis;
 use crate::checkpoint::{KvKind, KvLayers};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
 use crate::text::escape;
 
 /// One part of the memory.

@@ -2,7 +2,7 @@
 
 use super::{Place, Term};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// Terms that are made of the tensors' bytes alone.
 const WEIGHTS: &[&str] = &["weights", "expert_weights", "embedding_weights"];

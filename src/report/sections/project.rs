@@ -2,13 +2,13 @@
 
 use super::{Detail, fold, others};
 use crate::project::Basis;
-use crate::project::storage::Projection;
-use crate::project::storage::bridge::BridgeTerm;
-use crate::project::storage::copies::CopyRow;
-use crate::project::storage::data::DataRow;
-use crate::project::storage::row::QuantizedRow;
-use crate::project::storage::scheme::Explained;
-use crate::project::storage::shard::ShardedRow;
+use crate::project::Projection;
+use crate::project::bridge::BridgeTerm;
+use crate::project::copies::CopyRow;
+use crate::project::quantize::Explained;
+use crate::project::row::QuantizedRow;
+use crate::project::shard::ShardedRow;
+use crate::project::training_data::DataRow;
 use crate::report::cell::{Cell, Line, Section, Table, Tone};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, grouped_signed, percent};
@@ -196,7 +196,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         ]);
     }
     if !rest.is_empty() {
-        let sum = |f: fn(&crate::project::storage::shard::Shard) -> u64| rest.iter().map(f).sum();
+        let sum = |f: fn(&crate::project::written::shards::Shard) -> u64| rest.iter().map(f).sum();
         table.row(vec![
             others(rest.len()),
             Cell::Count(sum(|s| s.tensors)),
@@ -208,7 +208,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         table.row(vec![Cell::text("shard index"), Cell::None, Cell::None, Cell::Bytes(row.index_bytes)]);
     }
     if !row.shards.is_empty() {
-        let all = |f: fn(&crate::project::storage::shard::Shard) -> u64| row.shards.iter().map(f).sum::<u64>();
+        let all = |f: fn(&crate::project::written::shards::Shard) -> u64| row.shards.iter().map(f).sum::<u64>();
         table.total = Some(vec![
             Cell::text("total"),
             Cell::Count(all(|s| s.tensors)),

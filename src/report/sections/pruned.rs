@@ -2,7 +2,7 @@
 
 use super::Detail;
 use crate::project::Basis;
-use crate::project::storage::prune::{Dims, Magnitude, PrunedRow, Structure};
+use crate::project::prune::{Dims, Magnitude, PrunedRow, Structure};
 use crate::report::cell::{Cell, Section, Table};
 use crate::report::text::value;
 use crate::units::{grouped, percent};

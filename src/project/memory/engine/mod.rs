@@ -14,7 +14,7 @@ use super::resident::Resident;
 use super::{EngineRow, Place, Term, partial};
 use crate::checkpoint::{KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// A KV cache, or the state of recurrent layers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::{KvFigure, product};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::request::Settings;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// The states of the recurrent layers: 16-bit at least; the recurrent part in 32-bit floats at most (vLLM `mamba_utils.py`: the dtype
 /// is the model's or `mamba_ssm_cache_dtype`). `kept` says by what the tail of the convolution may grow: transformers keeps `kernel`

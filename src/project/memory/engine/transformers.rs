@@ -10,7 +10,7 @@ use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 pub(super) struct Transformers;
 

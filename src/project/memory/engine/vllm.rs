@@ -12,7 +12,7 @@ use crate::project::memory::Term;
 use crate::project::memory::fit::{Share as Portion, Takes};
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 pub(super) struct Vllm;
 

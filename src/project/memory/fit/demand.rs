@@ -4,7 +4,7 @@ use super::verdict::{Demand, Held};
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Places;
 use crate::project::memory::{Place, TrainingRow};
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// Set aside on every device where something is not estimated: the upper end of formulas D's 0.5 to 1.5 GiB.
 pub(super) const ALLOWANCE: u64 = 3 << 29;

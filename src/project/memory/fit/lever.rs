@@ -6,7 +6,10 @@ use super::super::engine::{self, Engine, Places};
 use super::super::request::{KvType, Settings};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
-use crate::project::storage::{Basis, Options, Request, Target, project};
+use crate::project::plan::Basis;
+use crate::project::projection::{Request, project};
+use crate::project::quantize::Target;
+use crate::project::quantize::options::Options;
 use crate::units::Bytes;
 
 /// A scheme whose weights leave room for the rest.

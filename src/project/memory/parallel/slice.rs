@@ -7,7 +7,7 @@ use crate::checkpoint::{KvLayer, Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::Term;
 use crate::project::memory::request::Settings;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// What part of the model a device runs, for buffers that depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::{Recompute, TrainRequest};
 use crate::families;
 use crate::families::family::Activations;
 use crate::project::memory::Term;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// Bytes per token of one layer: least, most, of these what tensor parallel ranks all keep, the formula.
 struct PerLayer {

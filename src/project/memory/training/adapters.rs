@@ -6,8 +6,11 @@ use super::recipe::ADAM_MIXED;
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
-use crate::project::storage::scheme::{self, Context};
-use crate::project::storage::{Basis, Options, Target};
+use crate::project::plan::Basis;
+use crate::project::quantize;
+use crate::project::quantize::Target;
+use crate::project::quantize::context::Context;
+use crate::project::quantize::options::Options;
 
 /// Parameters of adapters on every linear layer of attention and dense feed-forward: rank x (in + out) each.
 pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
@@ -70,7 +73,7 @@ fn frozen(params: u64, shards: u64) -> Term {
 /// The base as bitsandbytes writes it: with double quantization at least, without at most.
 fn nf4(input: &ProjectInput<'_>, shards: u64) -> Term {
     let context = Context::new(input, Options::default());
-    let bytes = |name: &str| scheme::row(&context, &Target::parse(name)).tensor_bytes;
+    let bytes = |name: &str| quantize::row(&context, &Target::parse(name)).tensor_bytes;
     match (bytes("bnb-nf4-dq"), bytes("bnb-nf4")) {
         (Some(low), Some(high)) => {
             let text = format!("the base in bnb-nf4-dq to bnb-nf4, heads and embeddings in 16 bits{}", over(shards));

@@ -10,7 +10,7 @@ use crate::format::Shape;
 use crate::project::input::{ProjectInput, ProjectTensor, Provenance};
 use crate::project::memory::parallel::Parallel;
 use crate::project::memory::{Place, Term};
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// A student: how it is called, its tensors, its dimensions.
 struct Student<'a> {

@@ -16,7 +16,7 @@ use super::parallel::Parallel;
 use super::{Place, Term};
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 use model::{Dims, Weights};
 use recipe::Kind;
 

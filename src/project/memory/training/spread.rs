@@ -10,7 +10,7 @@ use super::{TrainRequest, TrainingRow, adapters, distillation, runtime, states, 
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Parallel, Rank};
 use crate::project::memory::{Place, Term};
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 const MEGATRON: Convention = Convention {
     name: "Megatron-LM",

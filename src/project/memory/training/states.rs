@@ -7,7 +7,7 @@ use super::TrainRequest;
 use super::model::Weights;
 use super::recipe::{Row, States};
 use crate::project::memory::Term;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// A part of the states on one device: whole below `from_stage`, its share from there on. Routed experts may have a share of their own.
 fn share(bytes: u64, weights: &Weights, asked: &TrainRequest, from_stage: u8) -> u64 {

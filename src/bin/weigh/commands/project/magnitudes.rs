@@ -3,7 +3,7 @@
 use weighbridge::checkpoint::Checkpoint;
 use weighbridge::error::Result;
 use weighbridge::project::ProjectInput;
-use weighbridge::project::storage::prune::{PruneSpec, prunable};
+use weighbridge::project::prune::{PruneSpec, prunable};
 use weighbridge::scan::ScanOptions;
 use weighbridge::scan::full::{MAX_SHARES, cutoff_bytes_to_read, cutoffs};
 use weighbridge::stats::magnitude::Cutoffs;

@@ -10,7 +10,7 @@ use crate::project::input::ProjectInput;
 use crate::project::memory::Term;
 use crate::project::memory::request::{KvType, Settings};
 use crate::project::memory::resident::Span;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 use crate::units::Bytes;
 
 /// A cache type as ggml sees it.

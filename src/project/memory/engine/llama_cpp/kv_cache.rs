@@ -7,7 +7,7 @@ use super::cells::Cells;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::engine::{KvFigure, layers_text, product};
 use crate::project::memory::request::Settings;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// Whether settings are ones that llama.cpp starts with.
 ///

@@ -24,7 +24,7 @@ use crate::project::memory::fit::Takes;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::{LoadMode, Settings};
 use crate::project::memory::resident::Resident;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 use sheet::Sheet;
 use weights::Weights;
 

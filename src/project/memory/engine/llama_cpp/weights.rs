@@ -9,7 +9,7 @@ use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::Term;
 use crate::project::memory::parallel::is_input;
 use crate::project::memory::request::{LoadMode, Settings};
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 
 /// Bytes of the weights by where they go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
