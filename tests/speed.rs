@@ -1,10 +1,13 @@
-//! Projections are arithmetic: a hundred thousand tensors are answered at once (a fifth of them in a debug build). The bounds are
-//! loose, for builds without optimisation, and of the time on the processor, for a shared machine; what was measured is printed.
+//! What is arithmetic on names and shapes is answered at once for a hundred thousand tensors (a fifth of them in projections of a debug
+//! build). The bounds are loose, for builds without optimisation, and of the time on the processor, for a shared machine; what was
+//! measured is printed.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
 
+use weighbridge::checkpoint::names::classify;
+use weighbridge::checkpoint::packed::{TensorView, interpret};
 use weighbridge::checkpoint::{KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
@@ -69,7 +72,7 @@ fn input(format: Format, config: &ModelConfig) -> ProjectInput<'_> {
 }
 
 #[test]
-fn a_hundred_thousand_tensors() {
+fn projections() {
     let config = ModelConfig { family: Some("llama".to_owned()), kv: KvLayers::default(), ..ModelConfig::default() };
     let safetensors = input(Format::Safetensors, &config);
     let gguf = input(Format::Gguf, &config);
@@ -96,4 +99,35 @@ fn a_hundred_thousand_tensors() {
     println!("pruned and sharded: {took:?}");
     assert!(took.as_secs() < 5);
     assert!(quantize::all().count() > 40);
+}
+
+#[test]
+fn roles_by_name() {
+    let names: Vec<String> =
+        (0..100_000).map(|i| format!("model.layers.{}.mlp.experts.{}.down_proj.weight", i % 61, i % 256)).collect();
+    let mut experts = 0;
+    let took = worked(|| experts = names.iter().filter(|name| classify(name, Format::Safetensors).role == Role::Expert).count());
+    println!("roles: {took:?}");
+    assert_eq!(experts, 100_000);
+    assert!(took.as_millis() < 2_000, "{took:?}");
+}
+
+#[test]
+fn packed_weights() {
+    let modules = (0..50_000).map(|i| format!("model.layers.{}.mlp.experts.{}.down_proj", i % 61, i / 61));
+    let names: Vec<[String; 2]> =
+        modules.map(|module| [format!("{module}.weight"), format!("{module}.weight_scale_inv")]).collect();
+    let view = |name, dtype, shape, elements, bytes| TensorView { name, dtype, shape, elements, bytes, buffer: false };
+    let views: Vec<TensorView<'_>> = names
+        .iter()
+        .flat_map(|[weight, scale]| {
+            let weight = view(weight, Dtype::F8_E4M3, &[7168, 2048], 7168 * 2048, 7168 * 2048);
+            [weight, view(scale, Dtype::F32, &[56, 16], 56 * 16, 56 * 16 * 4)]
+        })
+        .collect();
+    let mut read = None;
+    let took = worked(|| read = Some(interpret(&views, None, Format::Safetensors)));
+    println!("packed weights: {took:?}");
+    assert_eq!(read.unwrap().parts.iter().map(|p| p.logical_params).sum::<u64>(), 50_000 * 7168 * 2048);
+    assert!(took.as_millis() < 3_000, "{took:?}");
 }
