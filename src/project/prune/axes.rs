@@ -13,7 +13,7 @@ use crate::project::stacked::{self, Lies, Projection, Stacked};
 pub(super) enum Axis {
     /// Nothing that is cut: vocabulary, positions, experts, a head's own width.
     Fixed,
-    /// The residual stream.
+    /// Width of the residual stream.
     Hidden,
     /// Queries of all heads.
     Query,
@@ -25,7 +25,7 @@ pub(super) enum Axis {
     Ffn,
     /// Its gate and up projections in one matrix.
     GateUp,
-    /// The channels of so many experts, one below the other.
+    /// The channels of the given number of experts, one below the other.
     FfnOf(u64),
 }
 
