@@ -159,7 +159,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             _ => taken,
         };
         if !router {
-            self.doubts.note(linear, &t.name);
+            self.doubts.note(linear, t);
         }
         self.turned += u64::from(linear == Linear::Conv1D && !conv1d);
         let name = self.packing.rename(self.family, &t.name).into_owned();
@@ -357,7 +357,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             return Err(Refusal::new("no tensor was recognised as the weight of a linear layer"));
         }
         let doubtful = !self.seen || self.doubts.tied_head;
-        let mut notes = self.doubts.notes(self.seen, self.tool.experts_elsewhere);
+        let mut notes = self.doubts.notes(self.seen, &self.tool);
         if !self.seen {
             notes.insert(0, self.class.why_not(self.tool.id));
         }
