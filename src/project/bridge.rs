@@ -15,7 +15,7 @@ use crate::units::Bytes;
 /// One step of the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BridgeTerm {
-    /// What it is.
+    /// What the bytes are, in words.
     pub label: String,
     /// Bytes that it adds (negative: saves). The first term is the actual size.
     pub bytes: i128,
@@ -203,7 +203,7 @@ pub(crate) fn to_conversion(
     finish(input, steps, file)
 }
 
-/// Bytes of so many elements in a type, as if they did fill its blocks.
+/// Bytes of the elements in a type, as if they filled its blocks.
 fn ideal(wanted: Dtype, elements: u64, otherwise: u64) -> u64 {
     wanted.info().map_or(otherwise, |row| {
         let bytes = u128::from(elements) * u128::from(row.bytes_per_block) / u128::from(row.elements_per_block);

@@ -16,7 +16,7 @@ pub struct CopyRow {
     pub component: String,
     /// The selected weight set.
     pub from: String,
-    /// This one.
+    /// Name of this weight set.
     pub weight_set: String,
     /// Bytes of its tensors.
     pub tensor_bytes: u64,

@@ -14,19 +14,19 @@ pub struct ProjectTensor<'a> {
     pub name: Cow<'a, str>,
     /// Length of the name in the file, in bytes.
     pub name_bytes: u64,
-    /// What it is for.
+    /// Role in the model, told by its name.
     pub role: Role,
     /// Index of the block it stands in.
     pub layer: Option<u32>,
-    /// Element type as stored.
+    /// Element type on disk.
     pub dtype: Dtype,
-    /// Dimensions, outermost first.
+    /// Sizes of the dimensions, outermost first.
     pub shape: Shape,
-    /// Stored elements.
+    /// Number of elements as stored: of packed weights, the words.
     pub elements: u64,
     /// Logical parameters: packed weights unpacked; 0 for bookkeeping and buffers.
     pub logical_params: u64,
-    /// Bytes on disk.
+    /// Bytes of its data on disk, without padding.
     pub bytes: u64,
     /// Weight, bookkeeping of a quantization, or buffer.
     pub part: Part,
@@ -165,15 +165,15 @@ pub struct ProjectInput<'a> {
     pub file_bytes: u64,
     /// Bytes of their headers: everything before the data, padding between header and data left out.
     pub header_bytes: u64,
-    /// Number of selected files.
+    /// Number of files that hold the selected tensors.
     pub files: u64,
-    /// Architecture facts.
+    /// Sizes of the model from its configuration or GGUF keys.
     pub model: &'a ModelConfig,
     /// How packed weights are stored, where they are.
     pub quantization: Option<&'a Quantization>,
     /// `__metadata__` of the first safetensors file, in its order; `None` for GGUF, and where it is too long to be kept whole.
     pub safetensors_metadata: Option<Vec<(String, String)>>,
-    /// Facts of the first GGUF header.
+    /// Figures of the first GGUF header; `None` for other formats.
     pub gguf: Option<GgufSource>,
     /// What lies beside the weights of a Hugging Face folder. Without it, GGUF targets are estimates.
     pub folder: Option<&'a HfFolder>,

@@ -26,7 +26,7 @@ pub enum Basis {
 /// What happened to a tensor on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Stored as before.
+    /// Stored in the same type as before.
     Kept,
     /// Stored in another type.
     Retyped,
@@ -44,19 +44,19 @@ pub enum Change {
 /// One tensor of the projected checkpoint.
 #[derive(Debug, Clone)]
 pub struct OutTensor<'a> {
-    /// Its name.
+    /// Name in the projected file.
     pub name: Cow<'a, str>,
     /// Length of the name in the file, in bytes.
     pub name_bytes: u64,
-    /// Element type.
+    /// Element type in the projected file.
     pub dtype: Dtype,
-    /// Dimensions, outermost first.
+    /// Sizes of the dimensions, outermost first.
     pub shape: Shape,
     /// Bytes on disk, without padding.
     pub bytes: u64,
     /// Index of the tensor it is made of; `None` where it is made of several or computed.
     pub source: Option<u32>,
-    /// What happened.
+    /// What happened to it on the way.
     pub change: Change,
 }
 
@@ -101,7 +101,7 @@ impl<'a> OutTensor<'a> {
 /// The size of the projected files. Header and padding are parts of `likely`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileSize {
-    /// Number of files.
+    /// Number of files that are written.
     pub files: u64,
     /// The exact or likeliest size of all files together.
     pub likely: u64,
@@ -116,7 +116,7 @@ pub struct FileSize {
 /// A projected checkpoint.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
-    /// Its tensors.
+    /// Tensors of the projected checkpoint.
     pub tensors: Vec<OutTensor<'a>>,
     /// How far it can be trusted.
     pub basis: Basis,
@@ -124,7 +124,7 @@ pub struct Plan<'a> {
     pub file: Option<FileSize>,
     /// Lowest and highest bytes of the tensors, where they are a range.
     pub tensor_range: Option<(u64, u64)>,
-    /// What a reader of the figures should know; escaped.
+    /// Remarks on the figures for the reader, already escaped.
     pub notes: Vec<String>,
 }
 

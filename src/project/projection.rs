@@ -12,22 +12,22 @@ use crate::format::limits;
 use crate::stats::magnitude::Cutoffs;
 use crate::units::grouped;
 
-/// What a projection is asked for.
+/// Everything a projection is to answer.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Schemes, in the order of the rows.
     pub targets: Vec<Target>,
     /// Bytes that the files of a scheme may take; marks the rows that fit.
     pub budget: Option<u64>,
-    /// How the quantizers are run.
+    /// Options of the quantizers.
     pub options: Options,
-    /// Pruned forms.
+    /// Prunings, in the order of the rows.
     pub prune: Vec<prune::PruneSpec>,
     /// Exact zeros of each tensor, aligned with [`ProjectInput::tensors`]; `None` for a tensor that was not scanned.
     pub zeros: Option<Vec<Option<u64>>>,
     /// Thresholds of magnitude pruning, aligned likewise, at the shares that [`Request::prune`] asks for.
     pub cutoffs: Option<Cutoffs>,
-    /// Shard plans.
+    /// Ways to split the checkpoint, in the order of the rows.
     pub shards: Vec<shard::ShardSpec>,
     /// A tensor whose type is to be explained under every target.
     pub explain: Option<String>,
@@ -36,7 +36,7 @@ pub struct Request {
 /// The answers, in the field names of the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Projection {
-    /// What is there now.
+    /// Size of the checkpoint as it is.
     pub actual: Actual,
     /// One row per target.
     pub quantized: Vec<QuantizedRow>,

@@ -37,7 +37,7 @@ impl Actual {
 /// Tensors of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct TypeRow {
-    /// How many.
+    /// Number of tensors.
     pub tensors: u64,
     /// Their bytes, without padding.
     pub bytes: u64,
@@ -46,7 +46,7 @@ pub struct TypeRow {
 /// Tensors whose rows do not fill the blocks of the type that the rule wanted, and so are stored in another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FellBack {
-    /// How many.
+    /// Number of tensors.
     pub tensors: u64,
     /// Their share of the tensors that are block-quantized or were to be.
     pub share: f64,
@@ -86,7 +86,7 @@ pub struct QuantizedRow {
     /// Highest size of the files, where it is a range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes_high: Option<u64>,
-    /// Number of files.
+    /// Number of files that are written.
     pub files: Option<u64>,
     /// 8 x tensor bytes / logical parameters of the source.
     pub bits_per_weight: Option<f64>,
@@ -107,7 +107,7 @@ pub struct QuantizedRow {
     pub beyond_narrowest: Vec<BridgeTerm>,
     /// What is kept in wider types, by what it is and why: terms that sum to that term of `beyond_narrowest`.
     pub wider_types: Vec<BridgeTerm>,
-    /// What a reader of the figures should know; escaped.
+    /// Remarks on the figures for the reader, already escaped.
     pub notes: Vec<String>,
 }
 

@@ -7,7 +7,7 @@
 use super::input::ProjectTensor;
 use crate::checkpoint::{ModelConfig, Part, Role};
 
-/// What a stack projects.
+/// Projections that a stack of experts can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Projection {
     Gate,

@@ -6,7 +6,7 @@ use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::units::Elements;
 
-/// One way to store it.
+/// Size of the training set in one storage form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DataForm {
     /// `dense`, `values`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`.
@@ -15,20 +15,20 @@ pub struct DataForm {
     pub bytes: Option<u64>,
 }
 
-/// Storage of a matrix of examples.
+/// Size of a training set: a matrix of examples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataRow {
-    /// Examples.
+    /// Number of examples.
     pub rows: u64,
-    /// Features.
+    /// Number of features of an example.
     pub columns: u64,
-    /// Share of zeros.
+    /// Share of values that are zero.
     pub sparsity: f64,
-    /// Type of a value.
+    /// Element type of a value.
     pub dtype: &'static str,
     /// rows x columns x (1 - sparsity): the count of values that is often taken for bytes.
     pub naive: u64,
-    /// The ways to store it.
+    /// Bytes in each storage form.
     pub forms: Vec<DataForm>,
 }
 

@@ -28,7 +28,7 @@ const PACKED: &[(&str, &str)] = &[
     ("_blocks", ""),
 ];
 
-/// The floats of a packed checkpoint.
+/// A packed checkpoint as the floats it stands for.
 #[derive(Debug, Clone)]
 pub struct Unpacked<'a> {
     /// As if a float checkpoint of transformers lay there: one file.
@@ -37,13 +37,13 @@ pub struct Unpacked<'a> {
     pub origin: Vec<u32>,
     /// Bytes by which the packed weights grow.
     pub grown: i128,
-    /// Bytes of the bookkeeping that goes.
+    /// Bytes of scales, zero points and other bookkeeping that are dropped.
     pub dropped: u64,
-    /// What a reader of the figures should know; escaped.
+    /// Remarks on the figures for the reader, already escaped.
     pub notes: Vec<String>,
 }
 
-/// Unpacks. `folder` is what [`folder_of`] made for the result.
+/// Unpacks a checkpoint: every packed weight in the type, shape and name it had before.
 ///
 /// # Errors
 /// Which tensor's weights or shape are not known; escaped.

@@ -195,7 +195,9 @@ fn fp8_and_int8_of_a_mixture_are_what_llm_compressor_writes() {
         let row = one(dir.path(), alias);
         assert_eq!((row.scheme.as_str(), row.basis), (format!("lc-{preset}").as_str(), Basis::Exact), "{:?}", row.notes);
         let alone = one(dir.path(), &format!("ct-{preset}"));
+        assert!(says(&alone, "26 expert and router tensors are kept: this tool leaves"), "{:?}", alone.notes);
         assert!(says(&alone, "llm-compressor takes them one by one"), "{:?}", alone.notes);
+        assert!(row.notes.iter().any(|note| note == "2 router tensors are kept"), "{:?}", row.notes);
         // 24 matrices of 8,192 experts' weights: a byte each less, and two for the scale of a row.
         let scales = 2 * 4 * (128 + 128 + 64) * 2;
         assert_eq!(alone.tensor_bytes.unwrap() - row.tensor_bytes.unwrap(), 24 * 8_192 - scales);

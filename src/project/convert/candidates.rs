@@ -32,7 +32,7 @@ fn lookup(key: &str, suffix: &str, exists: &impl Fn(&str) -> bool) -> Option<Str
     gguf_names::of_any_architecture(key).map(|to| to + suffix).find(|to| exists(to))
 }
 
-/// `experts.7.w1` becomes `experts.gate_proj`; `None` for what is no single expert.
+/// Turns `experts.7.w1` into `experts.gate_proj`; `None` for tensors that are not a single expert.
 fn without_expert(name: &str) -> Option<String> {
     let (before, rest) = name.split_once(".experts.")?;
     let (number, module) = rest.split_once('.')?;

@@ -8,7 +8,7 @@ use crate::checkpoint::HfFolder;
 use crate::checkpoint::sidecar::Pooling;
 use crate::families::converter;
 
-/// What a family's keys are made of.
+/// What the functions that write a family's keys read.
 pub(super) struct Given<'g> {
     pub(super) family: &'static converter::Conversion,
     pub(super) hparams: &'g mut Hparams,
@@ -16,7 +16,7 @@ pub(super) struct Given<'g> {
     pub(super) blocks: u64,
 }
 
-/// Names of the context.
+/// Keys of config.json that state the context length, in the order in which they are tried.
 pub(super) const POSITIONS: &[&str] =
     &["max_position_embeddings", "n_ctx", "n_positions", "max_length", "max_sequence_length", "model_max_length"];
 
@@ -96,7 +96,7 @@ pub(super) fn head_dim(h: &Hparams) -> Option<u64> {
     }
 }
 
-/// A share of a width, as Python's `int` cuts it.
+/// Takes a share of a width, truncated as by Python's `int`.
 pub(super) fn share_of(n: u64, share: f64) -> u64 {
     (share * n as f64) as u64
 }
@@ -162,7 +162,7 @@ pub(super) fn pooling(keys: &mut Keys, folder: &HfFolder) -> Result<(), String> 
 /// Context, width of the model, width of its feed-forward layers; `None` for what is not known.
 pub(super) type Widths = [Option<u64>; 3];
 
-/// Keys of a model with its own short list.
+/// Writes the keys of a family that does not use the common ones: sizes, and the given numbers.
 pub(super) fn own(keys: &mut Keys, blocks: u64, heads: u64, widths: Widths, numbers: &[&str]) {
     keys.blocks(blocks);
     keys.heads(heads);
@@ -175,19 +175,19 @@ pub(super) fn own(keys: &mut Keys, blocks: u64, heads: u64, widths: Widths, numb
     keys.number("general.file_type");
 }
 
-/// Widths under their usual keys.
+/// Reads context, width and feed-forward width under their usual keys.
 pub(super) fn plain_widths(h: &Hparams) -> Widths {
     ["max_position_embeddings", "hidden_size", "intermediate_size"].map(|key| h.count(key))
 }
 
-/// Rope dimensions of phi: a share of each head.
+/// Computes the rotary dimensions of Phi, a share of each head.
 pub(super) fn phi_rope_dims(h: &Hparams) -> Result<u64, String> {
     let (hidden, heads) = (h.need(&["hidden_size", "n_embd"])?, h.need(&["num_attention_heads", "n_head"])?);
     let share = h.rope.get("partial_rotary_factor").and_then(Value::as_f64).unwrap_or(1.0);
     share_of(hidden, share).checked_div(heads).ok_or_else(|| "num_attention_heads is 0".to_owned())
 }
 
-/// Labels of a classifier, two dummies left out.
+/// Lists the labels of a classifier; the two placeholders of transformers are left out.
 pub(super) fn labels(h: &Hparams) -> Vec<String> {
     if let Some(map) = h.some(&["id2label"]).and_then(Value::as_object) {
         let names: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
@@ -209,7 +209,7 @@ pub(super) fn numbers(keys: &mut Keys, names: &[&str]) {
     names.iter().for_each(|name| keys.model_number(name));
 }
 
-/// One truth value a layer: which of them slide; without a list, all but every fourth.
+/// Writes for each layer whether its attention slides; without a list, all but every fourth do.
 pub(super) fn sliding_pattern(keys: &mut Keys, given: &Given<'_>) {
     let types = given.hparams.some(&["layer_types"]).and_then(Value::as_array);
     let flags: Vec<bool> = match types {
@@ -219,20 +219,20 @@ pub(super) fn sliding_pattern(keys: &mut Keys, given: &Given<'_>) {
     keys.model_flags("attention.sliding_window_pattern", &flags);
 }
 
-/// More layers than any model has.
+/// Bound on the number of layers, above that of any model.
 const MOST_LAYERS: u64 = 1 << 20;
 
-/// Four times a width: the feed-forward layers of older families.
+/// Multiplies a width by four: the feed-forward width of older families.
 pub(super) fn four_times(width: Option<u64>) -> Option<u64> {
     width.and_then(|n| n.checked_mul(4))
 }
 
-/// A number that is there and not 0, else the converter's own.
+/// Reads a number; where it is missing or 0, returns the converter's own default.
 pub(super) fn number_or(h: &Hparams, names: &[&str], own: u64) -> u64 {
     h.some(names).and_then(whole).filter(|&n| n > 0).unwrap_or(own)
 }
 
-/// Width inside a layer of Mamba 2.
+/// Reads the inner width of a Mamba 2 layer, and checks it as the converter does.
 pub(super) fn mamba2_inner(h: &Hparams) -> Result<u64, String> {
     let width = h.need(&["hidden_size", "d_model", "dim"])?;
     let expand = h.some(&["mamba_expand", "expand"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2);

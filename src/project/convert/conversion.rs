@@ -17,19 +17,19 @@ use crate::text::escape;
 pub(super) struct Loaded {
     pub(super) name: String,
     pub(super) shape: Shape,
-    /// Type as stored.
+    /// Element type on disk.
     pub(super) dtype: Dtype,
     /// Index of the tensor that holds the weights.
     pub(super) source: u32,
     /// Bytes of the tensors it is read from, scales included.
     pub(super) bytes: u64,
     pub(super) group: Group,
-    /// Stored as it comes in this type.
+    /// Type in which it is written whatever the outtype.
     pub(super) fixed: Option<Dtype>,
 }
 
 impl Loaded {
-    /// First number in the name.
+    /// Returns the number of the block: the first number in the name.
     pub(super) fn block(&self) -> Option<u64> {
         self.name.split('.').find(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
     }
@@ -39,14 +39,14 @@ impl Loaded {
     }
 }
 
-/// A tensor to be written.
+/// A tensor of the converted file.
 #[derive(Debug, Clone)]
 pub(super) struct ConvertedTensor {
     pub(super) name: String,
-    /// Outermost first, nothing dropped.
+    /// Sizes of the dimensions, outermost first, those of size 1 included.
     pub(super) shape: Shape,
     pub(super) rule: TypeRule,
-    /// The one tensor it is made of.
+    /// Index of the source tensor, where it is made of one.
     pub(super) source: Option<u32>,
     pub(super) origin: Origin,
 }
@@ -65,7 +65,7 @@ struct Experts {
     parts: HashMap<&'static str, (Vec<bool>, Shape, Origin)>,
 }
 
-/// The conversion.
+/// The state of a conversion: what was read of the folder, and the tensors written so far.
 pub(super) struct Conversion<'j> {
     pub(super) family: &'j Family,
     pub(super) hparams: &'j Hparams,
@@ -75,7 +75,7 @@ pub(super) struct Conversion<'j> {
     pub(super) notes: Vec<String>,
     /// Something depends on values or was not modelled.
     pub(super) doubtful: bool,
-    /// Whether T5's one embedding was seen.
+    /// Whether T5's shared embedding was written already.
     pub(super) shared_seen: bool,
     experts: HashMap<u64, Experts>,
 }
@@ -111,7 +111,7 @@ impl<'j> Conversion<'j> {
         self.hparams.architecture().is_some_and(|class| self.family.row.headless.contains(&class))
     }
 
-    /// The tensor as it is.
+    /// Writes a tensor unchanged.
     pub(super) fn write_same(&mut self, from: &Loaded) -> Result<(), String> {
         self.write(&from.name, &from.shape, from, (1, 1))
     }
@@ -127,7 +127,7 @@ impl<'j> Conversion<'j> {
         Ok(())
     }
 
-    /// A tensor that is computed.
+    /// Writes a tensor that is computed from the settings.
     pub(super) fn compute(&mut self, name: &str, len: u64) {
         let origin = Origin { group: Group::Others, dtype: None, bytes: 0 };
         let rule = TypeRule::SmallOrNorm;
@@ -192,7 +192,7 @@ impl<'j> Conversion<'j> {
         Ok(())
     }
 
-    /// What is left when all was read.
+    /// Checks that no expert is missing when all tensors were read.
     pub(super) fn finish(&mut self) -> Result<(), String> {
         match self.experts.keys().min() {
             Some(block) => Err(format!("experts of layer {block} are missing: the converter stops")),

@@ -18,7 +18,7 @@ use crate::project::bridge::Group;
 use crate::project::input::ProjectInput;
 use crate::text::escape;
 
-/// Everything that is loaded.
+/// The tensors that the converter reads, unpacked.
 pub(super) struct Loading {
     /// Written before all others, whatever the outtype.
     pub(super) first: Vec<Loaded>,
@@ -35,7 +35,7 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// Takes a tensor out.
+    /// Removes a tensor and returns it.
     pub(super) fn take(&mut self, name: &str) -> Option<Loaded> {
         let i = *self.by_name.get(name)?;
         self.tensors[i].take()
@@ -72,7 +72,7 @@ impl Set {
     }
 }
 
-/// Reads and unpacks.
+/// Reads the folder's tensors in the converter's order and unpacks those that are quantized.
 pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family, h: &Hparams) -> Result<Loading, String> {
     let mut set = Set { tensors: Vec::with_capacity(folder.order.len()), by_name: HashMap::with_capacity(folder.order.len()) };
     let mut left_out: Vec<(Group, u64)> = Vec::new();

@@ -7,7 +7,7 @@ use super::{model_keys, source_names, tensors};
 use crate::families::converter::{KeyRule, Rename, Start, TensorRule};
 use crate::families::{self, by_class};
 
-/// One family of the converter.
+/// How the converter writes one family: the functions that its row names.
 #[derive(Clone, Copy)]
 pub(super) struct Family {
     /// `general.architecture`.
@@ -18,13 +18,13 @@ pub(super) struct Family {
     pub(super) rename: fn(&str) -> Option<String>,
     /// Tensors that are computed, and checks before any is read.
     pub(super) start: fn(&mut Conversion<'_>) -> Result<(), String>,
-    /// What becomes of one tensor.
+    /// Writes what becomes of one tensor.
     pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), String>,
-    /// Writes the keys.
+    /// Writes the model's own keys.
     pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
 }
 
-/// The family of a class.
+/// Finds the family of a class that config.json names.
 pub(super) fn of(class: &str) -> Option<Family> {
     let (row, conversion) = by_class(class)?;
     Some(Family {

@@ -289,7 +289,7 @@ const SAMPLING: &[(&str, &[&str])] = &[
     ("mirostat_eta", &["mirostat_eta"]),
 ];
 
-/// Adds all of them.
+/// Adds the `general.*` keys.
 pub(super) fn add(keys: &mut Keys, folder: &HfFolder, counts: &Counts) {
     let empty = Map::new();
     if let Some(generation) = &folder.generation {

@@ -60,7 +60,7 @@ pub(crate) struct ConvertedHeader {
     pub(crate) outtype: Dtype,
     /// An estimate where what is written depends on values or was not read.
     pub(crate) basis: Basis,
-    /// What a reader of the figures should know; escaped.
+    /// Remarks on the figures for the reader, already escaped.
     pub(crate) notes: Vec<String>,
 }
 

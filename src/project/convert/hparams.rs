@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::families::defaults::CONVERTER;
 
-/// The settings.
+/// Settings of the model, by the names of config.json.
 #[derive(Debug, Clone)]
 pub(super) struct Hparams {
     map: Map<String, Value>,
@@ -54,7 +54,7 @@ impl Hparams {
         self.map.get("architectures")?.as_array()?.first()?.as_str()
     }
 
-    /// `model_type`.
+    /// Returns the `model_type`.
     pub(super) fn model_type(&self) -> Option<&str> {
         self.map.get("model_type")?.as_str()
     }
@@ -69,7 +69,7 @@ impl Hparams {
         self.find(keys).filter(|v| !v.is_null())
     }
 
-    /// A whole number under a key.
+    /// Reads a whole number under a key.
     pub(super) fn count(&self, key: &str) -> Option<u64> {
         whole(self.map.get(key)?)
     }
@@ -84,7 +84,7 @@ impl Hparams {
     }
 }
 
-/// A whole number, `8.0` included.
+/// Reads a whole number, `8.0` included.
 pub(super) fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0 && f.fract() == 0.0 && *f < 9e15).map(|f| f as u64))
 }

@@ -31,24 +31,24 @@ impl Keys {
         keys
     }
 
-    /// A 32-bit number.
+    /// Adds a 32-bit number.
     pub(super) fn number(&mut self, key: impl Into<String>) {
         self.values.insert(key.into(), 4 + 4);
     }
 
-    /// A truth value.
+    /// Adds a truth value.
     pub(super) fn flag(&mut self, key: impl Into<String>) {
         self.values.insert(key.into(), 4 + 1);
     }
 
-    /// A text of so many bytes; an empty one is not written.
+    /// Adds a text of the given length; an empty one is not written.
     pub(super) fn text(&mut self, key: impl Into<String>, bytes: u64) {
         if bytes > 0 {
             self.values.insert(key.into(), (4 + 8u64).saturating_add(bytes));
         }
     }
 
-    /// An array of so many elements with so many bytes of payload; an empty one is not written.
+    /// Adds an array by its number of elements and bytes of payload; an empty one is not written.
     pub(super) fn array(&mut self, key: impl Into<String>, elements: u64, payload: u64) {
         if elements > 0 {
             let key = key.into();
@@ -59,13 +59,13 @@ impl Keys {
         }
     }
 
-    /// An array of texts.
+    /// Adds an array of texts.
     pub(super) fn texts<'t>(&mut self, key: impl Into<String>, texts: impl Iterator<Item = &'t str>) {
         let (count, bytes) = texts.fold((0, 0), |(n, b), t| (n + 1, b + 8 + t.len() as u64));
         self.array(key, count, bytes);
     }
 
-    /// Makes a value longer that is there.
+    /// Adds bytes to an existing key's value.
     pub(super) fn lengthen(&mut self, key: &str, bytes: u64) {
         if let Some(value) = self.values.get_mut(key) {
             *value = value.saturating_add(bytes);
@@ -101,7 +101,7 @@ impl Keys {
         self.values.remove(key);
     }
 
-    /// A key of the model.
+    /// Returns the full name of a key of the model's own.
     fn own(&self, name: &str) -> String {
         format!("{}.{name}", self.arch)
     }
@@ -134,7 +134,7 @@ impl Keys {
         self.note(name, Some(MetadataValue::Bool(is)));
     }
 
-    /// An array of truth values.
+    /// Adds an array of truth values.
     pub(super) fn model_flags(&mut self, name: &str, flags: &[bool]) {
         let n = flags.len() as u64;
         self.array(self.own(name), n, n);
@@ -142,7 +142,7 @@ impl Keys {
         self.note(name, (n > 0).then_some(MetadataValue::Numbers(flags)));
     }
 
-    /// An array of 32-bit numbers.
+    /// Adds an array of 32-bit numbers.
     pub(super) fn model_array4(&mut self, name: &str, elements: u64) {
         self.array(self.own(name), elements, elements * 4);
     }
@@ -181,7 +181,7 @@ impl Keys {
         self.values.get(key).map(|value| 8 + key.len() as u64 + value)
     }
 
-    /// The keys.
+    /// Lists the names of the keys.
     #[cfg(test)]
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)

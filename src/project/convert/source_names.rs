@@ -1,6 +1,6 @@
 //! Names under which each family's tensors are read, and which tensors are left out. Source: `filter_tensors` of each class.
 
-/// Starts of names of other towers.
+/// Beginnings of the names of tensors of other towers.
 const OTHER_STARTS: [&str; 10] = [
     "mlp",
     "vit.",
@@ -14,7 +14,7 @@ const OTHER_STARTS: [&str; 10] = [
     "speech_embeddings.",
 ];
 
-/// Parts of names of other towers.
+/// Parts of the names of tensors of other towers.
 const OTHER_PARTS: [&str; 17] = [
     "visual.",
     "vision.",

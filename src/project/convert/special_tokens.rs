@@ -39,10 +39,10 @@ struct Special<'f> {
     strip_accents: bool,
 }
 
-/// Adds them to the keys.
+/// Adds the special tokens to the keys.
 ///
 /// # Errors
-/// What stops the converter.
+/// Why the converter stops.
 pub(super) fn add(keys: &mut Keys, folder: &HfFolder, merges: bool, vocab: Option<u64>) -> Result<(), String> {
     let config = folder.tokenizer_config.clone().filter(|map| !map.is_empty());
     let mut special =

@@ -308,7 +308,7 @@ pub(super) fn olmoe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
     conversion.write_same(t)
 }
 
-/// Experts beside shared ones.
+/// Stacks routed experts that stand beside shared ones.
 pub(super) fn routed(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
     if t.name.contains("mlp.experts") {
         return conversion.expert(t, "mlp.experts.", &EXPERT_PARTS, conversion.hparams.need(&["n_routed_experts"])?);
@@ -363,7 +363,7 @@ pub(super) fn granite_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result
     llama(conversion, t)
 }
 
-/// Biases must be zeros, and are left out.
+/// Leaves out biases, which must be zeros.
 pub(super) fn cohere2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
     if t.name.ends_with(".bias") { Ok(()) } else { conversion.write_same(t) }
 }

@@ -19,13 +19,13 @@ const PRE_RANGE: u64 = 32;
 /// A conversion with an outtype: the file that the converter writes.
 #[derive(Debug)]
 pub(crate) struct Typed<'a> {
-    /// Its tensors in file order.
+    /// Tensors in the order of the file.
     pub(crate) tensors: Vec<ProjectTensor<'a>>,
-    /// Type that was wanted, where rows do not fill its blocks.
+    /// Type that was wanted for each tensor, where its rows do not fill that type's blocks.
     wanted: Vec<Option<Dtype>>,
-    /// Index of the one tensor each is made of.
+    /// Index of the source tensor, where a tensor is made of one.
     sources: Vec<Option<u32>>,
-    /// The keys as the quantizer reads them back.
+    /// The header as a reader of the file finds it.
     pub(crate) gguf: GgufSource,
     /// What the tensors are made of, in file order.
     pub(crate) origins: Origins,
@@ -105,7 +105,7 @@ impl ConvertedModel {
         Ok(plan)
     }
 
-    /// What happened to a tensor on the way.
+    /// Says what happened to a tensor on the way.
     pub(crate) fn change(
         &self,
         input: &ProjectInput<'_>,
@@ -128,7 +128,7 @@ impl ConvertedModel {
         typed.sources[i]
     }
 
-    /// What a reader of the figures should know.
+    /// Adds remarks on the figures for the reader.
     pub(crate) fn say(&self, plan: &mut Plan<'_>) {
         plan.notes.extend(self.notes.iter().cloned());
         if self.basis == Basis::Estimate {

@@ -15,7 +15,7 @@ pub(super) enum TypeRule {
     Listed,
     /// Embedding or output: F16 in the ternary outtypes.
     Embedding,
-    /// The outtype.
+    /// The outtype, where the row fills its blocks.
     Outtype,
 }
 
@@ -71,7 +71,7 @@ impl TypeRule {
         }
     }
 
-    /// In words.
+    /// Says in words why a tensor has its type.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Fixed(_) => "the converter stores it as it comes, whatever the outtype",

@@ -16,7 +16,7 @@ use crate::families::converter::Vocabulary;
 /// wrong: names have 3 to 24 characters.
 const LIKELY_PRE: u64 = 8;
 
-/// What is open after the keys were added.
+/// Whether the name of the pre-tokenizer is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pre {
     /// The path writes a constant, or the name was given.
@@ -28,7 +28,7 @@ pub(super) enum Pre {
 /// Adds the tokenizer's keys.
 ///
 /// # Errors
-/// What stops the converter.
+/// Why the converter stops.
 pub(super) fn add(keys: &mut Keys, path: Vocabulary, folder: &HfFolder, hparams: &mut Hparams) -> Result<Pre, String> {
     let has_model = folder.sentence_piece.is_some();
     match path {

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// How much of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
-    /// So many remain.
+    /// Number that remains.
     Left(u64),
     /// This share goes, in hundredths of a percent.
     Less(u64),
@@ -77,9 +77,9 @@ impl fmt::Display for Heads {
 /// student of given layers and width, `student=layers:12,hidden:768`, whose heads and feed-forward width follow its width unless given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cut {
-    /// Layers.
+    /// Transformer blocks that remain.
     pub layers: Option<Amount>,
-    /// Attention heads.
+    /// Attention heads that remain.
     pub heads: Option<Heads>,
     /// Channels of the feed-forward blocks.
     pub ffn: Option<Amount>,
@@ -90,7 +90,7 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// Reads a cut.
+    /// Parses a cut such as `layers=24,heads=16`.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for an unknown part, a part given twice, or no number.

@@ -58,11 +58,11 @@ pub struct PerTensorRule {
 /// How a figure spreads over tensors, each counting once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
-    /// Smallest.
+    /// Smallest value.
     pub min: f64,
     /// The middle one; of an even number the lower of the two.
     pub median: f64,
-    /// Largest.
+    /// Largest value.
     pub max: f64,
     /// Standard deviation (divided by the number of tensors).
     pub std: f64,

@@ -29,7 +29,7 @@ use crate::checkpoint::{Part, Role};
 use crate::stats::magnitude::Cutoffs;
 use forms::{BLOCK_FORMS, FORMS, Matrix, OTHER_PATTERN};
 
-/// One form.
+/// Size of the pruned checkpoint in one storage form.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrunedForm {
     /// `dense`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`, `bsr32`, `bsr64`, or a pattern such as `2:4`.
@@ -40,14 +40,14 @@ pub struct PrunedForm {
     pub ratio: Option<f64>,
     /// The share of zeros above which it is smaller than dense, for the type that most of the pruned bytes have.
     pub break_even_sparsity: Option<f64>,
-    /// Who can load it.
+    /// Programs that can load the form.
     pub loadable_by: &'static str,
 }
 
 /// The checkpoint pruned in one way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrunedRow {
-    /// As asked for.
+    /// The pruning as the user wrote it.
     pub spec: String,
     /// Share of zeros asked for, in the matrices that are pruned.
     pub target_sparsity: Option<f64>,
@@ -57,7 +57,7 @@ pub struct PrunedRow {
     pub threshold: Option<f64>,
     /// Logical parameters afterwards: zeros still count. `None` for a cut that is refused.
     pub logical_params: Option<u64>,
-    /// The forms.
+    /// Sizes in each storage form.
     pub forms: Vec<PrunedForm>,
     /// What one threshold for all and a threshold for each tensor would do, where magnitudes were scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ pub struct PrunedRow {
     /// The smaller model, where parts are cut away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub structure: Option<Structure>,
-    /// What a reader of the figures should know; escaped.
+    /// Remarks on the figures for the reader, already escaped.
     pub notes: Vec<String>,
 }
 

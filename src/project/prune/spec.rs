@@ -3,7 +3,7 @@
 use super::cut::Cut;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What to prune.
+/// A pruning as the user asks for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PruneSpec {
     /// The zeros that are there.
@@ -78,7 +78,7 @@ impl PruneSpec {
         })
     }
 
-    /// As in reports.
+    /// Returns its name in reports.
     pub fn name(self) -> String {
         match self {
             Self::Measured => "measured".to_owned(),

@@ -26,22 +26,22 @@ pub struct ShapeChange {
     pub name: String,
     /// Tensors of this name and shape before.
     pub tensors_before: u64,
-    /// Tensors that remain.
+    /// Number of tensors that remain.
     pub tensors: u64,
     /// Dimensions before, outermost first.
     pub before: Vec<u64>,
-    /// Dimensions afterwards.
+    /// Dimensions after the cut.
     pub shape: Vec<u64>,
 }
 
-/// The smaller model.
+/// The model that a cut leaves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Structure {
-    /// Dimensions now.
+    /// Dimensions before the cut.
     pub before: Dims,
-    /// Dimensions afterwards.
+    /// Dimensions after the cut.
     pub after: Dims,
-    /// Tensors afterwards.
+    /// Number of tensors after the cut.
     pub tensors: u64,
     /// Bytes of one safetensors file.
     pub file_bytes: u64,

@@ -13,7 +13,7 @@ use crate::project::written::greedy::natural;
 /// What a scheme reads: the checkpoint, the options, and facts worked out once for all targets.
 #[derive(Debug)]
 pub struct Context<'i, 'a> {
-    /// The checkpoint.
+    /// The checkpoint that is projected.
     pub input: &'i ProjectInput<'a>,
     /// How the tools are run.
     pub options: Options,
@@ -28,7 +28,7 @@ pub struct Context<'i, 'a> {
 }
 
 impl<'i, 'a> Context<'i, 'a> {
-    /// For one checkpoint.
+    /// Starts with nothing worked out.
     pub fn new(input: &'i ProjectInput<'a>, options: Options) -> Self {
         Self {
             input,
@@ -83,7 +83,7 @@ impl<'i, 'a> Context<'i, 'a> {
         self.stacks.get_or_init(|| stacks::stacks(self.input))
     }
 
-    /// What is known of the checkpoint's class.
+    /// Returns what the tools were seen to make of the checkpoint's class.
     pub(super) fn seen(&self) -> &seen::Seen {
         self.seen.get_or_init(|| seen::Seen::of(self.input))
     }

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use crate::checkpoint::{Part, Role};
 use crate::project::input::ProjectInput;
 
-/// A head that is the embedding.
+/// An output head that shares the tensor of the input embedding.
 #[derive(Debug, Clone)]
 pub(super) struct TiedHead {
-    /// Its module.
+    /// Name of its module.
     pub(super) name: Cow<'static, str>,
-    /// Index of the embedding.
+    /// Index of the embedding among the checkpoint's tensors.
     pub(super) embedding: usize,
     /// Whether its bias too is another tensor's.
     pub(super) bias: bool,

@@ -1,5 +1,6 @@
 //! Which tensors a quantizer of `nn.Linear` modules takes, from role, name and shape.
 
+use super::packing::{Experts, Tool};
 use crate::checkpoint::names::is_turned_name;
 use crate::checkpoint::{Part, Role, is_conv1d};
 use crate::families::routers;
@@ -8,35 +9,42 @@ use crate::project::input::{ProjectInput, ProjectTensor};
 /// What stands between the figures and "exact".
 #[derive(Debug, Clone, Default)]
 pub(super) struct Doubts {
-    pub(super) experts: u64,
-    pub(super) unclear: u64,
-    pub(super) unclear_example: Option<String>,
+    /// Tensors of routed experts that are kept.
+    experts: u64,
+    /// Routers that are kept.
+    routers: u64,
+    unclear: u64,
+    unclear_example: Option<String>,
     pub(super) tied_head: bool,
 }
 
 impl Doubts {
     /// Counts what is doubtful about a tensor.
-    pub(super) fn note(&mut self, linear: Linear, name: &str) {
+    pub(super) fn note(&mut self, linear: Linear, tensor: &ProjectTensor<'_>) {
         match linear {
+            Linear::Expert if tensor.role == Role::Router => self.routers += 1,
             Linear::Expert => self.experts += 1,
             Linear::Unclear => {
                 self.unclear += 1;
-                self.unclear_example.get_or_insert_with(|| crate::text::escape(name));
+                self.unclear_example.get_or_insert_with(|| crate::text::escape(&tensor.name));
             }
             _ => {}
         }
     }
 
-    /// What a reader of the figures should know. `seen`: the tool takes of the class what its rule says; `elsewhere`: what takes
-    /// the experts that it leaves.
-    pub(super) fn notes(&self, seen: bool, elsewhere: Option<&str>) -> Vec<String> {
+    /// Words these doubts for the reader. `seen`: the tool was seen to take of the class what its rule says.
+    pub(super) fn notes(&self, seen: bool, tool: &Tool) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.experts > 0 {
-            let but = elsewhere.map_or_else(String::new, |other| format!("; {other}"));
-            notes.push(format!(
-                "{} expert and router tensors are kept: this tool leaves transformers' fused experts alone{but}",
-                self.experts
-            ));
+        let kept = self.experts + self.routers;
+        if kept > 0 {
+            notes.push(match tool.experts {
+                Experts::Kept | Experts::Fused => {
+                    let but = tool.experts_elsewhere.map_or_else(String::new, |other| format!("; {other}"));
+                    format!("{kept} expert and router tensors are kept: this tool leaves transformers' fused experts alone{but}")
+                }
+                _ if self.experts == 0 => format!("{kept} router tensors are kept"),
+                _ => format!("{kept} expert and router tensors are kept"),
+            });
         }
         if self.tied_head {
             notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());

@@ -51,7 +51,7 @@ pub fn plan<'a>(context: &Context<'_, 'a>, target: &Target) -> Option<PlanResult
     resolve(context, target).map(|scheme| scheme.plan(context))
 }
 
-/// One row of the report.
+/// Plans a target and returns its row of the report, a refusal included.
 pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
     let Some(scheme) = resolve(context, target) else {
         let reason = format!("unknown scheme `{}`", escape(&target.name));
@@ -76,7 +76,7 @@ pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
 /// Why a tensor has its type under a scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explained {
-    /// The tensor as asked for; escaped.
+    /// Name of the tensor as the user wrote it, escaped.
     pub tensor: String,
     /// Canonical name of the scheme.
     pub scheme: String,

@@ -10,15 +10,15 @@ use crate::format::Shape;
 /// The weight of one module, [rows, columns] = [out, in].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Module<'m> {
-    /// As its tool names it, without `.weight`.
+    /// Name under which the tool writes it, without `.weight`.
     pub(super) name: &'m str,
     /// `model_type` of the checkpoint.
     pub(super) family: &'m str,
     pub(super) rows: u64,
     pub(super) columns: u64,
-    /// Type the weight has before.
+    /// Element type of the weight in the source.
     pub(super) dtype: Dtype,
-    /// Blocks of the model.
+    /// Number of transformer blocks of the model.
     pub(super) layers: u64,
 }
 
@@ -41,20 +41,20 @@ pub(super) fn piece(suffix: &'static str, dtype: Dtype, shape: &[u64]) -> Piece 
     Piece { suffix, dtype, shape: Shape::from_slice(shape) }
 }
 
-/// What becomes of a module.
+/// What a tool writes for a module.
 pub(super) enum Packed {
-    /// These; the first one holds the weights.
+    /// These tensors; the first one holds the weights.
     As(Vec<Piece>),
-    /// Left as it is, without a word.
+    /// The weight as it is.
     Kept,
-    /// Left as it is, and these are written all the same.
+    /// The weight as it is, and these tensors beside it.
     KeptWith(Vec<Piece>),
 }
 
-/// Which file is written.
+/// The program that writes the file, which decides order, shards and `__metadata__`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// By transformers.
+    /// `save_pretrained` of transformers.
     Transformers,
     /// By transformers, as llm-compressor calls it: smaller shards.
     LlmCompressor,
@@ -86,9 +86,9 @@ pub(super) enum Experts {
 /// What a tool does to a model: which modules it takes, and which file it writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tool {
-    /// The tool that chooses the modules.
+    /// The tool, as the list of observed classes names it.
     pub(super) id: ToolId,
-    /// Which file is written.
+    /// The program that writes the file, which decides order, shards and `__metadata__`.
     pub(super) layout: Layout,
     /// Nothing is quantized at all: a copy.
     pub(super) leaves_all: bool,
@@ -109,7 +109,7 @@ pub(super) struct Tool {
     pub(super) turns_conv1d: bool,
     /// Routers are linear layers to the tool.
     pub(super) takes_routers: bool,
-    /// What becomes of routed experts.
+    /// How routed experts are treated.
     pub(super) experts: Experts,
     /// For a tool that leaves routed experts alone: what takes them, in words.
     pub(super) experts_elsewhere: Option<&'static str>,
@@ -157,16 +157,16 @@ impl Tool {
 
 /// A way to quantize modules: its tool, and what it makes of one module.
 pub(super) trait Packing: Sync {
-    /// What the tool takes and writes.
+    /// Describes the tool with these settings.
     fn tool(&self) -> Tool;
 
-    /// The parts of one module.
+    /// Returns the tensors that one module becomes.
     ///
     /// # Errors
     /// Why the tool refuses such a shape.
     fn pack(&self, module: &Module<'_>) -> Result<Packed, String>;
 
-    /// The parts of the output head, where it is quantized in another way.
+    /// Returns the tensors that the output head becomes, where it is quantized in another way.
     ///
     /// # Errors
     /// As [`Packing::pack`].
@@ -174,7 +174,7 @@ pub(super) trait Packing: Sync {
         self.pack(module)
     }
 
-    /// The name a tensor is written under.
+    /// Returns the name under which a tensor is written.
     fn rename<'n>(&self, _family: &str, name: &'n str) -> Cow<'n, str> {
         Cow::Borrowed(name)
     }
@@ -184,12 +184,12 @@ pub(super) trait Packing: Sync {
         None
     }
 
-    /// The entry of `__metadata__` on a packed weight.
+    /// Returns the text in `__metadata__` that describes a packed weight.
     fn about(&self, _module: &Module<'_>) -> Option<String> {
         None
     }
 
-    /// The same packing with groups of another size.
+    /// Returns the same packing with groups of another size.
     ///
     /// # Errors
     /// That there are no groups to choose, or none of this size.

@@ -8,10 +8,10 @@ use super::tools::{SCHEMES, all};
 use crate::format::Format;
 use crate::project::plan::PlanResult;
 
-/// A scheme as asked for.
+/// The name of a scheme as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The container chosen by a prefix.
+    /// Format chosen by a prefix such as `gguf:`.
     pub container: Option<Format>,
     /// The name in lower case, without prefix.
     pub name: String,
@@ -72,9 +72,9 @@ impl Target {
     }
 }
 
-/// A scheme with its rule.
+/// A scheme that was found, ready to plan.
 pub struct Resolved {
-    /// Canonical name.
+    /// Name as its tool spells it.
     pub name: Cow<'static, str>,
     /// The format it is stored in.
     pub container: Format,
@@ -82,7 +82,7 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// A name or alias that a tool lists.
+    /// Finds a name or alias among those that a tool lists.
     fn listed(tool: &Schemes, name: &str) -> Option<Self> {
         let name = tool.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
         let name = tool.names.iter().find(|listed| **listed == name)?;
@@ -94,12 +94,12 @@ impl Resolved {
         Some(Self { name, container: tool.container, rule })
     }
 
-    /// How it turns a checkpoint into another.
+    /// Returns the rule that plans the tensors and files.
     pub fn rule(&self) -> &dyn Rule {
         self.rule.as_ref()
     }
 
-    /// The projected tensors and files.
+    /// Plans the projected tensors and files.
     ///
     /// # Errors
     /// As [`Rule::plan`].

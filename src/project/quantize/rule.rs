@@ -7,7 +7,7 @@ use crate::project::plan::PlanResult;
 
 /// How a scheme turns a checkpoint into another.
 pub trait Rule: Sync {
-    /// The projected tensors and files.
+    /// Plans the projected tensors and files.
     ///
     /// # Errors
     /// The reason why the tool would refuse, or why its result is not known.
@@ -32,16 +32,16 @@ pub trait Rule: Sync {
     }
 }
 
-/// A scheme with groups of another size.
+/// A scheme after its group size was chosen.
 pub struct Regrouped {
-    /// Its name.
+    /// Name that reads back as the same scheme.
     pub name: String,
-    /// What it does.
+    /// Rule with the chosen group size.
     pub rule: Box<dyn Rule>,
 }
 
 impl Regrouped {
-    /// From its name and rule.
+    /// Makes one from its name and rule.
     pub(super) fn new(name: String, rule: impl Rule + 'static) -> Self {
         Self { name, rule: Box::new(rule) }
     }
@@ -50,7 +50,7 @@ impl Regrouped {
 /// Why a scheme cannot have groups of a size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupRefusal {
-    /// It has no groups whose size can be chosen.
+    /// The scheme has no groups, or their size is fixed.
     NoGroups,
     /// Its tool has no groups of this size.
     Size,
@@ -62,17 +62,17 @@ pub struct Schemes {
     pub container: Format,
     /// Names that are listed, in order; [`Schemes::parse`] reads them all, and others that are made of the same parts.
     pub names: &'static [&'static str],
-    /// Other spellings, each with its name.
+    /// Other spellings that users may write, each with the name it stands for.
     pub aliases: &'static [(&'static str, &'static str)],
     /// Reads a canonical name as a rule.
     pub parse: fn(&str) -> Option<Box<dyn Rule>>,
 }
 
-/// A listed scheme.
+/// One name of the list, with its container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     /// The format it is stored in.
     pub container: Format,
-    /// Canonical name.
+    /// Name as its tool spells it.
     pub name: &'static str,
 }

@@ -54,7 +54,7 @@ impl ToolId {
         }
     }
 
-    /// As notes call it.
+    /// Name of the tool in notes.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::BitsAndBytes => "bitsandbytes",
@@ -72,7 +72,7 @@ impl ToolId {
     }
 }
 
-/// What was seen of a checkpoint's class.
+/// What the tools were seen to make of a checkpoint's class.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     tools: Vec<&'static str>,
@@ -124,7 +124,7 @@ impl Seen {
         self.odd.is_none() && self.tools.contains(&tool.word())
     }
 
-    /// Why it is not known whether it does.
+    /// Says why it is not known what a tool makes of the class.
     pub(super) fn why_not(&self, tool: ToolId) -> String {
         match &self.odd {
             Some(odd) if self.tools.contains(&tool.word()) => odd.clone(),

@@ -17,16 +17,16 @@ const NAMES: &[(&str, &str, &str)] = &[
     (".", "input_linear.weight", "output_linear.weight"),
 ];
 
-/// The experts of one block.
+/// Tensors that hold the experts of one block.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stack {
-    /// Tensors of gate and up, of down.
+    /// Indices of the tensors of gate and up, and of down.
     pub(super) weights: [Option<usize>; 2],
-    /// Their biases.
+    /// Indices of their biases.
     pub(super) biases: [Option<usize>; 2],
 }
 
-/// The shape of a stack that is understood.
+/// Dimensions of a stack whose layout could be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dims {
     pub(super) experts: u64,

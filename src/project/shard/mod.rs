@@ -60,7 +60,7 @@ enum Kind {
 /// A row of the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct ShardRule {
-    /// Name.
+    /// Name by which the rule is asked for.
     pub name: &'static str,
     /// Most tensor bytes in a file by default; `None` where the default is a number of tensors.
     pub default_limit: Option<u64>,
@@ -69,7 +69,7 @@ pub struct ShardRule {
     kind: Kind,
 }
 
-/// Every rule.
+/// Every rule, in the order of the help.
 pub const RULES: &[ShardRule] = &[
     ShardRule {
         name: "huggingface",
@@ -90,17 +90,17 @@ pub const RULES: &[ShardRule] = &[
 /// A shard plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShardedRow {
-    /// The rule.
+    /// Name of the rule.
     pub rule: &'static str,
     /// Most tensor bytes in a file; `None` where the number of tensors decides.
     pub limit: Option<u64>,
     /// Order in which tensors were walked.
     pub order: &'static str,
-    /// The files.
+    /// Files of the plan, in order.
     pub shards: Vec<Shard>,
     /// Bytes of the index file; 0 where there is none.
     pub index_bytes: u64,
-    /// What a reader of the figures should know; escaped.
+    /// Remarks on the figures for the reader, already escaped.
     pub notes: Vec<String>,
 }
 

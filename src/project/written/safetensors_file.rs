@@ -9,17 +9,17 @@ use crate::dtype::Dtype;
 /// Names, types and sizes of the tensors of one file.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// Its name.
+    /// Name of the tensor.
     pub name: &'a str,
-    /// Element type.
+    /// Element type on disk.
     pub dtype: Dtype,
-    /// Dimensions, outermost first.
+    /// Sizes of the dimensions, outermost first.
     pub shape: &'a [u64],
-    /// Bytes of data.
+    /// Bytes of its data.
     pub bytes: u64,
 }
 
-/// Who writes the file.
+/// The program that writes the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
     /// The `safetensors` library: sorted, padded.

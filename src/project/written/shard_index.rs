@@ -2,7 +2,7 @@
 
 use super::safetensors_file::{digits, json_text};
 
-/// Who writes it.
+/// The program that writes the index, which decides its layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// `json.dumps(index, indent=2, sort_keys=True)` (huggingface_hub 2.4.0).

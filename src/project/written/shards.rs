@@ -8,13 +8,13 @@ use crate::dtype::Dtype;
 /// One tensor as the splitters see it.
 #[derive(Debug, Clone, Copy)]
 pub struct ShardTensor<'t> {
-    /// Its name.
+    /// Name of the tensor.
     pub name: &'t str,
     /// Length of the name in the file, in bytes.
     pub name_bytes: u64,
-    /// Element type.
+    /// Element type on disk.
     pub dtype: Dtype,
-    /// Dimensions, outermost first.
+    /// Sizes of the dimensions, outermost first.
     pub shape: &'t [u64],
     /// Bytes on disk, without padding.
     pub bytes: u64,
@@ -30,7 +30,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// As in reports.
+    /// Returns its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::AsGiven => "file",
@@ -49,9 +49,9 @@ impl<'t> ShardTensor<'t> {
 /// One file of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Shard {
-    /// File name.
+    /// Name of the file.
     pub name: String,
-    /// Number of tensors.
+    /// Number of tensors in the file.
     pub tensors: u64,
     /// Their bytes, without padding.
     pub tensor_bytes: u64,

@@ -33,7 +33,7 @@ fn ranks(of_source: &[u32], tensors: &[OutTensor<'_>]) -> Vec<u32> {
 /// The most tensor bytes that transformers puts into a file.
 pub(crate) const TRANSFORMERS_LIMIT: u64 = 50_000_000_000;
 
-/// Files that transformers writes for projected tensors, of at most so many tensor bytes.
+/// Sizes the files that transformers writes for projected tensors, each of at most `limit` tensor bytes.
 pub(crate) fn transformers_files<'r>(
     natural_ranks: impl FnOnce() -> &'r [u32],
     tensors: &[OutTensor<'_>],

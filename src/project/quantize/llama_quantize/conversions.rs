@@ -14,7 +14,7 @@ use crate::project::plan::Refusal;
 /// A converted file, and what the quantizer reads off it.
 #[derive(Debug)]
 pub(super) struct Quantizable {
-    /// The file.
+    /// The converted file before the quantizer.
     pub(super) typed: Typed<'static>,
     /// The quantizer's order, and what it reads off the names.
     pub(super) prepared: Prepared,
@@ -46,7 +46,7 @@ impl Conversions {
         self.conversion.get_or_init(|| input.folder.and_then(|folder| convert(input, folder))).as_ref()
     }
 
-    /// The file of an outtype.
+    /// Returns the converted file of an outtype, made once.
     pub(super) fn typed(&self, input: &ProjectInput<'_>, conversion: &ConvertedModel, outtype: Dtype) -> TypedResult {
         if let Some((_, typed)) = self.typed.borrow().iter().find(|(t, _)| *t == outtype) {
             return Rc::clone(typed);

@@ -27,7 +27,7 @@ pub fn requantize<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> PlanRes
     quantize(&input.tensors, context.prepared(), gguf, target, &context.options)
 }
 
-/// What the mixture reads, in output order.
+/// Lists what the mixture reads of each tensor, in output order.
 fn view<'t>(source: &'t [ProjectTensor<'_>], prepared: &Prepared) -> Vec<MixtureTensor<'t>> {
     prepared
         .order

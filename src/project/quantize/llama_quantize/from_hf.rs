@@ -69,7 +69,7 @@ pub fn from_safetensors<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> P
     }
 }
 
-/// Hands on what the tensors of a target's plan are made of; nothing where it is no conversion.
+/// Passes on what the tensors of a target's plan are made of; `None` where the family has no known conversion.
 pub(crate) fn with_origins(context: &Context<'_, '_>, target: QuantTarget, row: &mut dyn FnMut(Option<&Origins>)) {
     let conversions = context.conversions();
     let Some(Ok(conversion)) = conversions.conversion(context.input) else { return row(None) };

@@ -13,17 +13,17 @@ use crate::text::escape;
 /// What the mixture reads of one tensor.
 #[derive(Debug, Clone, Copy)]
 pub struct MixtureTensor<'t> {
-    /// GGUF name.
+    /// Name in the GGUF.
     pub name: &'t str,
-    /// Category by name.
+    /// Category that the quantizer tells by the name.
     pub(super) category: Category,
-    /// N of `blk.N.`.
+    /// Number of the block, N of `blk.N.`.
     pub(super) block: Option<u64>,
     /// Elements of one row (ggml's dimension 0).
     pub row: u64,
     /// Dimensions, outer ones of size 1 dropped.
     pub dims: usize,
-    /// Stored type.
+    /// Element type in the source.
     pub dtype: Dtype,
     /// Whether any quantizing target may touch it.
     pub(super) may_quantize: bool,
@@ -84,7 +84,7 @@ impl Model<'_> {
 /// The type of one tensor, and the rule that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// The type it gets.
+    /// Element type that the quantizer gives it.
     pub dtype: Dtype,
     /// What the rule wanted, where the row length does not fill its blocks.
     pub fell_back_from: Option<Dtype>,
@@ -92,7 +92,7 @@ pub struct Decision {
     pub kept: bool,
 }
 
-/// Why nothing is written.
+/// Why the quantizer writes no file.
 #[derive(Debug, Clone)]
 pub(super) struct MixtureRefusal {
     pub(super) reason: String,

@@ -42,11 +42,11 @@ impl<P: Packing> Rule for P {
 /// What is done with tensors of which it is not known whether the tool takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
-    /// What its rule says.
+    /// Takes what the rule of the tool says.
     Likely,
-    /// What gives the fewest bytes.
+    /// Takes or leaves each, whichever gives fewer bytes.
     Least,
-    /// What gives the most.
+    /// Leaves them all, which gives the most bytes.
     Most,
 }
 
@@ -54,7 +54,7 @@ struct Walk<'p, 'i, 'a, P> {
     packing: &'p P,
     tool: Tool,
     choice: Choice,
-    /// What was seen of the class.
+    /// What the tools were seen to make of the checkpoint's class.
     class: &'p Seen,
     /// Whether the tool was seen to take of this class what its rule says.
     seen: bool,
@@ -69,7 +69,7 @@ struct Walk<'p, 'i, 'a, P> {
     stacks: Option<&'p BTreeMap<&'i str, (Stack, Dims)>>,
     tied: Option<TiedHead>,
     tensors: Vec<OutTensor<'a>>,
-    /// Lines of `__metadata__`.
+    /// Entries of `__metadata__`: a parameter and its description.
     about: Vec<(String, String)>,
     /// Modules whose biases are written in another type.
     with_bias: BTreeSet<String>,
@@ -159,7 +159,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             _ => taken,
         };
         if !router {
-            self.doubts.note(linear, &t.name);
+            self.doubts.note(linear, t);
         }
         self.turned += u64::from(linear == Linear::Conv1D && !conv1d);
         let name = self.packing.rename(self.family, &t.name).into_owned();
@@ -357,7 +357,7 @@ impl<'p, 'i, 'a, P: Packing> Walk<'p, 'i, 'a, P> {
             return Err(Refusal::new("no tensor was recognised as the weight of a linear layer"));
         }
         let doubtful = !self.seen || self.doubts.tied_head;
-        let mut notes = self.doubts.notes(self.seen, self.tool.experts_elsewhere);
+        let mut notes = self.doubts.notes(self.seen, &self.tool);
         if !self.seen {
             notes.insert(0, self.class.why_not(self.tool.id));
         }

@@ -95,7 +95,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     })
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &["bnb-int8", "bnb-int8-with-head", "bnb-nf4", "bnb-nf4-dq", "bnb-nf4-storage-bf16", "bnb-fp4", "bnb-fp4-dq"],

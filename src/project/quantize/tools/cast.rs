@@ -27,7 +27,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     Some(Box::new(Cast(dtype)))
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &["f32", "f16", "bf16"],

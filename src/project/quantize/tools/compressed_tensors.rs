@@ -232,7 +232,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     })
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &[

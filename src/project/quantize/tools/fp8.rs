@@ -82,7 +82,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     Some(Box::new(Block { side: Some(grammar::count(side)?), scale }))
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &["fp8-block128", "fp8-block128-ue8m0", "fp8-block64", "fp8-tensor", "metal-4bit-g64", "metal-8bit-g32"],

@@ -83,7 +83,7 @@ targets! {
     "auto" Auto;
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Gguf,
     names: NAMES,

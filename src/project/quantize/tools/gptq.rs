@@ -131,7 +131,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     matches!(bits, 2 | 3 | 4 | 8).then(|| -> Box<dyn Rule> { Box::new(Gptq { version, bits, group, option }) })
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &[

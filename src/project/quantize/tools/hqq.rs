@@ -100,7 +100,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     (matches!(bits, 1..=6 | 8)).then(|| -> Box<dyn Rule> { Box::new(Hqq { bits, group, axis }) })
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &[

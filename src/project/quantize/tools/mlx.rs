@@ -1,7 +1,7 @@
 //! MLX: every module with rows that the group divides, the embedding and the output head too.
 //!
 //! Source: mlx-lm 0.32.2 `convert`, MLX 0.32.4 `nn.quantize`, formulas A: affine `weight` U32 with `scales` and `biases` in the
-//! model's dtype; MX and NV modes with U8 `scales` and no `biases`. A row that the group does not divide is left alone in silence.
+//! model's dtype; MX and NV modes with U8 `scales` and no `biases`. A row that the group does not divide is left alone without a word.
 
 use std::borrow::Cow;
 
@@ -148,7 +148,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     }))
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &[

@@ -73,7 +73,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     })
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &["quanto-qint8", "quanto-qfloat8", "quanto-qint4", "quanto-qint2"],

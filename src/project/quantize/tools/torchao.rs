@@ -3,7 +3,7 @@
 //! Source: torchao 0.18.0 (`quant_api.py`, `core/config.py`, `prototype/safetensors`) through transformers 5.23, formulas A and
 //! corrections 5, 8 and 10: a byte per weight whatever the label says; int8 and float8 scales are F32, those of intx have the
 //! model's dtype; a zero point per scale but for float8. Every parameter of the model has a line of JSON in `__metadata__`. A group
-//! that does not divide the row stops int8 and intx; int4 skips the weight in silence.
+//! that does not divide the row stops int8 and intx; int4 skips the weight without a word.
 
 use crate::dtype::Dtype;
 use crate::format::Format;
@@ -138,7 +138,7 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
     }))
 }
 
-/// The schemes that are listed.
+/// Names that `--to all` and the tests go through, and the grammar that reads them.
 pub(super) const SCHEMES: Schemes = Schemes {
     container: Format::Safetensors,
     names: &[
