@@ -77,7 +77,7 @@ fn planted_breaches_are_found() {
         ("src/units.rs", "use self::super::dtype::Dtype;", 1, "dtype"),
         ("src/scan/driver.rs", "use crate::project::Request;", 1, "project"),
         ("src/project/input.rs", "use crate::scan::Selection;", 1, "scan"),
-        ("src/project/memory/engine/vllm.rs", "use super::super::super::super::scan::Selection;", 1, "scan"),
+        ("src/project/memory/engines/vllm/mod.rs", "use super::super::super::super::scan::Selection;", 1, "scan"),
         ("src/audit/checks/nan.rs", "use crate::report::Renderer;", 1, "report"),
         ("src/units.rs", "use crate::*;", 1, "*"),
         ("src/units.rs", "use crate as everything;", 1, "as"),

@@ -42,7 +42,7 @@ const REGISTRIES: &[Registry] = &[
         list: "SCHEMES",
         helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
     },
-    Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
+    Registry { folder: "src/project/memory/engines", list: "ENGINES", helpers: &[] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
     Registry {

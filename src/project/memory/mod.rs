@@ -1,103 +1,40 @@
 //! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What is
 //! not known is a term without figures, and the totals say what they leave out.
 
+mod budget;
 mod contradiction;
 mod converted;
-mod partial;
 pub mod engine;
+pub mod engines;
 pub mod fit;
+mod limits;
 pub mod parallel;
+mod partial;
+mod places;
 pub mod request;
 pub mod resident;
+mod sharing;
+mod terms;
+mod torch;
 pub mod training;
 
-pub use engine::{ENGINES, Engine};
-pub use fit::{Budget, Demand, FitRow, FittingScheme, Held, Judgement, Limits, Memory, Room, Share, Verdict, judge};
+pub use budget::{Budget, Memory};
+pub use engine::Engine;
+pub use engines::ENGINES;
+pub use fit::{Demand, FitRow, FittingScheme, Held, Judgement, Room, Verdict, judge};
+pub use limits::{Limits, Share, Takes};
 pub use parallel::Parallel;
+pub use places::EngineRow;
 pub use request::{KvType, LoadMode, MemoryRequest};
 pub use resident::{Resident, Span};
+pub use terms::{KvFigure, Place, Term};
 pub use training::{Recipe, Recompute, TrainRequest, TrainingRow};
 
 use serde::Serialize;
 
 use crate::checkpoint::{KvKind, KvLayers};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
 use crate::text::escape;
-
-/// One part of the memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Term {
-    /// `weights`, `kv_cache`, `recurrent_state`, `compute_buffer`, `output_buffer`, `runtime`, ...
-    pub name: &'static str,
-    /// Least bytes; `None` where it is refused.
-    pub low: Option<u64>,
-    /// Most bytes; `None` where it is refused.
-    pub high: Option<u64>,
-    /// How far it can be trusted.
-    pub basis: Basis,
-    /// The formula with this model's figures, or the reason of the refusal.
-    pub formula: String,
-}
-
-impl Term {
-    pub(crate) fn known(name: &'static str, bytes: u64, basis: Basis, formula: String) -> Self {
-        Self { name, low: Some(bytes), high: Some(bytes), basis, formula }
-    }
-
-    pub(crate) fn range(name: &'static str, low: u64, high: u64, formula: String) -> Self {
-        Self { name, low: Some(low), high: Some(high), basis: Basis::Range, formula }
-    }
-
-    pub(crate) fn refused(name: &'static str, reason: impl Into<String>) -> Self {
-        Self { name, low: None, high: None, basis: Basis::Refused, formula: reason.into() }
-    }
-}
-
-/// Terms of one place: a device or the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// `device 0`; `None` for the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Its terms.
-    pub terms: Vec<Term>,
-    /// Sum of the known lows.
-    pub low: u64,
-    /// Sum of the highs; `None` when a term is refused.
-    pub high: Option<u64>,
-}
-
-impl Place {
-    pub(crate) fn new(name: Option<String>, terms: Vec<Term>) -> Self {
-        let low = terms.iter().filter_map(|t| t.low).fold(0u64, u64::saturating_add);
-        let high = terms.iter().map(|t| t.high).try_fold(0u64, |sum, high| Some(sum.saturating_add(high?)));
-        Self { name, terms, low, high }
-    }
-}
-
-/// One engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EngineRow {
-    /// Its name.
-    pub engine: &'static str,
-    /// The version its conventions were read from.
-    pub version: &'static str,
-    /// Device memory.
-    pub devices: Vec<Place>,
-    /// The device that needs most, where there are several.
-    pub worst_device: Option<String>,
-    /// Host memory.
-    pub host: Place,
-    /// Sum of the known lows.
-    pub low: u64,
-    /// Sum of the highs; `None` when a term is refused.
-    pub high: Option<u64>,
-    /// What a run without a GPU really holds; `None` where it is not known.
-    pub resident: Option<Resident>,
-    /// What a reader of the figures should know; escaped.
-    pub notes: Vec<String>,
-}
 
 /// A run of layers that cache alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -214,7 +151,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
     let mut engines = Vec::new();
     let mut fits = Vec::new();
     for name in &request.engines {
-        let Some(engine) = engine::find(name) else {
+        let Some(engine) = engines::find(name) else {
             notes.push(format!("unknown engine `{}`", escape(name)));
             continue;
         };
@@ -228,7 +165,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
             ..read.clone()
         });
         let input = read.as_ref().unwrap_or(input);
-        let mut row = engine::row(engine, input, &settings);
+        let mut row = places::row(engine, input, &settings);
         converted.say(&mut row);
         engines.push(row);
         // A run that trains is judged by what training takes.

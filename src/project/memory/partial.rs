@@ -1,6 +1,6 @@
 //! Weights that are not all here, or only declared: their terms say so.
 
-use super::{Place, Term};
+use super::terms::{Place, Term};
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
 

@@ -1,7 +1,8 @@
 //! What a memory projection is asked for.
 
-use super::engine::ENGINES;
-use super::fit::{Budget, Limits};
+use super::budget::Budget;
+use super::engines::ENGINES;
+use super::limits::Limits;
 use super::parallel::Parallel;
 use super::training::TrainRequest;
 use crate::dtype::Dtype;

@@ -2,8 +2,9 @@
 
 use super::verdict::{Demand, Held};
 use crate::project::input::ProjectInput;
-use crate::project::memory::engine::Places;
-use crate::project::memory::{Place, TrainingRow};
+use crate::project::memory::places::Places;
+use crate::project::memory::terms::Place;
+use crate::project::memory::training::TrainingRow;
 use crate::project::storage::Basis;
 
 /// Set aside on every device where something is not estimated: the upper end of formulas D's 0.5 to 1.5 GiB.

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::super::engine::{self, Engine, Places};
+use super::super::engine::Engine;
+use super::super::places::{self, Places};
 use super::super::request::{KvType, Settings};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
@@ -60,7 +61,7 @@ pub(super) fn lever(
     scheme: Option<&FittingScheme>,
 ) -> Option<String> {
     let smaller = KvType::parse(engine.small_cache()).ok()?;
-    let then = engine::places(engine, input, &Settings { kv_k: smaller, kv_v: smaller, ..*settings });
+    let then = places::places(engine, input, &Settings { kv_k: smaller, kv_v: smaller, ..*settings });
     let saved = cache(now).zip(cache(&then)).and_then(|(now, then)| now.checked_sub(then));
     let weights = scheme.and_then(|scheme| input.tensor_bytes().checked_sub(scheme.bytes));
     let name = scheme.map_or("", |scheme| scheme.scheme.as_str());

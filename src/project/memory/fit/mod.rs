@@ -3,24 +3,23 @@
 //! [`judge`] alone decides: a [`Demand`] (what devices and host hold) against a [`Room`] (what may be used of them). Rows of engines
 //! and of recipes are made into the one, budgets and limits into the other.
 
-mod budget;
 mod demand;
 mod lever;
-mod limits;
 mod search;
 mod training;
 mod verdict;
 
-pub use budget::{Budget, Memory};
 pub use lever::FittingScheme;
-pub use limits::{Limits, Share, Takes};
 pub(super) use training::{Run, row as training_row};
 pub use verdict::{Demand, Held, Judgement, Room, Verdict, judge};
 
 use serde::Serialize;
 
-use super::engine::{self, Engine, Places};
+use super::budget::{Budget, Memory};
+use super::engine::Engine;
+use super::limits::{self, Limits, Takes};
 use super::parallel::{self, Parallel};
+use super::places::{self, Places};
 use super::request::Settings;
 use crate::project::input::ProjectInput;
 use crate::units::Bytes;
@@ -145,12 +144,12 @@ pub(super) fn row(
     let settings = Settings { repack: repack && budget.memory == Memory::Machine, ..*settings };
     let (settings, mut notes) = spread(engine, input, settings, budget.devices.unwrap_or(1));
     let (room, set_aside) = room(budget, &engine.takes(), limits);
-    let now = engine::places(engine, input, &settings);
+    let now = places::places(engine, input, &settings);
     let demand = Demand::of_engine(&now, input);
     let mut row = FitRow::new(Subject::Engine(engine.name()), input, budget, &demand, &room);
     row.notes.append(&mut notes);
     let verdict = |settings: &Settings| {
-        let other = engine::places(engine, input, settings);
+        let other = places::places(engine, input, settings);
         judge(&Demand::of_engine(&other, input), &room).verdict
     };
     let longest = input.model.context_length.unwrap_or(CONTEXTS);
@@ -180,7 +179,7 @@ pub(super) fn row(
     }
     let has_copy = || {
         let highs = |places: &Places| places.devices.iter().chain([&places.host]).map(|place| place.high).collect::<Vec<_>>();
-        highs(&engine::places(engine, input, &Settings { repack, ..settings })) != highs(&now)
+        highs(&places::places(engine, input, &Settings { repack, ..settings })) != highs(&now)
     };
     if budget.memory == Memory::Device && repack && engine.reads_gguf() && has_copy() {
         row.notes.push(

@@ -1,9 +1,9 @@
 //! Recipes of training against a budget: device by device, without an engine's conventions.
 
+use super::super::budget::Budget;
+use super::super::limits::{Limits, Takes};
 use super::super::parallel::Parallel;
 use super::super::training::{self, Recompute, TrainRequest, TrainingRow};
-use super::budget::Budget;
-use super::limits::{Limits, Takes};
 use super::search::reach;
 use super::verdict::Demand;
 use super::{FitRow, Subject, room};

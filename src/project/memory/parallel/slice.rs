@@ -5,8 +5,8 @@ use super::sizes::padded_vocabulary;
 use super::{Convention, Cutting, cache, stage_of, stages};
 use crate::checkpoint::{KvLayer, Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
-use crate::project::memory::Term;
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 
 /// What part of the model a device runs, for buffers that depend on it.

@@ -7,7 +7,7 @@ use super::model::Dims;
 use super::{Recompute, TrainRequest};
 use crate::families;
 use crate::families::family::Activations;
-use crate::project::memory::Term;
+use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 
 /// Bytes per token of one layer: least, most, of these what tensor parallel ranks all keep, the formula.

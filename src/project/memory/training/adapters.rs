@@ -5,7 +5,7 @@ use super::model::{Weights, trained};
 use super::recipe::ADAM_MIXED;
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
+use crate::project::memory::terms::Term;
 use crate::project::storage::scheme::{self, Context};
 use crate::project::storage::{Basis, Options, Target};
 

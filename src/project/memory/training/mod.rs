@@ -13,7 +13,7 @@ pub use recipe::Recipe;
 use serde::Serialize;
 
 use super::parallel::Parallel;
-use super::{Place, Term};
+use super::terms::{Place, Term};
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
@@ -104,7 +104,7 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Pa
 }
 
 fn runtime() -> Term {
-    super::engine::gpu_runtime()
+    super::terms::gpu_runtime()
 }
 
 fn device_name(asked: &TrainRequest) -> String {

@@ -6,7 +6,7 @@
 use super::TrainRequest;
 use super::model::Weights;
 use super::recipe::{Row, States};
-use crate::project::memory::Term;
+use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 
 /// A part of the states on one device: whole below `from_stage`, its share from there on. Routed experts may have a share of their own.

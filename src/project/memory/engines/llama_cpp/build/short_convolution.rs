@@ -4,7 +4,7 @@
 
 use super::Builder;
 use super::mamba::StateInputs;
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};
 
 impl Builder<'_> {
     pub(super) fn short_convolution(&mut self, layer: u64, x: Id, states: StateInputs) -> Result<Id, String> {

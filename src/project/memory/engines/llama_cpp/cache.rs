@@ -5,8 +5,8 @@
 
 use super::cells::Cells;
 use crate::checkpoint::{KvKind, KvLayer};
-use crate::project::memory::engine::{KvFigure, layers_text, product};
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::{KvFigure, product};
 use crate::project::storage::Basis;
 
 /// Whether settings are ones that llama.cpp starts with.
@@ -87,4 +87,10 @@ pub(super) fn recurrent_state(layers: &[KvLayer], settings: &Settings) -> Result
     let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;
     let formula = format!("{} (llama-memory-recurrent.cpp)", texts.join(" + "));
     Ok(Some(KvFigure { bytes, high: bytes, basis: Basis::Exact, formula }))
+}
+
+/// `layers x what`, for formula texts.
+fn layers_text(layer: &KvLayer) -> String {
+    let heads = format!("{} x ({} + {})", layer.kv_heads, layer.head_dim_k, layer.head_dim_v);
+    format!("{} {} layers x {heads}", layer.layers, layer.kind.name())
 }

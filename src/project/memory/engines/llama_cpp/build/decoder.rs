@@ -5,7 +5,7 @@ use super::attention::{AttentionInputs, Extras};
 use super::mamba::StateInputs;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::families::graph::{Act, Decoder, HeadNorm, Norm, Order, Recurrent, Rope, SharedGate, Softcap};
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};
 
 /// What every layer reads.
 struct Inputs {

@@ -2,7 +2,7 @@
 
 use super::Builder;
 use crate::families::graph::Act;
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 
 impl Builder<'_> {
     /// The block of a layer; `suffix` is empty or `_shexp`.

@@ -7,7 +7,7 @@ use super::attention::{AttentionInputs, Extras};
 use super::mamba::StateInputs;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::families::graph::{Act, Gating, Norm, SharedGate};
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};
 
 pub(super) fn qwen3next(b: &mut Builder<'_>) -> Result<(), String> {
     let mut x = b.embedding()?;

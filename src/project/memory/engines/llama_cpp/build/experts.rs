@@ -2,7 +2,7 @@
 
 use super::Builder;
 use crate::families::graph::Gating;
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 
 /// What families differ in.
 #[derive(Debug, Clone, Copy)]

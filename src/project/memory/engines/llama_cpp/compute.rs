@@ -7,9 +7,9 @@ use super::graph::{Layout, Type, lay_out};
 use super::sheet::Sheet;
 use crate::checkpoint::KvKind;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
 use crate::project::memory::request::{KvType, Settings};
 use crate::project::memory::resident::Span;
+use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 use crate::units::Bytes;
 

@@ -4,26 +4,26 @@
 
 mod bounds;
 mod build;
+mod cache;
 mod cells;
 mod compute;
 mod graph;
-mod kv_cache;
 mod resident;
 mod sheet;
 mod weights;
 
-use super::sharing;
-use super::{Engine, KvFigure};
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 use crate::families::by_model_type;
 use crate::families::cache::GgufCache;
 use crate::pins;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
-use crate::project::memory::fit::Takes;
+use crate::project::memory::engine::Engine;
+use crate::project::memory::limits::Takes;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::{LoadMode, Settings};
 use crate::project::memory::resident::Resident;
+use crate::project::memory::sharing;
+use crate::project::memory::terms::{KvFigure, Term, gpu_runtime};
 use crate::project::storage::Basis;
 use sheet::Sheet;
 use weights::Weights;
@@ -89,11 +89,11 @@ impl Engine for LlamaCpp {
     }
 
     fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
-        kv_cache::kv_cache(layers, settings)
+        cache::kv_cache(layers, settings)
     }
 
     fn state(&self, layers: &[KvLayer], settings: &Settings) -> Result<Option<KvFigure>, String> {
-        kv_cache::recurrent_state(layers, settings)
+        cache::recurrent_state(layers, settings)
     }
 
     fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term> {
@@ -108,7 +108,7 @@ impl Engine for LlamaCpp {
             terms.extend(weights::beside(input));
         }
         if !share.whole {
-            terms.push(super::gpu_runtime());
+            terms.push(gpu_runtime());
         }
         terms
     }

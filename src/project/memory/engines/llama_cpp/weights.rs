@@ -6,9 +6,9 @@
 use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::input::{ProjectInput, ProjectTensor};
-use crate::project::memory::Term;
 use crate::project::memory::parallel::is_input;
 use crate::project::memory::request::{LoadMode, Settings};
+use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 
 /// Bytes of the weights by where they go.

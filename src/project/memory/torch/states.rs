@@ -1,8 +1,8 @@
 //! What recurrent layers and cross-attention keep in the engines built on torch.
 
-use super::{KvFigure, product};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::{KvFigure, product};
 use crate::project::storage::Basis;
 
 /// The states of the recurrent layers: 16-bit at least; the recurrent part in 32-bit floats at most (vLLM `mamba_utils.py`: the dtype
@@ -11,7 +11,11 @@ use crate::project::storage::Basis;
 ///
 /// # Errors
 /// Where a layer has no state, or it does not fit 64 bits.
-pub(super) fn recurrent(layers: &[KvLayer], settings: &Settings, kept: u64) -> Result<Option<KvFigure>, String> {
+pub(in crate::project::memory) fn recurrent(
+    layers: &[KvLayer],
+    settings: &Settings,
+    kept: u64,
+) -> Result<Option<KvFigure>, String> {
     let (mut low, mut high, mut texts) = (0u128, 0u128, Vec::new());
     for layer in layers.iter().filter(|l| l.kind == KvKind::Recurrent) {
         let state = layer.state.ok_or("a recurrent layer without a state")?;
@@ -36,6 +40,6 @@ pub(super) fn recurrent(layers: &[KvLayer], settings: &Settings, kept: u64) -> R
 }
 
 /// Tokens of the encoder's output that cross-attention keeps: a fixed number, or none to as many as the context.
-pub(super) fn encoder_tokens(layer: &KvLayer, settings: &Settings) -> (u64, u64) {
+pub(in crate::project::memory) fn encoder_tokens(layer: &KvLayer, settings: &Settings) -> (u64, u64) {
     layer.window.map_or((0, settings.ctx), |fixed| (fixed, fixed))
 }

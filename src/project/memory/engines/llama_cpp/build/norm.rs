@@ -2,7 +2,7 @@
 
 use super::Builder;
 use crate::families::graph::Norm;
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 
 impl Builder<'_> {
     /// A norm with the weight and bias of a block, where they are there.

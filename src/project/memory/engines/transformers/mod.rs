@@ -2,14 +2,15 @@
 //!
 //! Source: transformers 5.23 `cache_utils.py`; a windowed layer keeps the window (formulas D: min(S, W)).
 
-use super::activations::{self, Step};
-use super::states::{encoder_tokens, recurrent};
-use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
 use crate::checkpoint::{KvKind, KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
+use crate::project::memory::engine::Engine;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::{KvFigure, Term, gpu_runtime, product};
+use crate::project::memory::torch::activations::{self, Step};
+use crate::project::memory::torch::states::{encoder_tokens, recurrent};
+use crate::project::memory::torch::stored_weights;
 use crate::project::storage::Basis;
 
 pub(super) struct Transformers;

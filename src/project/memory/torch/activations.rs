@@ -4,19 +4,18 @@
 //! of the feed-forward block of one layer, as the next layer uses the same memory. What kernels and the allocator keep besides is not
 //! known to a formula: the upper end is twice the lower, and holds two layers' worth at once.
 
-use super::product;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
 use crate::project::memory::parallel::Share;
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::{Term, product};
 
 /// Tokens of one step: least and most.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
-    pub(super) least: u64,
-    pub(super) most: u64,
+pub(in crate::project::memory) struct Step {
+    pub(in crate::project::memory) least: u64,
+    pub(in crate::project::memory) most: u64,
     /// What decides it, for the formula.
-    pub(super) text: &'static str,
+    pub(in crate::project::memory) text: &'static str,
 }
 
 fn bounded(n: u128) -> u64 {
@@ -24,7 +23,7 @@ fn bounded(n: u128) -> u64 {
 }
 
 /// The transient tensors of one step, 16-bit.
-pub(super) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &Share, step: Step) -> Term {
+pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &Share, step: Step) -> Term {
     let model = input.model;
     let Some(hidden) = model.hidden_size else {
         return Term::refused("compute_buffer", "the width of the model is not known");
@@ -57,7 +56,7 @@ pub(super) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &Sha
 }
 
 /// Rows of logits: 16-bit at least; with a 32-bit copy, and another for the sampler, at most. Nothing where the head is elsewhere.
-pub(super) fn logits(input: &ProjectInput<'_>, share: &Share, least: u64, most: u64) -> Option<Term> {
+pub(in crate::project::memory) fn logits(input: &ProjectInput<'_>, share: &Share, least: u64, most: u64) -> Option<Term> {
     let vocabulary = input.model.vocab_size.filter(|_| share.last)?;
     if matches!(input.model.kv, crate::checkpoint::KvLayers::NoCache(_)) {
         return None;

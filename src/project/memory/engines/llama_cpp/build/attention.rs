@@ -3,7 +3,7 @@
 use super::Builder;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::families::graph::Norm;
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};
 
 /// `llm_graph_input_attn_kv`, of one cache.
 #[derive(Debug, Clone, Copy)]

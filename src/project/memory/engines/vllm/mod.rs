@@ -3,15 +3,16 @@
 //! Source: `vllm/v1/kv_cache_interface.py` (page = block x heads x (K + V) x bytes per layer; a window keeps W - 1 + scheduled
 //! tokens in one block more than they fill), `vllm/v1/core/kv_cache_utils.py` (groups); block of 16 tokens.
 
-use super::activations::{self, Step};
-use super::states::{encoder_tokens, recurrent};
-use super::{Engine, KvFigure, gpu_runtime, product, stored_weights};
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
-use crate::project::memory::fit::{Share as Portion, Takes};
+use crate::project::memory::engine::Engine;
+use crate::project::memory::limits::{Share as Portion, Takes};
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::{KvFigure, Term, gpu_runtime, product};
+use crate::project::memory::torch::activations::{self, Step};
+use crate::project::memory::torch::states::{encoder_tokens, recurrent};
+use crate::project::memory::torch::stored_weights;
 use crate::project::storage::Basis;
 
 pub(super) struct Vllm;

@@ -6,7 +6,7 @@ use super::Builder;
 use super::attention::{AttentionInputs, Extras};
 use crate::checkpoint::KvLayer;
 use crate::families::graph::{Act, Gating, Norm, SharedGate};
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 
 /// Widths of a head, the latent vector and its rotary part.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use super::Builder;
 use super::attention::Extras;
 use crate::checkpoint::KvKind;
 use crate::families::graph::{Act, Norm};
-use crate::project::memory::engine::llama_cpp::graph::{Id, Purpose, Type};
+use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};
 
 /// `llm_graph_input_rs`: which states are read and written.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@ use super::cells::Cells;
 use crate::checkpoint::{KvKind, KvLayers};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
 use crate::project::memory::request::Settings;
+use crate::project::memory::terms::Term;
 
 /// Logits and the kept norm are the least; the most adds the widest feed-forward, attention and masks of a layer, each of which ggml
 /// reuses for the next, and a quarter for what a family has besides.

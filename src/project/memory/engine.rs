@@ -1,0 +1,80 @@
+//! What an engine says of itself: the conventions by which it holds weights, caches and buffers.
+
+use super::limits::Takes;
+use super::parallel::{Convention, Share};
+use super::request::Settings;
+use super::resident::Resident;
+use super::sharing;
+use super::terms::{KvFigure, Term};
+use crate::checkpoint::{KvLayer, ModelConfig};
+use crate::project::input::ProjectInput;
+
+/// An engine's conventions.
+pub trait Engine: Sync {
+    /// Its name, as asked for.
+    fn name(&self) -> &'static str;
+    /// The version its conventions were read from.
+    fn version(&self) -> &'static str;
+    /// Whether it reads GGUF and nothing else, so that a Hugging Face folder has to be converted.
+    fn reads_gguf(&self) -> bool {
+        false
+    }
+    /// The weights as it holds them.
+    fn weights(&self, input: &ProjectInput<'_>, settings: &Settings) -> Term;
+    /// The layers as it runs them, where that differs from what the configuration says.
+    fn layers(&self, _: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
+        layers.to_vec()
+    }
+    /// The KV cache of known layers.
+    ///
+    /// # Errors
+    /// The reason why the engine would refuse, or why it is not known.
+    fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String>;
+    /// The state of recurrent layers, where an engine keeps it apart from the KV cache; `None` where there are none.
+    ///
+    /// # Errors
+    /// The reason why the engine would refuse, or why it is not known.
+    fn state(&self, _: &[KvLayer], _: &Settings) -> Result<Option<KvFigure>, String> {
+        Ok(None)
+    }
+    /// What else one device holds.
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term>;
+    /// How it spreads a model over several devices.
+    fn convention(&self) -> Convention;
+    /// What a reader of a pipeline's figures should know.
+    fn pipeline_note(&self) -> Option<&'static str> {
+        None
+    }
+    /// What it holds in host memory besides.
+    fn host(&self, _: &ProjectInput<'_>, _: &Settings) -> Vec<Term> {
+        Vec::new()
+    }
+    /// What is really there, where that differs from what is reserved and is known.
+    fn resident(&self, _: &ProjectInput<'_>, _: &Settings) -> Option<Resident> {
+        None
+    }
+    /// What of a device it may take.
+    fn takes(&self) -> Takes {
+        Takes::default()
+    }
+    /// The same settings for so many sequences of this context each.
+    fn with_seqs(&self, settings: &Settings, seqs: u64) -> Settings {
+        Settings { others_seqs: seqs, ..*settings }
+    }
+    /// Most sequences that it takes; `None` where nothing but memory bounds them.
+    fn most_seqs(&self) -> Option<u64> {
+        None
+    }
+    /// Types of cached keys and values that it has.
+    fn cache_types(&self) -> &'static [&'static str];
+    /// What its processes hold together, and what each holds or reads for itself.
+    fn sharing(&self, input: &ProjectInput<'_>, _: &Settings, devices: u64) -> Option<String> {
+        (devices > 1).then(|| sharing::each_reads_all(input, devices))
+    }
+    /// A cache type of about 8 bits.
+    fn small_cache(&self) -> &'static str {
+        "fp8"
+    }
+    /// What `--ctx` means for it.
+    fn ctx_means(&self) -> &'static str;
+}
