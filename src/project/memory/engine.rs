@@ -1,13 +1,26 @@
 //! What an engine says of itself: the conventions by which it holds weights, caches and buffers.
 
 use super::limits::Takes;
-use super::parallel::{Convention, Share};
-use super::request::Settings;
+use super::parallel::{Convention, ModelPart};
+use super::request::{MemoryRequest, Settings};
 use super::resident::Resident;
 use super::sharing;
 use super::terms::{KvFigure, Term};
 use crate::checkpoint::{KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
+
+/// Names of schemes to try where the weights do not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schemes {
+    /// Those that need the weights alone.
+    pub plain: &'static [&'static str],
+    /// Those that need an importance matrix, tried where none of the others fits.
+    pub with_imatrix: &'static [&'static str],
+}
+
+/// Schemes of safetensors that vLLM and transformers load.
+const SAFETENSORS_SCHEMES: Schemes =
+    Schemes { plain: &["bf16", "ct-fp8-dynamic", "ct-w8a8", "ct-w4a16", "bnb-nf4"], with_imatrix: &[] };
 
 /// An engine's conventions.
 pub trait Engine: Sync {
@@ -38,9 +51,9 @@ pub trait Engine: Sync {
         Ok(None)
     }
     /// What else one device holds.
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term>;
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term>;
     /// How it spreads a model over several devices.
-    fn convention(&self) -> Convention;
+    fn convention(&self, settings: &Settings) -> Convention;
     /// What a reader of a pipeline's figures should know.
     fn pipeline_note(&self) -> Option<&'static str> {
         None
@@ -57,9 +70,21 @@ pub trait Engine: Sync {
     fn takes(&self) -> Takes {
         Takes::default()
     }
-    /// The same settings for so many sequences of this context each.
+    /// The settings that it starts with, where its programs have defaults of their own for what was not asked for.
+    fn settings(&self, _: &MemoryRequest, common: Settings) -> Settings {
+        common
+    }
+    /// The same settings for the given number of sequences, each with the context of one now.
     fn with_seqs(&self, settings: &Settings, seqs: u64) -> Settings {
-        Settings { others_seqs: seqs, ..*settings }
+        Settings { seqs, ..*settings }
+    }
+    /// The settings of a run whose device is known by its size alone, and so is taken for a GPU.
+    fn on_gpu(&self, settings: &Settings) -> Settings {
+        *settings
+    }
+    /// What [`Engine::on_gpu`] leaves out that a processor would hold, for the reader; `None` where it leaves out nothing.
+    fn left_out_on_gpu(&self) -> Option<&'static str> {
+        None
     }
     /// Most sequences that it takes; `None` where nothing but memory bounds them.
     fn most_seqs(&self) -> Option<u64> {
@@ -74,6 +99,10 @@ pub trait Engine: Sync {
     /// A cache type of about 8 bits.
     fn small_cache(&self) -> &'static str {
         "fp8"
+    }
+    /// Schemes that it loads, to be tried where the weights do not fit.
+    fn schemes(&self) -> Schemes {
+        SAFETENSORS_SCHEMES
     }
     /// What `--ctx` means for it.
     fn ctx_means(&self) -> &'static str;

@@ -7,6 +7,7 @@ mod converted;
 pub mod engine;
 pub mod engines;
 pub mod fit;
+mod kv_type;
 mod limits;
 pub mod parallel;
 mod partial;
@@ -21,11 +22,13 @@ pub mod training;
 pub use budget::{Budget, Memory};
 pub use engine::Engine;
 pub use engines::ENGINES;
+pub use engines::llama_cpp::options::{LlamaCppOptions, LoadMode};
 pub use fit::{Demand, FitRow, FittingScheme, Held, Judgement, Room, Verdict, judge};
+pub use kv_type::KvType;
 pub use limits::{Limits, Share, Takes};
 pub use parallel::Parallel;
 pub use places::EngineRow;
-pub use request::{KvType, LoadMode, MemoryRequest};
+pub use request::{MemoryRequest, Settings};
 pub use resident::{Resident, Span};
 pub use terms::{KvFigure, Place, Term};
 pub use training::{Recipe, Recompute, TrainRequest, TrainingRow};
@@ -56,7 +59,7 @@ pub struct KvLayerRow {
 /// What was asked, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Inputs {
-    /// Tokens: llama.cpp's total over all sequences, per sequence for the others.
+    /// Tokens; an engine's notes say whether of one sequence or of all together.
     pub ctx: u64,
     /// The longest context the model was made for.
     pub model_ctx: Option<u64>,
@@ -72,18 +75,9 @@ pub struct Inputs {
     pub ubatch: u64,
     /// Whether flash attention is on.
     pub flash_attention: bool,
-    /// llama.cpp: one cache for all sequences.
-    pub kv_unified: bool,
-    /// llama.cpp: windowed layers keep every token.
-    pub swa_full: bool,
-    /// llama.cpp: as its server.
-    pub server: bool,
-    /// llama.cpp: weights are repacked where the processor has kernels for it.
-    pub repack: bool,
-    /// llama.cpp: `mmap` or `none`.
-    pub load_mode: LoadMode,
-    /// llama.cpp: layers whose experts stay in host memory.
-    pub cpu_experts: u64,
+    /// Options of llama.cpp alone, whichever engines were asked for.
+    #[serde(flatten)]
+    pub llama_cpp: LlamaCppOptions,
     /// Ranks that share every layer.
     pub tp: u64,
     /// Stages that hold a run of layers each.
@@ -165,13 +159,14 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
             ..read.clone()
         });
         let input = read.as_ref().unwrap_or(input);
-        let mut row = places::row(engine, input, &settings);
+        let settings = &engine.settings(request, settings);
+        let mut row = places::row(engine, input, settings);
         converted.say(&mut row);
         engines.push(row);
         // A run that trains is judged by what training takes.
         if request.train.is_none() {
             let row = |budget| {
-                let row = fit::row(engine, input, &settings, budget, &request.limits);
+                let row = fit::row(engine, input, settings, budget, &request.limits);
                 FitRow { scheme: converted.scheme().or(row.scheme), ..row }
             };
             fits.extend(request.fit.iter().map(row));
@@ -207,12 +202,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         batch: settings.batch,
         ubatch: settings.ubatch,
         flash_attention: settings.flash_attention,
-        kv_unified: settings.kv_unified,
-        swa_full: settings.swa_full,
-        server: settings.server,
-        repack: settings.repack,
-        load_mode: settings.load_mode,
-        cpu_experts: settings.cpu_experts,
+        llama_cpp: settings.llama_cpp,
         tp: settings.parallel.tp,
         pp: settings.parallel.pp,
         ep: settings.parallel.ep,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::parallel::{self, Share, Slice};
+use super::parallel::{self, ModelPart, Slice};
 use super::request::Settings;
 use super::resident::Resident;
 use super::terms::{KvFigure, Place, Term};
@@ -68,7 +68,7 @@ pub(super) fn places(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &S
     let devices = if settings.parallel.is_single() {
         vec![single(engine, input, settings)]
     } else {
-        match parallel::slices(input, settings, &engine.convention()) {
+        match parallel::slices(input, &settings.parallel, &engine.convention(settings)) {
             Ok(slices) => {
                 notes.push(parallel::summary(&settings.parallel, &slices));
                 notes.extend(engine.pipeline_note().filter(|_| settings.parallel.pp > 1).map(str::to_owned));
@@ -116,7 +116,7 @@ fn single(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) ->
     if let KvLayers::Known(layers) = &input.model.kv {
         terms.extend(state(engine, layers, settings));
     }
-    terms.extend(engine.others(input, settings, &Share::whole()));
+    terms.extend(engine.others(input, settings, &ModelPart::whole()));
     Place::new(Some("device 0".to_owned()), terms)
 }
 

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::super::engine::Engine;
+use super::super::engine::{Engine, Schemes};
+use super::super::kv_type::KvType;
 use super::super::places::{self, Places};
-use super::super::request::{KvType, Settings};
-use crate::format::Format;
+use super::super::request::Settings;
 use crate::project::input::ProjectInput;
 use crate::project::storage::{Basis, Options, Request, Target, project};
 use crate::units::Bytes;
@@ -18,15 +18,6 @@ pub struct FittingScheme {
     /// Bytes of the tensors of the whole model.
     pub bytes: u64,
 }
-
-/// Schemes of safetensors that vLLM and transformers load, tried beside each other.
-const LOADED: &[&str] = &["bf16", "ct-fp8-dynamic", "ct-w8a8", "ct-w4a16", "bnb-nf4"];
-
-/// Schemes of GGUF that people take, of 16 bits down to 3.
-const TAKEN: &[&str] = &["gguf:bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m"];
-
-/// Those below, which need an importance matrix.
-const WITH_IMATRIX: &[&str] = &["iq3_xxs", "iq2_xs"];
 
 /// The scheme with the largest weights that shrink the `held` bytes of a device to `room`, and whether it needs an importance matrix.
 pub(super) fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: u64, held: u64) -> Option<(FittingScheme, bool)> {
@@ -41,9 +32,9 @@ pub(super) fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: 
         let fitting = sized.filter(|row| on_device(row.bytes) <= u128::from(room));
         fitting.reduce(|best, one| if one.bytes > best.bytes { one } else { best })
     };
-    let gguf = engine.reads_gguf() || input.format == Some(Format::Gguf);
-    let plain = largest(if gguf { TAKEN } else { LOADED }, false).map(|found| (found, false));
-    plain.or_else(|| largest(WITH_IMATRIX, true).filter(|_| gguf).map(|found| (found, true)))
+    let Schemes { plain, with_imatrix } = engine.schemes();
+    let found = largest(plain, false).map(|found| (found, false));
+    found.or_else(|| largest(with_imatrix, true).map(|found| (found, true)))
 }
 
 /// Bytes of all caches at most; `None` where they are not known.

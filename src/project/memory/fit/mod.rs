@@ -138,11 +138,9 @@ pub(super) fn row(
     budget: &Budget,
     limits: &Limits,
 ) -> FitRow {
-    // A device's weights are not repacked, nor are those that stay in host memory beside it: the device's host buffer goes first
-    // (`make_cpu_buft_list` in llama.cpp's `llama-model.cpp`). A machine may have no device at all.
-    let repack = settings.repack;
-    let settings = Settings { repack: repack && budget.memory == Memory::Machine, ..*settings };
-    let (settings, mut notes) = spread(engine, input, settings, budget.devices.unwrap_or(1));
+    let (asked, mut notes) = spread(engine, input, *settings, budget.devices.unwrap_or(1));
+    // A machine may have no GPU at all.
+    let settings = if budget.memory == Memory::Machine { asked } else { engine.on_gpu(&asked) };
     let (room, set_aside) = room(budget, &engine.takes(), limits);
     let now = places::places(engine, input, &settings);
     let demand = Demand::of_engine(&now, input);
@@ -177,16 +175,9 @@ pub(super) fn row(
         let aside = Bytes(demand::ALLOWANCE).binary();
         row.notes.push(format!("the high figure sets {aside} a device aside for what is not estimated"));
     }
-    let has_copy = || {
-        let highs = |places: &Places| places.devices.iter().chain([&places.host]).map(|place| place.high).collect::<Vec<_>>();
-        highs(&places::places(engine, input, &Settings { repack, ..settings })) != highs(&now)
-    };
-    if budget.memory == Memory::Device && repack && engine.reads_gguf() && has_copy() {
-        row.notes.push(
-            "a size is taken as a GPU's: the copy of repacked weights, for a processor, is not in it (--fit this counts it)"
-                .to_owned(),
-        );
-    }
+    let highs = |places: &Places| places.devices.iter().chain([&places.host]).map(|place| place.high).collect::<Vec<_>>();
+    let left_out = engine.left_out_on_gpu().filter(|_| budget.memory == Memory::Device);
+    row.notes.extend(left_out.filter(|_| highs(&places::places(engine, input, &asked)) != highs(&now)).map(str::to_owned));
     row
 }
 
@@ -200,7 +191,7 @@ fn spread(engine: &dyn Engine, input: &ProjectInput<'_>, settings: Settings, dev
     let mut why = String::new();
     for (name, parallel) in ways {
         let spread = Settings { parallel, ..settings };
-        match parallel::slices(input, &spread, &engine.convention()) {
+        match parallel::slices(input, &parallel, &engine.convention(&settings)) {
             Ok(_) => {
                 return (
                     spread,

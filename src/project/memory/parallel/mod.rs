@@ -12,11 +12,10 @@ mod slice;
 mod stages;
 
 pub(super) use adapters::adapters;
+pub use slice::{ModelPart, Slice};
 pub(super) use slice::{Rank, is_input, measure};
-pub use slice::{Share, Slice};
 use stages::stage_of;
 
-use super::request::Settings;
 use crate::project::input::ProjectInput;
 
 /// How many ranks share what. The devices are `tp x pp x dp`; expert ranks are drawn from these.
@@ -73,17 +72,26 @@ pub enum Dealing {
     WithHead,
 }
 
-/// Which matrices are cut over tensor parallel ranks.
+/// How the rows of the vocabulary are padded before they are cut over tensor parallel ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cutting {
-    /// None: refused, with the reason.
-    None(&'static str),
-    /// As vLLM: vocabulary padded to 64, KV heads repeated where there are more ranks than heads.
-    Vllm,
-    /// As Megatron-LM: vocabulary padded to 128 x ranks.
-    Megatron,
-    /// As the tensor parallel plans of transformers: embedding whole, KV heads divide.
-    Plan,
+pub enum Padding {
+    /// They are not.
+    None,
+    /// To a multiple of this number.
+    To(u64),
+    /// To a multiple of this number times the ranks.
+    PerRank(u64),
+}
+
+/// How matrices are cut over tensor parallel ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutting {
+    /// How the vocabulary is padded.
+    pub vocabulary: Padding,
+    /// Key/value heads are repeated where there are more ranks than heads; else they have to divide over the ranks.
+    pub repeats_kv_heads: bool,
+    /// The input embedding is cut as the output head is; else every rank has all of it.
+    pub cuts_embedding: bool,
 }
 
 /// How an engine spreads a model.
@@ -93,25 +101,39 @@ pub struct Convention {
     pub name: &'static str,
     /// Pipeline.
     pub dealing: Dealing,
-    /// Tensor parallel.
-    pub cutting: Cutting,
+    /// Tensor parallel; `Err` with the reason where it is not projected.
+    pub cutting: Result<Cutting, &'static str>,
     /// Whether the ranks of all replicas share routed experts (vLLM), else those of one replica.
     pub experts_over_replicas: bool,
     /// Why expert parallel is not projected.
     pub no_experts: Option<&'static str>,
     /// The input embedding stays in host memory.
     pub embedding_on_host: bool,
-    /// Each tensor is padded to so many bytes.
+    /// Number of layers, from the first on, whose routed experts stay in host memory.
+    pub host_expert_layers: u64,
+    /// Each tensor is padded to a multiple of this number of bytes.
     pub alignment: u64,
+}
+
+impl Convention {
+    /// How the vocabulary is padded.
+    fn padding(&self) -> Padding {
+        self.cutting.map_or(Padding::None, |cutting| cutting.vocabulary)
+    }
+
+    /// Whether every tensor parallel rank has the whole input embedding.
+    fn keeps_embedding_whole(&self) -> bool {
+        self.cutting.is_ok_and(|cutting| !cutting.cuts_embedding)
+    }
 }
 
 /// What each device holds, in the order replica, stage, tensor rank.
 ///
 /// # Errors
 /// Which size is not valid, and which would be.
-pub(super) fn slices(input: &ProjectInput<'_>, settings: &Settings, convention: &Convention) -> Result<Vec<Slice>, String> {
-    let ranks = ranks(input, &settings.parallel, convention)?;
-    Ok(ranks.into_iter().enumerate().map(|(index, rank)| slice::of(input, settings, convention, rank, index)).collect())
+pub(super) fn slices(input: &ProjectInput<'_>, parallel: &Parallel, convention: &Convention) -> Result<Vec<Slice>, String> {
+    let ranks = ranks(input, parallel, convention)?;
+    Ok(ranks.into_iter().enumerate().map(|(index, rank)| slice::of(input, parallel, convention, rank, index)).collect())
 }
 
 /// The places of the devices, in the order replica, stage, tensor rank.

@@ -2,16 +2,15 @@
 
 use super::rule::{self, Rule};
 use super::sizes::padded_vocabulary;
-use super::{Convention, Cutting, cache, stage_of, stages};
+use super::{Convention, Padding, Parallel, cache, stage_of, stages};
 use crate::checkpoint::{KvLayer, Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
-use crate::project::memory::request::Settings;
 use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 
 /// What part of the model a device runs, for buffers that depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct ModelPart {
     /// Tensor parallel ranks.
     pub tp: u64,
     /// Whether it is one device for all.
@@ -22,7 +21,7 @@ pub struct Share {
     pub last: bool,
 }
 
-impl Share {
+impl ModelPart {
     /// One device for all.
     pub fn whole() -> Self {
         Self { tp: 1, whole: true, first: true, last: true }
@@ -41,7 +40,7 @@ pub struct Slice {
     /// What it caches, or why that is not known.
     pub layers: Result<Vec<KvLayer>, String>,
     /// What part it runs.
-    pub share: Share,
+    pub share: ModelPart,
     /// Kinds of weights that other ranks hold as well.
     pub replicated: Vec<&'static str>,
 }
@@ -58,7 +57,7 @@ pub(in super::super) struct Rank {
 
 /// What a rank holds of what is counted: bytes or parameters.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct Held {
+pub(in super::super) struct RankTotals {
     /// At least, without routed experts.
     pub(in super::super) low: u64,
     /// At most, without routed experts.
@@ -80,17 +79,17 @@ pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
 /// What one rank holds, counted by `size`.
 pub(in super::super) fn measure(
     input: &ProjectInput<'_>,
-    parallel: &super::Parallel,
+    parallel: &Parallel,
     convention: &Convention,
     rank: &Rank,
     size: &dyn Fn(&ProjectTensor<'_>) -> u64,
-) -> Held {
+) -> RankTotals {
     let model = input.model;
     let ends = stages::bounds(model, parallel.pp, convention.dealing).unwrap_or_else(|_| vec![(0, u64::MAX)]);
     let (tp, last) = (parallel.tp, rank.stage as usize + 1 == ends.len());
     let tied = model.tied_embeddings == Some(true) && input.tensors.iter().all(|t| t.role != Role::LmHead || size(t) == 0);
     let heads = model.heads.unwrap_or(tp).max(1);
-    let mut held = Held::default();
+    let mut held = RankTotals::default();
     let mut all_experts = 0u64;
     for (place, t) in input.tensors.iter().enumerate() {
         let copied = tied && last && ends.len() > 1 && rule::of(t) == Rule::Vocabulary && t.role == Role::Embedding;
@@ -119,9 +118,9 @@ pub(in super::super) fn measure(
             Rule::Column | Rule::Row => (amount, amount),
             Rule::Kv => same(part_of(amount, kv_rank, kv_heads)),
             Rule::Qkv => same(part_of(amount, heads / tp + 2 * kv_rank, heads + 2 * kv_heads)),
-            Rule::Vocabulary if convention.cutting == Cutting::Plan && t.role == Role::Embedding => (amount, amount),
+            Rule::Vocabulary if convention.keeps_embedding_whole() && t.role == Role::Embedding => (amount, amount),
             Rule::Vocabulary => {
-                let (rows, padding) = vocabulary(t, convention.cutting, tp, rank.tensor);
+                let (rows, padding) = vocabulary(t, convention.padding(), tp, rank.tensor);
                 let stored = t.shape.first().copied().unwrap_or(1);
                 held.padding = held.padding.saturating_add(part_of(amount, padding, stored));
                 same(part_of(amount, rows, stored))
@@ -131,7 +130,7 @@ pub(in super::super) fn measure(
         let name = match (rule, t.part) {
             (Rule::Whole, _) => t.role.name(),
             (Rule::Kv | Rule::Qkv, _) if tp > kv_heads => "key/value heads",
-            (Rule::Vocabulary, _) if copied || convention.cutting == Cutting::Plan => "embedding",
+            (Rule::Vocabulary, _) if copied || convention.keeps_embedding_whole() => "embedding",
             _ => "",
         };
         if !name.is_empty() && (tp > 1 || copied) && !held.replicated.contains(&name) {
@@ -160,15 +159,15 @@ fn same(n: u64) -> (u64, u64) {
 }
 
 /// Rows of the vocabulary with tokens, and without, of one rank.
-fn vocabulary(t: &ProjectTensor<'_>, cutting: Cutting, ranks: u64, rank: u64) -> (u64, u64) {
+fn vocabulary(t: &ProjectTensor<'_>, padding: Padding, ranks: u64, rank: u64) -> (u64, u64) {
     let rows = t.shape.first().copied().unwrap_or(1);
-    let each = padded_vocabulary(rows, cutting, ranks).div_ceil(ranks);
+    let each = padded_vocabulary(rows, padding, ranks).div_ceil(ranks);
     let real = rows.saturating_sub(rank.saturating_mul(each)).min(each);
     (real, if t.shape.len() > 1 && t.part == Part::Weight { each - real } else { 0 })
 }
 
 /// Routed experts of a rank: whole ones under expert parallel, where the first ranks take a remainder; else each cut.
-fn experts(count: u64, all: u64, parallel: &super::Parallel, convention: &Convention, rank: &Rank) -> u64 {
+fn experts(count: u64, all: u64, parallel: &Parallel, convention: &Convention, rank: &Rank) -> u64 {
     let (ep, over) = (parallel.ep, convention.experts_over_replicas);
     if ep > 1 && count > 0 {
         let place = if over { rank.replica * parallel.tp + rank.tensor } else { rank.replica % ep };
@@ -179,11 +178,10 @@ fn experts(count: u64, all: u64, parallel: &super::Parallel, convention: &Conven
     part_of(all, 1, if over { parallel.tp.saturating_mul(parallel.dp) } else { parallel.tp })
 }
 
-pub(super) fn of(input: &ProjectInput<'_>, settings: &Settings, convention: &Convention, rank: Rank, index: usize) -> Slice {
-    let parallel = &settings.parallel;
+pub(super) fn of(input: &ProjectInput<'_>, parallel: &Parallel, convention: &Convention, rank: Rank, index: usize) -> Slice {
     let size = |t: &ProjectTensor<'_>| {
         let on_host = convention.embedding_on_host
-            && t.layer.is_some_and(|l| u64::from(l) < settings.cpu_experts)
+            && t.layer.is_some_and(|l| u64::from(l) < convention.host_expert_layers)
             && t.name.contains("_exps.");
         if on_host { 0 } else { t.bytes.checked_next_multiple_of(convention.alignment.max(1)).unwrap_or(u64::MAX) }
     };
@@ -223,7 +221,7 @@ pub(super) fn of(input: &ProjectInput<'_>, settings: &Settings, convention: &Con
         weights,
         padding,
         layers: cache::layers(input.model, parallel.pp, &rank, parallel.tp),
-        share: Share { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
+        share: ModelPart { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
         replicated: held.replicated,
     }
 }

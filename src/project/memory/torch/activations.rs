@@ -5,7 +5,7 @@
 //! known to a formula: the upper end is twice the lower, and holds two layers' worth at once.
 
 use crate::project::input::ProjectInput;
-use crate::project::memory::parallel::Share;
+use crate::project::memory::parallel::ModelPart;
 use crate::project::memory::request::Settings;
 use crate::project::memory::terms::{Term, product};
 
@@ -23,7 +23,7 @@ fn bounded(n: u128) -> u64 {
 }
 
 /// The transient tensors of one step, 16-bit.
-pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &Share, step: Step) -> Term {
+pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart, step: Step) -> Term {
     let model = input.model;
     let Some(hidden) = model.hidden_size else {
         return Term::refused("compute_buffer", "the width of the model is not known");
@@ -56,7 +56,7 @@ pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &S
 }
 
 /// Rows of logits: 16-bit at least; with a 32-bit copy, and another for the sampler, at most. Nothing where the head is elsewhere.
-pub(in crate::project::memory) fn logits(input: &ProjectInput<'_>, share: &Share, least: u64, most: u64) -> Option<Term> {
+pub(in crate::project::memory) fn logits(input: &ProjectInput<'_>, share: &ModelPart, least: u64, most: u64) -> Option<Term> {
     let vocabulary = input.model.vocab_size.filter(|_| share.last)?;
     if matches!(input.model.kv, crate::checkpoint::KvLayers::NoCache(_)) {
         return None;

@@ -20,13 +20,13 @@ pub(in crate::project::memory) fn recurrent(
     for layer in layers.iter().filter(|l| l.kind == KvKind::Recurrent) {
         let state = layer.state.ok_or("a recurrent layer without a state")?;
         let (conv, own) = (u128::from(state.conv), u128::from(state.recurrent));
-        let times = product(&[layer.layers, settings.others_seqs]);
+        let times = product(&[layer.layers, settings.seqs]);
         low = low.saturating_add(times.saturating_mul(conv.saturating_add(own).saturating_mul(2)));
         high = high.saturating_add(times.saturating_mul((2 * u128::from(kept) * conv).saturating_add(own.saturating_mul(4))));
         texts.push(format!(
             "{} layers x {} sequences x ({} convolution x 2 B{} + {} state x 2 to 4 B)",
             layer.layers,
-            settings.others_seqs,
+            settings.seqs,
             state.conv,
             if kept > 1 { format!(" x 1 to {kept}") } else { String::new() },
             state.recurrent

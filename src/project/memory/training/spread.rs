@@ -8,17 +8,18 @@ use super::model::{Dims, Weights, trained};
 use super::recipe::{Kind, States};
 use super::{TrainRequest, TrainingRow, adapters, distillation, runtime, states, vocabulary};
 use crate::project::input::{ProjectInput, ProjectTensor};
-use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Parallel, Rank};
-use crate::project::memory::{Place, Term};
+use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Padding, Parallel, Rank};
+use crate::project::memory::terms::{Place, Term};
 use crate::project::storage::Basis;
 
 const MEGATRON: Convention = Convention {
     name: "Megatron-LM",
     dealing: Dealing::First,
-    cutting: Cutting::Megatron,
+    cutting: Ok(Cutting { vocabulary: Padding::PerRank(128), repeats_kv_heads: true, cuts_embedding: true }),
     experts_over_replicas: false,
     no_experts: None,
     embedding_on_host: false,
+    host_expert_layers: 0,
     alignment: 1,
 };
 

@@ -40,7 +40,7 @@ pub(super) fn term(input: &ProjectInput<'_>, settings: &Settings, reason: &str) 
     };
     let tokens = cells.tokens().max(1);
     let f32s = |n: u64| n.saturating_mul(4);
-    let logits = f32s(vocabulary.saturating_mul(cells.outputs(settings.server)));
+    let logits = f32s(vocabulary.saturating_mul(cells.outputs(settings.llama_cpp.server)));
     let stream = f32s(width.saturating_mul(tokens));
     let mask = cells.full.saturating_mul(tokens).saturating_mul(if settings.flash_attention { 2 } else { 4 });
     let mask = mask.saturating_mul(1 + u64::from(windows));

@@ -9,15 +9,15 @@ const MAX_SEQS: u64 = 256;
 
 /// Cells, streams and batches of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Cells {
+pub(super) struct Cells {
     /// Cells per stream of a layer that keeps every token.
-    pub(in super::super) full: u64,
+    pub(super) full: u64,
     /// Caches side by side.
-    pub(in super::super) streams: u64,
+    pub(super) streams: u64,
     /// `n_batch` after rounding.
     pub(super) batch: u64,
     /// `n_ubatch` after rounding.
-    pub(in super::super) ubatch: u64,
+    pub(super) ubatch: u64,
     /// Sequences.
     pub(super) seqs: u64,
     unified: bool,
@@ -33,7 +33,7 @@ impl Cells {
     ///
     /// # Errors
     /// What llama.cpp says.
-    pub(in super::super) fn of(settings: &Settings) -> Result<Self, String> {
+    pub(super) fn of(settings: &Settings) -> Result<Self, String> {
         if settings.seqs > MAX_SEQS {
             return Err(format!("n_seq_max must be <= {MAX_SEQS}"));
         }
@@ -44,12 +44,21 @@ impl Cells {
         let batch = settings.batch.min(asked);
         let ubatch = settings.ubatch.min(batch);
         let n_ctx = pad256(asked);
-        let (full, streams) = if settings.kv_unified { (n_ctx, 1) } else { (pad256(n_ctx / settings.seqs), settings.seqs) };
-        Ok(Self { full, streams, batch, ubatch, seqs: settings.seqs, unified: settings.kv_unified, swa_full: settings.swa_full })
+        let (full, streams) =
+            if settings.llama_cpp.kv_unified { (n_ctx, 1) } else { (pad256(n_ctx / settings.seqs), settings.seqs) };
+        Ok(Self {
+            full,
+            streams,
+            batch,
+            ubatch,
+            seqs: settings.seqs,
+            unified: settings.llama_cpp.kv_unified,
+            swa_full: settings.llama_cpp.swa_full,
+        })
     }
 
     /// Cells of a windowed layer: not the bare window.
-    pub(in super::super) fn windowed(&self, window: u64) -> u64 {
+    pub(super) fn windowed(&self, window: u64) -> u64 {
         if self.swa_full {
             return self.full;
         }

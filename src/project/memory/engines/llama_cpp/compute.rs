@@ -7,9 +7,9 @@ use super::graph::{Layout, Type, lay_out};
 use super::sheet::Sheet;
 use crate::checkpoint::KvKind;
 use crate::project::input::ProjectInput;
-use crate::project::memory::request::{KvType, Settings};
 use crate::project::memory::resident::Span;
 use crate::project::memory::terms::Term;
+use crate::project::memory::{kv_type::KvType, request::Settings};
 use crate::project::storage::Basis;
 use crate::units::Bytes;
 
@@ -29,7 +29,7 @@ fn setup(sheet: &Sheet<'_>, settings: &Settings) -> Result<Setup, String> {
     Ok(Setup {
         tokens: cells.tokens().max(1).next_multiple_of(settings.seqs),
         seqs: settings.seqs,
-        outputs: cells.outputs(settings.server),
+        outputs: cells.outputs(settings.llama_cpp.server),
         flash: settings.flash_attention,
         streams: cells.streams,
         cells: cells.full,

@@ -8,6 +8,7 @@ mod cache;
 mod cells;
 mod compute;
 mod graph;
+pub(in crate::project::memory) mod options;
 mod resident;
 mod sheet;
 mod weights;
@@ -17,14 +18,15 @@ use crate::families::by_model_type;
 use crate::families::cache::GgufCache;
 use crate::pins;
 use crate::project::input::ProjectInput;
-use crate::project::memory::engine::Engine;
+use crate::project::memory::engine::{Engine, Schemes};
 use crate::project::memory::limits::Takes;
-use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
-use crate::project::memory::request::{LoadMode, Settings};
+use crate::project::memory::parallel::{Convention, Dealing, ModelPart};
+use crate::project::memory::request::{MemoryRequest, Settings};
 use crate::project::memory::resident::Resident;
 use crate::project::memory::sharing;
 use crate::project::memory::terms::{KvFigure, Term, gpu_runtime};
 use crate::project::storage::Basis;
+use options::{AUTOMATIC_SLOTS, LlamaCppOptions, LoadMode};
 use sheet::Sheet;
 use weights::Weights;
 
@@ -49,9 +51,33 @@ impl Engine for LlamaCpp {
         Takes { reserve: 1 << 30, rule: "llama.cpp's own --fit leaves that free; --reserve S", ..Takes::default() }
     }
 
+    /// llama-server takes 4 sequences where none are asked for.
+    fn settings(&self, request: &MemoryRequest, common: Settings) -> Settings {
+        let automatic = request.llama_cpp.has_automatic_slots(request.seqs);
+        Settings { seqs: if automatic { AUTOMATIC_SLOTS } else { common.seqs }, ..common }
+    }
+
     /// Its context is the total over all sequences.
     fn with_seqs(&self, settings: &Settings, seqs: u64) -> Settings {
         Settings { ctx: settings.ctx.saturating_mul(seqs), seqs, ..*settings }
+    }
+
+    /// A GPU's weights are not repacked, nor are those that stay in host memory beside it: the device's host buffer goes first
+    /// (`make_cpu_buft_list` in `llama-model.cpp`).
+    fn on_gpu(&self, settings: &Settings) -> Settings {
+        without_repacking(settings)
+    }
+
+    fn left_out_on_gpu(&self) -> Option<&'static str> {
+        Some("a size is taken as a GPU's: the copy of repacked weights, for a processor, is not in it (--fit this counts it)")
+    }
+
+    /// Those of GGUF that people take, of 16 bits down to 2.
+    fn schemes(&self) -> Schemes {
+        Schemes {
+            plain: &["gguf:bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m"],
+            with_imatrix: &["iq3_xxs", "iq2_xs"],
+        }
     }
 
     /// `LLAMA_MAX_SEQ` of `llama-cparams.h`.
@@ -66,7 +92,7 @@ impl Engine for LlamaCpp {
 
     /// Over several devices each holds its own layers.
     fn sharing(&self, input: &ProjectInput<'_>, settings: &Settings, devices: u64) -> Option<String> {
-        (devices == 1).then(|| match settings.load_mode {
+        (devices == 1).then(|| match settings.llama_cpp.load_mode {
             LoadMode::Mmap => sharing::mapped(input),
             LoadMode::None => sharing::read(input),
         })
@@ -96,7 +122,7 @@ impl Engine for LlamaCpp {
         cache::recurrent_state(layers, settings)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term> {
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term> {
         let mut terms = if share.whole {
             vec![compute::term(input, &Sheet::of(input), settings)]
         } else {
@@ -113,16 +139,15 @@ impl Engine for LlamaCpp {
         terms
     }
 
-    fn convention(&self) -> Convention {
+    fn convention(&self, settings: &Settings) -> Convention {
         Convention {
             name: self.name(),
             dealing: Dealing::WithHead,
-            cutting: Cutting::None(
-                "only the split by layers (--split-mode layer) is projected; tp 1 is valid, and --pp N for N devices",
-            ),
+            cutting: Err("only the split by layers (--split-mode layer) is projected; tp 1 is valid, and --pp N for N devices"),
             experts_over_replicas: false,
             no_experts: Some("llama.cpp does not share experts over devices; ep 1 is valid, and --cpu-experts N"),
             embedding_on_host: true,
+            host_expert_layers: settings.llama_cpp.cpu_experts,
             alignment: 32,
         }
     }
@@ -137,7 +162,7 @@ impl Engine for LlamaCpp {
     fn host(&self, input: &ProjectInput<'_>, settings: &Settings) -> Vec<Term> {
         let spread = !settings.parallel.is_single();
         // Weights are repacked for a processor only.
-        let settings = &Settings { repack: settings.repack && !spread, ..*settings };
+        let settings = &if spread { without_repacking(settings) } else { *settings };
         let mut terms = Weights::of(input, settings).terms(input, settings).1;
         if spread {
             terms.extend(weights::embedding(input));
@@ -162,11 +187,19 @@ impl Engine for LlamaCpp {
     }
 }
 
+fn without_repacking(settings: &Settings) -> Settings {
+    Settings { llama_cpp: LlamaCppOptions { repack: false, ..settings.llama_cpp }, ..*settings }
+}
+
 /// Rows of logits handed to the caller: one a sequence at the start (`llama_context::output_reserve`).
 fn output_buffer(vocabulary: u64, settings: &Settings) -> Term {
     let bytes = vocabulary.saturating_mul(settings.seqs).saturating_mul(4);
     let most = settings.batch.min(settings.ctx).max(1);
-    let grows = if settings.server { String::new() } else { format!("; grows with the rows a batch asks for, to {most} at most") };
+    let grows = if settings.llama_cpp.server {
+        String::new()
+    } else {
+        format!("; grows with the rows a batch asks for, to {most} at most")
+    };
     let text = format!("{vocabulary} tokens x {} rows x 4 B at the start{grows} (llama_context::output_reserve)", settings.seqs);
     Term::known("output_buffer", bytes, Basis::Exact, text)
 }

@@ -4,11 +4,12 @@
 //! `fixtures/memory` for what a process and its vocabulary take.
 
 use super::compute;
+use super::options::LoadMode;
 use super::sheet::Sheet;
 use super::weights::Weights;
 use crate::format::Format;
 use crate::project::input::ProjectInput;
-use crate::project::memory::request::{LoadMode, Settings};
+use crate::project::memory::request::Settings;
 use crate::project::memory::resident::{Resident, Span};
 
 const MIB: u64 = 1 << 20;
@@ -40,8 +41,8 @@ pub(super) fn resident(
         return None;
     }
     let touched = compute::touched(sheet.as_ref().ok()?, settings).ok()?;
-    let repacks = settings.repack && weights.repacked > 0;
-    let (copied, mapped) = match settings.load_mode {
+    let repacks = settings.llama_cpp.repack && weights.repacked > 0;
+    let (copied, mapped) = match settings.llama_cpp.load_mode {
         LoadMode::Mmap => (Span { low: 0, high: if repacks { weights.repacked } else { 0 } }, weights.all),
         LoadMode::None if repacks => {
             let both = weights.kept.saturating_add(weights.repacked);

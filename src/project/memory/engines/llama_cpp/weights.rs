@@ -3,11 +3,12 @@
 //! Source: `llama-model.cpp`, `ggml-cpu/amx/{amx,mmq}.cpp` (`get_row_size`), `ggml-cpu/repack.cpp` of llama.cpp commit 0c1e570. The sums of
 //! the AMX copy are those that the runs in `fixtures/memory` printed.
 
+use super::options::LoadMode;
 use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::parallel::is_input;
-use crate::project::memory::request::{LoadMode, Settings};
+use crate::project::memory::request::Settings;
 use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 
@@ -65,7 +66,7 @@ impl Weights {
             }
             let bytes = padded(t);
             out.all = out.all.saturating_add(bytes);
-            if t.layer.is_some_and(|l| u64::from(l) < settings.cpu_experts) && t.name.contains("_exps.") {
+            if t.layer.is_some_and(|l| u64::from(l) < settings.llama_cpp.cpu_experts) && t.name.contains("_exps.") {
                 out.host_experts = out.host_experts.saturating_add(bytes);
             }
             // A tied head is a second use of the embedding, which itself stays as it is.
@@ -89,22 +90,24 @@ impl Weights {
         let mut host = Vec::new();
         let on_device = self.all.saturating_sub(self.host_experts);
         if self.host_experts > 0 {
-            let text =
-                format!("routed experts of the first {} layers (--cpu-experts), each tensor padded to 32", settings.cpu_experts);
+            let text = format!(
+                "routed experts of the first {} layers (--cpu-experts), each tensor padded to 32",
+                settings.llama_cpp.cpu_experts
+            );
             host.push(Term::known("expert_weights", self.host_experts, Basis::Exact, text));
         }
         if input.format != Some(Format::Gguf) {
             let text = "stored bytes; llama.cpp needs a GGUF, whose size `project --to gguf:...` tells";
             return (Term::known("weights", on_device, Basis::Estimate, text.to_owned()), host);
         }
-        let repacks = settings.repack && self.repacked > 0;
-        if settings.load_mode == LoadMode::None && repacks {
+        let repacks = settings.llama_cpp.repack && self.repacked > 0;
+        if settings.llama_cpp.load_mode == LoadMode::None && repacks {
             let both = self.kept.saturating_add(self.repacked).saturating_sub(self.host_experts);
             let text = "tensor bytes, each padded to 32, read into memory; where the processor has kernels for it, what can be is repacked \
                         instead (--no-repack keeps it as it is)";
             return (Term::range("weights", on_device.min(both), on_device.max(both), text.to_owned()), host);
         }
-        let how = match settings.load_mode {
+        let how = match settings.llama_cpp.load_mode {
             LoadMode::Mmap => "mapped from the file",
             LoadMode::None => "read into memory",
         };

@@ -5,7 +5,7 @@
 use crate::checkpoint::{KvKind, KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Engine;
-use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
+use crate::project::memory::parallel::{Convention, Cutting, Dealing, ModelPart, Padding};
 use crate::project::memory::request::Settings;
 use crate::project::memory::terms::{KvFigure, Term, gpu_runtime, product};
 use crate::project::memory::torch::activations::{self, Step};
@@ -37,14 +37,15 @@ impl Engine for Transformers {
         stored_weights(input, self.name())
     }
 
-    fn convention(&self) -> Convention {
+    fn convention(&self, _: &Settings) -> Convention {
         Convention {
             name: self.name(),
             dealing: Dealing::First,
-            cutting: Cutting::Plan,
+            cutting: Ok(Cutting { vocabulary: Padding::None, repeats_kv_heads: false, cuts_embedding: false }),
             experts_over_replicas: false,
             no_experts: Some("its expert parallel plans are not projected; ep 1 is valid"),
             embedding_on_host: false,
+            host_expert_layers: 0,
             alignment: 1,
         }
     }
@@ -82,10 +83,10 @@ impl Engine for Transformers {
                 _ => layer.head_dim_k.saturating_add(layer.head_dim_v),
             };
             let token = layer.kv_heads.checked_mul(width).and_then(|n| settings.kv_k.bytes(n)).ok_or("too large")?;
-            let of = |kept| product(&[kept, token, layer.layers, settings.others_seqs]);
+            let of = |kept| product(&[kept, token, layer.layers, settings.seqs]);
             (low, high) = (low.saturating_add(of(least)), high.saturating_add(of(most)));
             let kept = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            let (layers, seqs) = (layer.layers, settings.others_seqs);
+            let (layers, seqs) = (layer.layers, settings.seqs);
             texts.push(format!("{layers} layers x {kept} tokens x {token} B x {seqs} sequences"));
         }
         let fits = |n: u128| u64::try_from(n).map_err(|_| "too large".to_owned());
@@ -98,8 +99,8 @@ impl Engine for Transformers {
         recurrent(layers, settings, 2)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term> {
-        let seqs = settings.others_seqs;
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term> {
+        let seqs = settings.seqs;
         let step =
             Step { least: seqs, most: seqs.saturating_mul(settings.ctx), text: "from one of each sequence to whole prompts" };
         let mut terms = vec![activations::compute(input, settings, share, step)];

@@ -6,8 +6,8 @@
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Engine;
-use crate::project::memory::limits::{Share as Portion, Takes};
-use crate::project::memory::parallel::{Convention, Cutting, Dealing, Share};
+use crate::project::memory::limits::{Share, Takes};
+use crate::project::memory::parallel::{Convention, Cutting, Dealing, ModelPart, Padding};
 use crate::project::memory::request::Settings;
 use crate::project::memory::terms::{KvFigure, Term, gpu_runtime, product};
 use crate::project::memory::torch::activations::{self, Step};
@@ -52,25 +52,22 @@ impl Engine for Vllm {
 
     /// `gpu_memory_utilization` of `config/cache.py` in 0.33.0; older versions had 0.9.
     fn takes(&self) -> Takes {
-        Takes {
-            share: Some(Portion::of_millionths(920_000)),
-            rule: "vLLM's gpu_memory_utilization; --gpu-utilization F",
-            reserve: 0,
-        }
+        Takes { share: Some(Share::of_millionths(920_000)), rule: "vLLM's gpu_memory_utilization; --gpu-utilization F", reserve: 0 }
     }
 
     fn weights(&self, input: &ProjectInput<'_>, _: &Settings) -> Term {
         stored_weights(input, self.name())
     }
 
-    fn convention(&self) -> Convention {
+    fn convention(&self, _: &Settings) -> Convention {
         Convention {
             name: self.name(),
             dealing: Dealing::BeforeLast,
-            cutting: Cutting::Vllm,
+            cutting: Ok(Cutting { vocabulary: Padding::To(64), repeats_kv_heads: true, cuts_embedding: true }),
             experts_over_replicas: true,
             no_experts: None,
             embedding_on_host: false,
+            host_expert_layers: 0,
             alignment: 1,
         }
     }
@@ -82,16 +79,15 @@ impl Engine for Vllm {
         let block = block_of(layers, settings)?;
         let runs = layers.iter().filter_map(|layer| run(layer, settings, block).transpose()).collect::<Result<Vec<_>, _>>()?;
         let (low, high) = (runs.iter(), grouped(&runs));
-        let low = low.fold(0u128, |n, r| n.saturating_add(product(&[r.low, BLOCK, r.token, r.layers, settings.others_seqs])));
-        let high = high
-            .iter()
-            .fold(0u128, |n, (r, layers)| n.saturating_add(product(&[r.high, block, r.token, *layers, settings.others_seqs])));
+        let low = low.fold(0u128, |n, r| n.saturating_add(product(&[r.low, BLOCK, r.token, r.layers, settings.seqs])));
+        let high =
+            high.iter().fold(0u128, |n, (r, layers)| n.saturating_add(product(&[r.high, block, r.token, *layers, settings.seqs])));
         let texts: Vec<String> = runs
             .iter()
             .map(|r| {
                 let blocks = if r.low == r.high { r.low.to_string() } else { format!("{} to {}", r.low, r.high) };
                 let block = if block == BLOCK { BLOCK.to_string() } else { format!("{BLOCK} to {block}") };
-                let (layers, token, seqs) = (r.layers, r.token, settings.others_seqs);
+                let (layers, token, seqs) = (r.layers, r.token, settings.seqs);
                 format!("{layers} layers x {blocks} blocks of {block} x {token} B x {seqs} sequences")
             })
             .collect();
@@ -106,11 +102,11 @@ impl Engine for Vllm {
         recurrent(layers, settings, 1)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &Share) -> Vec<Term> {
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term> {
         let tokens = settings.batch;
         let step = Step { least: tokens, most: tokens, text: "--batch, vLLM's max_num_batched_tokens" };
         let mut terms = vec![activations::compute(input, settings, share, step)];
-        terms.extend(activations::logits(input, share, settings.others_seqs, settings.others_seqs.max(SEQUENCES)));
+        terms.extend(activations::logits(input, share, settings.seqs, settings.seqs.max(SEQUENCES)));
         terms.push(gpu_runtime());
         terms
     }
