@@ -75,6 +75,39 @@ impl KvFigure {
     }
 }
 
+/// A cache or a state summed over runs of layers, with the formula.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    low: u128,
+    high: u128,
+    texts: Vec<String>,
+}
+
+impl Sum {
+    /// Adds the least and the most bytes of a run of layers.
+    pub(super) fn add(&mut self, low: u128, high: u128, text: String) {
+        self.low = self.low.saturating_add(low);
+        self.high = self.high.saturating_add(high);
+        self.texts.push(text);
+    }
+
+    /// Whether nothing was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The figure, of this basis where least and most are the same. `source` follows the formula.
+    ///
+    /// # Errors
+    /// Where it does not fit 64 bits.
+    pub(super) fn figure(self, basis: Basis, source: &str) -> Result<KvFigure, String> {
+        let fits = |n: u128| u64::try_from(n).map_err(|_| "too large".to_owned());
+        let (bytes, high) = (fits(self.low)?, fits(self.high.max(self.low))?);
+        let basis = if bytes == high { basis } else { Basis::Range };
+        Ok(KvFigure { bytes, high, basis, formula: format!("{}{source}", self.texts.join(" + ")) })
+    }
+}
+
 /// A product that stays at its bound instead of overflowing: configurations come from files.
 pub(super) fn product(factors: &[u64]) -> u128 {
     factors.iter().fold(1u128, |n, &f| n.saturating_mul(u128::from(f)))

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::super::engine::{Engine, Schemes};
-use super::super::kv_type::KvType;
-use super::super::places::{self, Places};
-use super::super::request::Settings;
 use crate::project::input::ProjectInput;
+use crate::project::memory::engine::{Engine, Schemes};
+use crate::project::memory::kv_type::KvType;
+use crate::project::memory::places::{self, Places};
+use crate::project::memory::request::Settings;
 use crate::project::storage::{Basis, Options, Request, Target, project};
 use crate::units::Bytes;
 

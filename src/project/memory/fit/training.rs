@@ -1,13 +1,13 @@
 //! Recipes of training against a budget: device by device, without an engine's conventions.
 
-use super::super::budget::Budget;
-use super::super::limits::{Limits, Takes};
-use super::super::parallel::Parallel;
-use super::super::training::{self, Recompute, TrainRequest, TrainingRow};
+use super::row::{FitRow, Subject, room};
 use super::search::reach;
-use super::verdict::Demand;
-use super::{FitRow, Subject, room};
+use super::verdict::{Demand, judge};
 use crate::project::input::ProjectInput;
+use crate::project::memory::budget::Budget;
+use crate::project::memory::limits::{Limits, Takes};
+use crate::project::memory::parallel::Parallel;
+use crate::project::memory::training::{self, Recompute, TrainRequest, TrainingRow};
 use crate::units::Bytes;
 
 /// Sequences of training are searched up to so many tokens, and micro-batches up to so many sequences.
@@ -51,7 +51,7 @@ pub(in crate::project::memory) fn row(
     let verdict = |asked: TrainRequest| {
         let other = run.rows(input, &asked);
         let demand = other.get(place).map(|row| Demand::of_training(row, run.alike(), input));
-        super::judge(&demand.unwrap_or_default(), &room).verdict
+        judge(&demand.unwrap_or_default(), &room).verdict
     };
     let tokens = reach(longest, 256, run.asked.seq, row.verdict, |seq| verdict(TrainRequest { seq, ..*run.asked }));
     (row.max_ctx, row.max_ctx_low, row.max_ctx_high) = (tokens.low, tokens.low, tokens.high);

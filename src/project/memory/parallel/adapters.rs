@@ -3,15 +3,16 @@
 //! Sources: PEFT `tuners/lora/tp_layer.py` (Megatron layers: B is cut with the outputs of its matrix, A with the inputs, the other one is whole on every
 //! rank; vLLM `lora/layers` does the same); NeMo and Megatron-Bridge `ParallelLinearAdapter`, which cut the other one as well.
 
+use super::convention::{Convention, Parallel, Rank};
 use super::rule::{self, Rule};
 use super::slice::part_of;
-use super::{Convention, Parallel, Rank, stage_of, stages};
+use super::stages::{self, stage_of};
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
 
 /// Parameters of adapters of rank `r` on the linear layers of attention and dense feed-forward that one rank holds: least, with both
 /// matrices cut, and most, with one of them whole.
-pub(in super::super) fn adapters(
+pub(in crate::project::memory) fn adapters(
     input: &ProjectInput<'_>,
     r: u64,
     parallel: &Parallel,

@@ -1,6 +1,6 @@
 //! Which parallel sizes a model has.
 
-use super::{Convention, Padding, Parallel};
+use super::convention::{Convention, MOST_DEVICES, Padding, Parallel};
 use crate::checkpoint::{KvKind, KvLayers, Role};
 use crate::project::input::ProjectInput;
 
@@ -37,7 +37,7 @@ fn tensor(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Resu
     };
     let Some(heads) = input.model.heads else { return Err(why) };
     let valid: Vec<String> =
-        (1..=heads.min(super::MOST_DEVICES)).filter(|&n| obstacle(input, n, convention).is_none()).map(|n| n.to_string()).collect();
+        (1..=heads.min(MOST_DEVICES)).filter(|&n| obstacle(input, n, convention).is_none()).map(|n| n.to_string()).collect();
     Err(format!("{why}; valid for {}: tp {}", convention.name, valid.join(", ")))
 }
 

@@ -1,8 +1,10 @@
 //! The weights of one device.
 
+use super::cache;
+use super::convention::{Convention, Padding, Parallel, Rank};
 use super::rule::{self, Rule};
 use super::sizes::padded_vocabulary;
-use super::{Convention, Padding, Parallel, cache, stage_of, stages};
+use super::stages::{self, stage_of};
 use crate::checkpoint::{KvLayer, Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::terms::Term;
@@ -45,30 +47,20 @@ pub struct Slice {
     pub replicated: Vec<&'static str>,
 }
 
-/// A place among the devices.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Rank {
-    pub(in super::super) replica: u64,
-    pub(in super::super) stage: u64,
-    pub(in super::super) tensor: u64,
-    /// First layer, and the one behind the last.
-    pub(in super::super) layers: (u64, u64),
-}
-
 /// What a rank holds of what is counted: bytes or parameters.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct RankTotals {
+pub(in crate::project::memory) struct RankTotals {
     /// At least, without routed experts.
-    pub(in super::super) low: u64,
+    pub(in crate::project::memory) low: u64,
     /// At most, without routed experts.
-    pub(in super::super) high: u64,
+    pub(in crate::project::memory) high: u64,
     /// Of the routed experts.
-    pub(in super::super) experts: u64,
+    pub(in crate::project::memory) experts: u64,
     /// Of padding rows of the vocabulary.
-    pub(in super::super) padding: u64,
+    pub(in crate::project::memory) padding: u64,
     /// The parts as they are held, experts left out.
-    pub(in super::super) parts: Vec<u64>,
-    pub(in super::super) replicated: Vec<&'static str>,
+    pub(in crate::project::memory) parts: Vec<u64>,
+    pub(in crate::project::memory) replicated: Vec<&'static str>,
 }
 
 pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
@@ -77,7 +69,7 @@ pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
 }
 
 /// What one rank holds, counted by `size`.
-pub(in super::super) fn measure(
+pub(in crate::project::memory) fn measure(
     input: &ProjectInput<'_>,
     parallel: &Parallel,
     convention: &Convention,
@@ -145,7 +137,7 @@ pub(in super::super) fn measure(
 }
 
 /// Whether llama.cpp reads it from host memory (`LLM_TENSOR_LAYER_INPUT` in `llama-arch.cpp`).
-pub(in super::super) fn is_input(t: &ProjectTensor<'_>) -> bool {
+pub(in crate::project::memory) fn is_input(t: &ProjectTensor<'_>) -> bool {
     t.layer.is_none() && matches!(t.role, Role::Embedding | Role::PositionEmbedding)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::request::Settings;
-use crate::project::memory::terms::{KvFigure, product};
+use crate::project::memory::terms::{KvFigure, Sum, product};
 use crate::project::storage::Basis;
 
 /// The states of the recurrent layers: 16-bit at least; the recurrent part in 32-bit floats at most (vLLM `mamba_utils.py`: the dtype
@@ -16,27 +16,24 @@ pub(in crate::project::memory) fn recurrent(
     settings: &Settings,
     kept: u64,
 ) -> Result<Option<KvFigure>, String> {
-    let (mut low, mut high, mut texts) = (0u128, 0u128, Vec::new());
+    let mut sum = Sum::default();
     for layer in layers.iter().filter(|l| l.kind == KvKind::Recurrent) {
         let state = layer.state.ok_or("a recurrent layer without a state")?;
         let (conv, own) = (u128::from(state.conv), u128::from(state.recurrent));
         let times = product(&[layer.layers, settings.seqs]);
-        low = low.saturating_add(times.saturating_mul(conv.saturating_add(own).saturating_mul(2)));
-        high = high.saturating_add(times.saturating_mul((2 * u128::from(kept) * conv).saturating_add(own.saturating_mul(4))));
-        texts.push(format!(
+        let low = times.saturating_mul(conv.saturating_add(own).saturating_mul(2));
+        let high = times.saturating_mul((2 * u128::from(kept) * conv).saturating_add(own.saturating_mul(4)));
+        let text = format!(
             "{} layers x {} sequences x ({} convolution x 2 B{} + {} state x 2 to 4 B)",
             layer.layers,
             settings.seqs,
             state.conv,
             if kept > 1 { format!(" x 1 to {kept}") } else { String::new() },
             state.recurrent
-        ));
+        );
+        sum.add(low, high, text);
     }
-    if texts.is_empty() {
-        return Ok(None);
-    }
-    let fits = |n: u128| u64::try_from(n).map_err(|_| "too large".to_owned());
-    Ok(Some(KvFigure { bytes: fits(low)?, high: fits(high)?, basis: Basis::Range, formula: texts.join(" + ") }))
+    if sum.is_empty() { Ok(None) } else { sum.figure(Basis::Range, "").map(Some) }
 }
 
 /// Tokens of the encoder's output that cross-attention keeps: a fixed number, or none to as many as the context.

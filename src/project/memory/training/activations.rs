@@ -4,7 +4,7 @@
 //! CPU, 12 shapes without residue); the GPT formula is Korthikanti et al. 2022 (arXiv 2205.05198), Table 2.
 
 use super::model::Dims;
-use super::{Recompute, TrainRequest};
+use super::request::{Recompute, TrainRequest};
 use crate::families;
 use crate::families::family::Activations;
 use crate::project::memory::terms::Term;

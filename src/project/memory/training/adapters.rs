@@ -1,8 +1,8 @@
 //! LoRA and QLoRA: a frozen base, and adapters that are trained.
 
-use super::TrainRequest;
 use super::model::{Weights, trained};
 use super::recipe::ADAM_MIXED;
+use super::request::TrainRequest;
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
 use crate::project::memory::terms::Term;

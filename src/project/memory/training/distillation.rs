@@ -1,15 +1,15 @@
 //! Distillation: the checkpoint teaches a student with half its layers, or half its width.
 
-use super::TrainRequest;
 use super::activations::{self, Cut};
-use super::model::{Dims, Weights, trained};
+use super::model::{Dims, Weights, trained, vocabulary};
 use super::recipe::ADAM_MIXED;
-use super::{spread, states, vocabulary};
+use super::request::{TrainRequest, TrainingRow};
+use super::{spread, states};
 use crate::checkpoint::{KvLayer, KvLayers, ModelConfig, Role};
 use crate::format::Shape;
 use crate::project::input::{ProjectInput, ProjectTensor, Provenance};
 use crate::project::memory::parallel::Parallel;
-use crate::project::memory::{Place, Term};
+use crate::project::memory::terms::{Place, Term, gpu_runtime};
 use crate::project::storage::Basis;
 
 /// A student: how it is called, its tensors, its dimensions.
@@ -62,20 +62,15 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) 
             let text =
                 format!("{teacher} parameters of the teacher x 2 bytes, whole on every device; its activations are not counted");
             terms.push(Term::known("teacher", teacher.saturating_mul(2), Basis::Exact, text));
-            terms.push(super::runtime());
-            let place = Place::new(Some(super::device_name(asked)), terms);
+            terms.push(gpu_runtime());
+            let place = Place::new(Some(asked.device_name()), terms);
             (format!("distill-{}", student.name), place, vec![student.note(weights.params)])
         })
         .collect()
 }
 
 /// The same over tensor and pipeline parallel devices: student and teacher are cut alike, each by its own layers.
-pub(super) fn spread_rows(
-    input: &ProjectInput<'_>,
-    asked: &TrainRequest,
-    parallel: &Parallel,
-    fused: bool,
-) -> Vec<super::TrainingRow> {
+pub(super) fn spread_rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     students(input)
         .into_iter()
         .map(|student| {

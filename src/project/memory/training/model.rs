@@ -90,3 +90,9 @@ impl Dims {
         })
     }
 }
+
+/// Rows of the output head: the stored embedding or head, else as configured.
+pub(super) fn vocabulary(input: &ProjectInput<'_>) -> Option<u64> {
+    let stored = |role| input.tensors.iter().find(|t| t.role == role && t.shape.len() == 2).and_then(|t| t.shape.first().copied());
+    stored(Role::LmHead).or_else(|| stored(Role::Embedding)).or(input.model.vocab_size)
+}

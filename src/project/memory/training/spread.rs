@@ -4,15 +4,14 @@
 //! dp / ep); arXiv 2205.05198 for activations, with as many micro-batches in flight as there are stages from one on.
 
 use super::activations::{self, Cut};
-use super::model::{Dims, Weights, trained};
-use super::recipe::{Kind, States};
-use super::{TrainRequest, TrainingRow, adapters, distillation, runtime, states, vocabulary};
+use super::model::{Dims, Weights, trained, vocabulary};
+use super::request::{TrainRequest, TrainingRow};
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Padding, Parallel, Rank};
-use crate::project::memory::terms::{Place, Term};
+use crate::project::memory::terms::{Place, Term, gpu_runtime};
 use crate::project::storage::Basis;
 
-const MEGATRON: Convention = Convention {
+pub(super) const MEGATRON: Convention = Convention {
     name: "Megatron-LM",
     dealing: Dealing::First,
     cutting: Ok(Cutting { vocabulary: Padding::PerRank(128), repeats_kv_heads: true, cuts_embedding: true }),
@@ -37,42 +36,9 @@ pub(super) struct Run<'r> {
 }
 
 impl Run<'_> {
-    fn refused(&self, reason: String) -> TrainingRow {
+    pub(super) fn refused(&self, reason: String) -> TrainingRow {
         let place = Place::new(Some("device 0".to_owned()), vec![Term::refused("weights", reason)]);
         TrainingRow { recipe: self.recipe.clone(), devices: vec![place], notes: Vec::new() }
-    }
-}
-
-/// One row per recipe, two for distillation.
-pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
-    let parallel = &Parallel { dp: asked.dp, ..*parallel };
-    let run = Run { recipe: asked.recipe.name(), asked, parallel, fused, models: 1 };
-    match asked.recipe.0 {
-        Kind::Full(optimizer) if optimizer.states == States::Factored => {
-            let reason =
-                "no published rule for Adafactor's rows and columns of a matrix that is cut: --tp, --pp and --ep 1 are valid";
-            vec![run.refused(reason.to_owned())]
-        }
-        Kind::Full(optimizer) => {
-            vec![row(input, &run, &|rank, _| states::terms(optimizer, &held(input, parallel, rank), asked))]
-        }
-        Kind::Lora(r) => {
-            let mut row = row(input, &run, &|rank, _| {
-                let adapters = parallel::adapters(input, r, parallel, &MEGATRON, rank);
-                adapters::spread_terms(held(input, parallel, rank).params, adapters, r, asked)
-            });
-            row.notes.push(
-                "adapters from both matrices cut (NeMo, Megatron-Bridge) to one of them whole on every tensor rank (PEFT); activations are those \
-                 of full training"
-                    .to_owned(),
-            );
-            vec![row]
-        }
-        Kind::Qlora(_) => {
-            let reason = "no published rule for cutting a base in NF4: --tp, --pp and --ep 1 are valid, or lora";
-            vec![run.refused(reason.to_owned())]
-        }
-        Kind::Distill => distillation::spread_rows(input, asked, parallel, fused),
     }
 }
 
@@ -111,7 +77,7 @@ pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank
             if last {
                 terms.push(activations::logits(vocabulary(input), asked, run.models, parallel.tp));
             }
-            terms.push(runtime());
+            terms.push(gpu_runtime());
             let alike = parallel.tp.saturating_mul(parallel.dp);
             Place::new(Some(format!("stage {}, each of {alike} devices", rank.stage)), terms)
         })

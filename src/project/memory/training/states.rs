@@ -3,9 +3,9 @@
 //! Source: ZeRO paper (arXiv 1910.02054): stage 1 shards the optimizer states with the fp32 weights, 2 the gradients too, 3 the
 //! weights too (as FSDP does); DeepSpeed `runtime/zero/stage3.py` and `stage_1_and_2.py` estimators for what else they hold.
 
-use super::TrainRequest;
 use super::model::Weights;
 use super::recipe::{Row, States};
+use super::request::TrainRequest;
 use crate::project::memory::terms::Term;
 use crate::project::storage::Basis;
 

@@ -1,6 +1,7 @@
 //! The compute buffer of a family whose graph is not known: bounds from what every decoder has.
 
 use super::cells::Cells;
+use super::sheet::vocabulary;
 use crate::checkpoint::{KvKind, KvLayers};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
@@ -33,7 +34,7 @@ pub(super) fn term(input: &ProjectInput<'_>, settings: &Settings, reason: &str) 
             .max()
             .unwrap_or(0);
         let windows = layers.iter().any(|l| matches!(l.kind, KvKind::Sliding | KvKind::Chunked));
-        Some((width, heads, wide, attention, windows, super::resident::vocabulary(input), model.experts_used.unwrap_or(1).max(1)))
+        Some((width, heads, wide, attention, windows, vocabulary(input), model.experts_used.unwrap_or(1).max(1)))
     };
     let (Ok(cells), Some((width, heads, wide, attention, windows, vocabulary, used))) = (Cells::of(settings), facts()) else {
         return Term::refused("compute_buffer", reason.to_owned());

@@ -6,7 +6,7 @@
 use super::cells::Cells;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::request::Settings;
-use crate::project::memory::terms::{KvFigure, product};
+use crate::project::memory::terms::{KvFigure, Sum, product};
 use crate::project::storage::Basis;
 
 /// Whether settings are ones that llama.cpp starts with.
@@ -41,8 +41,7 @@ pub(super) fn kv_cache(layers: &[KvLayer], settings: &Settings) -> Result<KvFigu
     let (k, v) = (settings.kv_k, settings.kv_v);
     // Without flash attention V is stored transposed, and every layer takes the widest one's room.
     let widest = layers.iter().map(|l| l.kv_heads.saturating_mul(l.head_dim_v)).max().unwrap_or(0);
-    let mut sum = 0u128;
-    let mut texts = Vec::new();
+    let mut sum = Sum::default();
     for layer in layers {
         let kept = match layer.kind {
             KvKind::Full | KvKind::Mla => cells.full,
@@ -56,14 +55,14 @@ pub(super) fn kv_cache(layers: &[KvLayer], settings: &Settings) -> Result<KvFigu
             (_, true) => layer.kv_heads.checked_mul(layer.head_dim_v).and_then(|n| v.bytes(n)).ok_or("too large")?,
             (_, false) => v.bytes(widest).ok_or("too large")?,
         };
-        sum = sum.saturating_add(product(&[kept, cells.streams, layer.layers, wide_k.saturating_add(wide_v)]));
-        texts.push(format!("{} layers x {kept} cells x {} streams x ({wide_k} + {wide_v}) B", layer.layers, cells.streams));
+        let bytes = product(&[kept, cells.streams, layer.layers, wide_k.saturating_add(wide_v)]);
+        let text = format!("{} layers x {kept} cells x {} streams x ({wide_k} + {wide_v}) B", layer.layers, cells.streams);
+        sum.add(bytes, bytes, text);
     }
-    if texts.is_empty() {
-        texts.push(format!("none: {}", layers.iter().map(layers_text).collect::<Vec<_>>().join(" + ")));
+    if sum.is_empty() {
+        sum.add(0, 0, format!("none: {}", layers.iter().map(layers_text).collect::<Vec<_>>().join(" + ")));
     }
-    let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;
-    Ok(KvFigure { bytes, high: bytes, basis: Basis::Exact, formula: format!("{} (llama-kv-cache.cpp)", texts.join(" + ")) })
+    sum.figure(Basis::Exact, " (llama-kv-cache.cpp)")
 }
 
 /// The state of the recurrent layers: 32-bit floats, one a sequence, whatever the context; `None` where there are no such layers.
@@ -73,20 +72,15 @@ pub(super) fn kv_cache(layers: &[KvLayer], settings: &Settings) -> Result<KvFigu
 pub(super) fn recurrent_state(layers: &[KvLayer], settings: &Settings) -> Result<Option<KvFigure>, String> {
     accepted(layers, settings)?;
     Cells::of(settings)?;
-    let mut sum = 0u128;
-    let mut texts = Vec::new();
+    let mut sum = Sum::default();
     for layer in layers.iter().filter(|l| l.kind == KvKind::Recurrent) {
         let state = layer.state.ok_or("a recurrent layer without a state")?;
         let one = u128::from(state.conv) + u128::from(state.recurrent);
-        sum = sum.saturating_add(one.saturating_mul(product(&[4, layer.layers, settings.seqs])));
-        texts.push(format!("{} layers x {} sequences x ({} + {}) x 4 B", layer.layers, settings.seqs, state.conv, state.recurrent));
+        let bytes = one.saturating_mul(product(&[4, layer.layers, settings.seqs]));
+        let text = format!("{} layers x {} sequences x ({} + {}) x 4 B", layer.layers, settings.seqs, state.conv, state.recurrent);
+        sum.add(bytes, bytes, text);
     }
-    if texts.is_empty() {
-        return Ok(None);
-    }
-    let bytes = u64::try_from(sum).map_err(|_| "too large".to_owned())?;
-    let formula = format!("{} (llama-memory-recurrent.cpp)", texts.join(" + "));
-    Ok(Some(KvFigure { bytes, high: bytes, basis: Basis::Exact, formula }))
+    if sum.is_empty() { Ok(None) } else { sum.figure(Basis::Exact, " (llama-memory-recurrent.cpp)").map(Some) }
 }
 
 /// `layers x what`, for formula texts.

@@ -1,15 +1,18 @@
 //! The compute buffer: the graph of the largest batch, laid out as ggml lays it out.
 
 use super::bounds;
-use super::build::{self, Setup};
+use super::build;
+use super::build::builder::Setup;
 use super::cells::Cells;
-use super::graph::{Layout, Type, lay_out};
+use super::graph::Type;
+use super::graph::alloc::{Layout, lay_out};
 use super::sheet::Sheet;
 use crate::checkpoint::KvKind;
 use crate::project::input::ProjectInput;
+use crate::project::memory::kv_type::KvType;
+use crate::project::memory::request::Settings;
 use crate::project::memory::resident::Span;
 use crate::project::memory::terms::Term;
-use crate::project::memory::{kv_type::KvType, request::Settings};
 use crate::project::storage::Basis;
 use crate::units::Bytes;
 

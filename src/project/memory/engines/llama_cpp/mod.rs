@@ -27,7 +27,7 @@ use crate::project::memory::sharing;
 use crate::project::memory::terms::{KvFigure, Term, gpu_runtime};
 use crate::project::storage::Basis;
 use options::{AUTOMATIC_SLOTS, LlamaCppOptions, LoadMode};
-use sheet::Sheet;
+use sheet::{Sheet, vocabulary};
 use weights::Weights;
 
 pub(super) struct LlamaCpp;
@@ -167,11 +167,11 @@ impl Engine for LlamaCpp {
         if spread {
             terms.extend(weights::embedding(input));
         }
-        let vocabulary = resident::vocabulary(input);
-        if vocabulary > 0 {
-            terms.push(output_buffer(vocabulary, settings));
+        let tokens = vocabulary(input);
+        if tokens > 0 {
+            terms.push(output_buffer(tokens, settings));
         }
-        let runtime = resident::runtime(vocabulary);
+        let runtime = resident::runtime(tokens);
         let text = "process and vocabulary, from 13 sampled runs: 8 to 40 MiB and 80 to 400 B a token; a GPU's driver comes on top";
         terms.push(Term::range("runtime", runtime.low, runtime.high, text.to_owned()));
         terms
@@ -181,7 +181,7 @@ impl Engine for LlamaCpp {
         let KvLayers::Known(layers) = &input.model.kv else { return None };
         let cache = self.kv(layers, settings).ok()?.bytes;
         let state = self.state(layers, settings).ok()?.map_or(0, |figure| figure.bytes);
-        let outputs = output_buffer(resident::vocabulary(input), settings).low.unwrap_or(0);
+        let outputs = output_buffer(vocabulary(input), settings).low.unwrap_or(0);
         let weights = Weights::of(input, settings);
         resident::resident(input, settings, &Sheet::of(input), &weights, cache.saturating_add(state), outputs)
     }

@@ -5,7 +5,7 @@
 
 use super::compute;
 use super::options::LoadMode;
-use super::sheet::Sheet;
+use super::sheet::{Sheet, vocabulary};
 use super::weights::Weights;
 use crate::format::Format;
 use crate::project::input::ProjectInput;
@@ -70,9 +70,4 @@ pub(super) fn resident(
             touched.low, touched.high, copied.low, copied.high
         ),
     })
-}
-
-/// Tokens of the vocabulary.
-pub(super) fn vocabulary(input: &ProjectInput<'_>) -> u64 {
-    input.gguf.as_ref().and_then(|g| g.vocabulary).or(input.model.vocab_size).unwrap_or(0)
 }

@@ -129,3 +129,8 @@ impl<'a> Sheet<'a> {
         usize::try_from(layer).ok().and_then(|i| self.kinds.get(i))
     }
 }
+
+/// Number of tokens in the vocabulary; 0 where it is not known.
+pub(super) fn vocabulary(input: &ProjectInput<'_>) -> u64 {
+    input.gguf.as_ref().and_then(|g| g.vocabulary).or(input.model.vocab_size).unwrap_or(0)
+}

@@ -1,17 +1,16 @@
-//! transformers: the dynamic cache, one tensor per layer that grows by a token.
-//!
-//! Source: transformers 5.23 `cache_utils.py`; a windowed layer keeps the window (formulas D: min(S, W)).
+//! transformers: the cache that `generate` fills, and the activations of its steps.
 
-use crate::checkpoint::{KvKind, KvLayer, ModelConfig};
+mod cache;
+
+use crate::checkpoint::{KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Engine;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, ModelPart, Padding};
 use crate::project::memory::request::Settings;
-use crate::project::memory::terms::{KvFigure, Term, gpu_runtime, product};
+use crate::project::memory::terms::{KvFigure, Term, gpu_runtime};
 use crate::project::memory::torch::activations::{self, Step};
-use crate::project::memory::torch::states::{encoder_tokens, recurrent};
+use crate::project::memory::torch::states::recurrent;
 use crate::project::memory::torch::stored_weights;
-use crate::project::storage::Basis;
 
 pub(super) struct Transformers;
 
@@ -60,39 +59,7 @@ impl Engine for Transformers {
     }
 
     fn kv(&self, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
-        if settings.kv_k != settings.kv_v {
-            return Err("transformers caches keys and values in one type".to_owned());
-        }
-        let (mut low, mut high) = (0u128, 0u128);
-        let mut texts = Vec::new();
-        let mut basis = Basis::Exact;
-        for layer in layers {
-            let (least, most) = match layer.kind {
-                KvKind::Full | KvKind::Mla => (settings.ctx, settings.ctx),
-                KvKind::Sliding | KvKind::Chunked => {
-                    let window = layer.window.ok_or("a windowed layer without a window")?;
-                    // The newest token of a full window may or may not be kept between steps.
-                    basis = Basis::Estimate;
-                    (settings.ctx.min(window), settings.ctx.min(window))
-                }
-                KvKind::Cross => encoder_tokens(layer, settings),
-                KvKind::Shared | KvKind::None | KvKind::Recurrent => continue,
-            };
-            let width = match layer.kind {
-                KvKind::Mla => layer.head_dim_k,
-                _ => layer.head_dim_k.saturating_add(layer.head_dim_v),
-            };
-            let token = layer.kv_heads.checked_mul(width).and_then(|n| settings.kv_k.bytes(n)).ok_or("too large")?;
-            let of = |kept| product(&[kept, token, layer.layers, settings.seqs]);
-            (low, high) = (low.saturating_add(of(least)), high.saturating_add(of(most)));
-            let kept = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            let (layers, seqs) = (layer.layers, settings.seqs);
-            texts.push(format!("{layers} layers x {kept} tokens x {token} B x {seqs} sequences"));
-        }
-        let fits = |n: u128| u64::try_from(n).map_err(|_| "too large".to_owned());
-        let (bytes, high) = (fits(low)?, fits(high)?);
-        let basis = if bytes == high { basis } else { Basis::Range };
-        Ok(KvFigure { bytes, high, basis, formula: format!("{} (cache_utils.py)", texts.join(" + ")) })
+        cache::kv(layers, settings)
     }
 
     fn state(&self, layers: &[KvLayer], settings: &Settings) -> Result<Option<KvFigure>, String> {

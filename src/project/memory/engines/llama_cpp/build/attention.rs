@@ -1,6 +1,6 @@
 //! Attention: the inputs it reads, the cache it writes, the scores.
 
-use super::Builder;
+use super::builder::Builder;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::families::graph::Norm;
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};

@@ -1,7 +1,7 @@
 //! Decoders of one shape: norm, attention or state, residual, norm, feed-forward or experts, residual.
 
-use super::Builder;
 use super::attention::{AttentionInputs, Extras};
+use super::builder::Builder;
 use super::mamba::StateInputs;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::families::graph::{Act, Decoder, HeadNorm, Norm, Order, Recurrent, Rope, SharedGate, Softcap};

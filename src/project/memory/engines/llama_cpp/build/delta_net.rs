@@ -2,8 +2,8 @@
 //!
 //! Source: `models/{qwen3next,delta-net-base}.cpp`, with the fused operation (`fused_gdn_ch`, on by default).
 
-use super::Builder;
 use super::attention::{AttentionInputs, Extras};
+use super::builder::Builder;
 use super::mamba::StateInputs;
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::families::graph::{Act, Gating, Norm, SharedGate};

@@ -1,6 +1,6 @@
 //! `build_moe_ffn`.
 
-use super::Builder;
+use super::builder::Builder;
 use crate::families::graph::Gating;
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 

@@ -1,6 +1,6 @@
 //! `build_ffn`.
 
-use super::Builder;
+use super::builder::Builder;
 use crate::families::graph::Act;
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 

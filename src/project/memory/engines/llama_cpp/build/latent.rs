@@ -2,8 +2,8 @@
 //!
 //! Source: `models/deepseek2.cpp`; with `attention.key_length_mla` the compressed vector is what is cached, without it keys and values are.
 
-use super::Builder;
 use super::attention::{AttentionInputs, Extras};
+use super::builder::Builder;
 use crate::checkpoint::KvLayer;
 use crate::families::graph::{Act, Gating, Norm, SharedGate};
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};

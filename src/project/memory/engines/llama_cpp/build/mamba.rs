@@ -2,8 +2,8 @@
 //!
 //! Source: `models/{mamba,mamba-base,falcon-h1,nemotron-h}.cpp`.
 
-use super::Builder;
 use super::attention::Extras;
+use super::builder::Builder;
 use crate::checkpoint::KvKind;
 use crate::families::graph::{Act, Norm};
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};

@@ -1,6 +1,6 @@
 //! `build_norm`.
 
-use super::Builder;
+use super::builder::Builder;
 use crate::families::graph::Norm;
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose};
 

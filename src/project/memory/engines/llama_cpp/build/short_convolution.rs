@@ -2,7 +2,7 @@
 //!
 //! Source: `models/lfm2.cpp`.
 
-use super::Builder;
+use super::builder::Builder;
 use super::mamba::StateInputs;
 use crate::project::memory::engines::llama_cpp::graph::{Id, Purpose, Type};
 

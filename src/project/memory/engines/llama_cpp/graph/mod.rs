@@ -3,10 +3,8 @@
 //! Source: `ggml.c` of llama.cpp commit 0c1e570. What it is for: [`alloc`] lays the tensors out as ggml's allocator does, which
 //! gives the size of llama.cpp's compute buffer.
 
-mod alloc;
+pub(super) mod alloc;
 mod ops;
-
-pub(super) use alloc::{Layout, lay_out};
 
 /// A tensor of a graph, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
