@@ -2,18 +2,24 @@
 //!
 //! Nothing is fetched, unpickled, rendered, extracted or run. A check is a file in `checks/` and a row of [`CHECKS`].
 
+mod bounds;
+mod check;
 mod checks;
+mod defects;
 mod finding;
 mod pickle;
 mod place;
 mod policy;
 mod subject;
 mod template;
+mod tensors;
 mod zip;
 
 use std::path::{Path, PathBuf};
 
-pub use checks::{CHECKS, Check, codes, find};
+pub use bounds::Bounds;
+pub use check::Check;
+pub use checks::{CHECKS, codes, find};
 pub use finding::{Code, Finding, Severity};
 pub use place::{Place, path_below};
 pub use policy::Policy;
@@ -109,7 +115,7 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
         (Ok(checkpoint), Some(options)) => Some(scan_values(checkpoint, options, observer)?),
         _ => None,
     };
-    let mut subject = Subject::new(path, &opened, &request.policy);
+    let mut subject = Subject::new(path, &opened, request.policy.bounds);
     subject.values = scanned.as_ref().map(|(selection, outcome)| (selection, outcome));
     subject.verify_hashes = request.verify_hashes;
     let mut findings = Findings::default();

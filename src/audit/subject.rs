@@ -14,8 +14,8 @@ use crate::source::FileSource;
 use crate::stats::TensorStats;
 use crate::text::escape_limited;
 
+use super::bounds::Bounds;
 use super::finding::{Code, Finding};
-use super::policy::Policy;
 
 /// What the checks look for in any JSON file.
 const MEMBERS: &[&str] = &["auto_map", "chat_template"];
@@ -79,7 +79,7 @@ pub(crate) struct Subject<'a> {
     /// The scan, where one was asked for.
     pub(crate) values: Option<(&'a Selection, &'a ScanOutcome)>,
     /// What is too much.
-    pub(crate) policy: &'a Policy,
+    pub(crate) bounds: Bounds,
     /// Whether the bytes of files are to be hashed.
     pub(crate) verify_hashes: bool,
     /// What was hashed; `None` while nothing was asked for.
@@ -88,7 +88,7 @@ pub(crate) struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// Gathers what the checks need.
-    pub(crate) fn new(path: &'a Path, opened: &'a Result<Checkpoint, Error>, policy: &'a Policy) -> Self {
+    pub(crate) fn new(path: &'a Path, opened: &'a Result<Checkpoint, Error>, bounds: Bounds) -> Self {
         let checkpoint = opened.as_ref().ok();
         let mut subject = Self {
             path,
@@ -97,7 +97,7 @@ impl<'a> Subject<'a> {
             texts: Vec::new(),
             failures: RefCell::default(),
             values: None,
-            policy,
+            bounds,
             verify_hashes: false,
             hashed: Cell::new(None),
         };

@@ -1,9 +1,9 @@
 //! Keys that GGUF loaders need, and values that would lead them astray.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::families::gguf_names::{LOADED_ARCHITECTURES, WRITTEN_ARCHITECTURES};
 use crate::format::{Container, Format, MetadataValue};
 use crate::text::escape_limited;

@@ -1,9 +1,9 @@
 //! Names and metadata that would fool a terminal, a person, or a program that takes them for something else.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::format::{Container, Format, MetadataValue};
 use crate::text::escape_limited;
 

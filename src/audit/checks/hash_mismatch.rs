@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::super::Severity::Error as Bad;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::{Hashed, Subject};
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Error as Bad;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::{Hashed, Subject};
 use crate::checkpoint::stated_sha256;
 use crate::error::Result;
 use crate::source::{FileSource, Source};
@@ -20,7 +20,7 @@ const HASH: Code = code(
      or changed after the download. Delete the blob and fetch it again. Checked with --verify-hashes only, as every byte is read.",
 );
 
-pub(super) const CHECK: Check = Check { name: "hashes", codes: &[HASH], run };
+pub(super) const CHECK: Check = Check { name: "hash_mismatch", codes: &[HASH], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     if !subject.verify_hashes {

@@ -1,9 +1,9 @@
 //! Experts that cannot answer.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::{Part, Role};
 
 const DEAD: Code = code(
@@ -14,7 +14,7 @@ const DEAD: Code = code(
      its part of a merge or conversion was lost. Where every matrix of a model is zero, this is not said expert by expert.",
 );
 
-pub(super) const CHECK: Check = Check { name: "experts", codes: &[DEAD], run };
+pub(super) const CHECK: Check = Check { name: "dead_expert", codes: &[DEAD], run };
 
 /// Experts named in one finding.
 const NAMED: usize = 8;

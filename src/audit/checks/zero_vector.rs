@@ -1,10 +1,10 @@
 //! Short vectors of zeros.
 
-use super::super::Severity::Note;
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::values::is_long;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Note;
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::tensors::is_long;
 use crate::checkpoint::Part;
 use crate::units::grouped;
 
@@ -16,7 +16,7 @@ const BIAS: Code = code(
      changes nothing, and could be left out. A norm whose scale is zero would silence its layer.",
 );
 
-pub(super) const CHECK: Check = Check { name: "zero_bias", codes: &[BIAS], run };
+pub(super) const CHECK: Check = Check { name: "zero_vector", codes: &[BIAS], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let found = subject.scanned().filter(|(tensor, _, stats)| {

@@ -1,13 +1,13 @@
 //! The configured number of layers against the layers that are there.
 
-use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
-use crate::checkpoint::{Checkpoint, DecoderStack, KvLayers, Named, Part, Role, Tensor};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::tensors::{decoder, main_tensors};
+use crate::checkpoint::{KvLayers, Part, Role};
 
 const LAYERS: Code = code(
     "layer-count",
@@ -17,7 +17,7 @@ const LAYERS: Code = code(
      values and drop the others. The configuration and the weights are not of one model.",
 );
 
-pub(super) const CHECK: Check = Check { name: "layers", codes: &[LAYERS], run };
+pub(super) const CHECK: Check = Check { name: "layer_count", codes: &[LAYERS], run };
 
 /// More layers than are listed one by one.
 const MOST: u64 = 100_000;
@@ -67,21 +67,4 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&LAYERS, message).file(&origin));
         }
     }
-}
-
-/// The stack of blocks that the configuration describes.
-pub(super) fn decoder(checkpoint: &Checkpoint) -> Option<DecoderStack<'_>> {
-    let named = main_tensors(checkpoint).filter_map(|t| match t.name() {
-        Cow::Borrowed(name) => Some(Named { name, role: t.naming.role, shape: &t.info.shape }),
-        Cow::Owned(_) => None,
-    });
-    DecoderStack::find(named, &checkpoint.model)
-}
-
-/// The tensors of the main component.
-pub(super) fn main_tensors(checkpoint: &Checkpoint) -> impl Iterator<Item = Tensor<'_>> {
-    let main = checkpoint.components.iter().find(|c| c.name != "mmproj" && c.name != "adapter");
-    let set = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected));
-    let files: HashSet<usize> = set.map(|s| s.files.iter().copied().collect()).unwrap_or_default();
-    checkpoint.tensors().filter(move |t| files.contains(&t.file))
 }

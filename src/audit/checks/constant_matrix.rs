@@ -1,9 +1,9 @@
 //! Matrices of one value throughout, other than zero.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::Part;
 use crate::units::grouped;
 
@@ -15,7 +15,7 @@ const CONSTANT: Code = code(
      matrix so. Vectors (norms of ones) and buffers are usual and not reported.",
 );
 
-pub(super) const CHECK: Check = Check { name: "constant", codes: &[CONSTANT], run };
+pub(super) const CHECK: Check = Check { name: "constant_matrix", codes: &[CONSTANT], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let found = subject.scanned().filter(|(tensor, _, stats)| {

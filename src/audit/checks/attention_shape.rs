@@ -1,10 +1,10 @@
 //! Heads and head size against the shapes of q, k and v.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::layers::{decoder, main_tensors};
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::tensors::{decoder, main_tensors};
 use crate::checkpoint::{Checkpoint, KvKind, KvLayers};
 use crate::format::Format;
 
@@ -16,7 +16,7 @@ const SHAPE: Code = code(
      wrong places. The configuration and the weights are not of one model.",
 );
 
-pub(super) const CHECK: Check = Check { name: "attention", codes: &[SHAPE], run };
+pub(super) const CHECK: Check = Check { name: "attention_shape", codes: &[SHAPE], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };

@@ -1,10 +1,10 @@
 //! The tied flag against the tensors.
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::layers::main_tensors;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::tensors::main_tensors;
 use crate::checkpoint::{Role, TiedEmbeddings};
 use crate::format::Format;
 use crate::text::escape_limited;
@@ -18,7 +18,7 @@ const TIED: Code = code(
      its bytes are wasted if it is a copy.",
 );
 
-pub(super) const CHECK: Check = Check { name: "tied", codes: &[TIED], run };
+pub(super) const CHECK: Check = Check { name: "tied_embeddings", codes: &[TIED], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };

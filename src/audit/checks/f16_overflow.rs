@@ -1,9 +1,9 @@
 //! Values that F16 has no room for.
 
-use super::super::Severity::Note;
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Note;
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::Part;
 use crate::dtype::Dtype;
 
@@ -15,7 +15,7 @@ const OVERFLOW: Code = code(
      --cast f16` counts them. BF16 holds them.",
 );
 
-pub(super) const CHECK: Check = Check { name: "f16_range", codes: &[OVERFLOW], run };
+pub(super) const CHECK: Check = Check { name: "f16_overflow", codes: &[OVERFLOW], run };
 
 /// Half-way between the largest F16, 65504, and the next step: from here on, rounding to nearest gives infinity (IEEE 754-2019).
 const INFINITE_FROM: f64 = 65520.0;

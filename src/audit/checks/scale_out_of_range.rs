@@ -1,9 +1,9 @@
 //! The values of scale tensors.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::{Part, Tensor};
 use crate::dtype::Dtype;
 use crate::stats::TensorStats;
@@ -17,7 +17,7 @@ const RANGE: Code = code(
      scale decodes to nothing, to NaN or with the wrong sign. Single zeros are usual: rows of zeros have them.",
 );
 
-pub(super) const CHECK: Check = Check { name: "scale_values", codes: &[RANGE], run };
+pub(super) const CHECK: Check = Check { name: "scale_out_of_range", codes: &[RANGE], run };
 
 /// Last pieces of the names of scales, in the packed formats that are known.
 const SCALES: &[&str] = &[
