@@ -105,6 +105,8 @@ pub enum Large {
 pub enum Activations {
     /// As measured for this family.
     Measured,
+    /// The same, with norms of the queries and keys of each head.
+    MeasuredWithHeadNorms,
     /// As GPT-2 has it: layer norms, biases, one activation function.
     OfGpt,
     /// As others of its shape.

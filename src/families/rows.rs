@@ -119,7 +119,7 @@ pub const FAMILIES: &[Family] = &[
             vocabulary: Vocabulary::Qwen,
             ..CONVERSION
         }],
-        activations: Activations::Measured,
+        activations: Activations::MeasuredWithHeadNorms,
         ..PLAIN
     },
     Family {
@@ -846,6 +846,7 @@ pub const FAMILIES: &[Family] = &[
         model_types: &["t5", "mt5", "umt5"],
         gguf: Some("t5"),
         cache: HfCache::T5,
+        graph: Graph::PositionBias,
         conversions: &[Conversion {
             classes: &[
                 "T5WithLMHeadModel",
@@ -971,6 +972,7 @@ pub const FAMILIES: &[Family] = &[
         gguf: Some("t5encoder"),
         cache: HfCache::Encoder,
         gguf_cache: GgufCache::Encoder,
+        graph: Graph::PositionBias,
         conversions: &[Conversion {
             classes: &["T5EncoderModel"],
             tensor: TensorRule::T5,

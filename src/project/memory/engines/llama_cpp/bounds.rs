@@ -3,6 +3,8 @@
 use super::cells::Cells;
 use super::sheet::vocabulary;
 use crate::checkpoint::{KvKind, KvLayers};
+use crate::families;
+use crate::families::graph::Graph;
 use crate::format::Format;
 use crate::project::input::ProjectInput;
 use crate::project::memory::request::Settings;
@@ -14,9 +16,9 @@ pub(super) fn term(input: &ProjectInput<'_>, settings: &Settings, reason: &str) 
     let facts = || {
         let model = input.model;
         let KvLayers::Known(layers) = &model.kv else { return None };
-        // Encoder-decoders attend with a position bias, without flash attention, and have two graphs.
-        let two_graphs = model.architecture.as_deref().is_some_and(|arch| arch.starts_with("t5"));
-        if input.format != Some(Format::Gguf) || two_graphs {
+        let row = model.architecture.as_deref().and_then(families::by_gguf);
+        let unlike = row.is_some_and(|row| matches!(row.graph, Graph::PositionBias));
+        if input.format != Some(Format::Gguf) || unlike {
             return None;
         }
         let width = model.hidden_size?;

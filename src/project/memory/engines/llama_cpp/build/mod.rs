@@ -28,7 +28,9 @@ use builder::{Builder, Setup};
 pub(super) fn graph(sheet: &Sheet<'_>, setup: Setup) -> Result<Graph, String> {
     let mut builder = Builder::new(sheet, setup);
     match families::by_gguf(sheet.arch).map_or(Known::Unknown, |row| row.graph) {
-        Known::Unknown => return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch))),
+        Known::Unknown | Known::PositionBias => {
+            return Err(format!("the graph of `{}` is not known", crate::text::escape(sheet.arch)));
+        }
         Known::Decoder(traits) => decoder::build(&mut builder, &traits)?,
         Known::DeepSeek2 => latent::deepseek2(&mut builder)?,
         Known::Mamba => mamba::mamba(&mut builder, false)?,
