@@ -12,10 +12,10 @@ use crate::source::read_small;
 use crate::text::{escape, escape_limited};
 use crate::units::{parse_bytes, parse_params, parse_tokens};
 
-/// Longest policy file.
+/// Bytes of the longest policy file that is read.
 const MAX_POLICY: u64 = 1 << 20;
 
-/// What is allowed, and what is too much.
+/// Which findings fail, which are left out, and which bounds hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Findings at or above it are failures.
@@ -24,7 +24,7 @@ pub struct Policy {
     pub deny: Vec<&'static str>,
     /// Codes that are left out; they are counted.
     pub allow: Vec<&'static str>,
-    /// What is too much.
+    /// Bounds that the checkpoint must keep.
     pub bounds: Bounds,
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::checkpoint::{Checkpoint, DecoderStack, Named, Tensor};
 use crate::stats::TensorStats;
 
-/// Elements from which a vector of zeros is no bias any more.
+/// Number of elements from which a vector of zeros is taken for more than a bias.
 const LONG_VECTOR: u64 = 1 << 20;
 
 /// The stack of blocks that the configuration describes.

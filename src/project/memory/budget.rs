@@ -14,16 +14,16 @@ pub enum Memory {
     Total,
 }
 
-/// Memory to fit into.
+/// A budget: memory to fit into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
-    /// As asked for.
+    /// The budget as it was asked for.
     pub text: String,
-    /// Bytes of one device.
+    /// Bytes of memory of one device.
     pub bytes: u64,
     /// Number of devices; `None` where each device of the run has so much.
     pub devices: Option<u64>,
-    /// Whose memory it is.
+    /// Whether it is the memory of a device, of a machine, or a bound on all.
     pub memory: Memory,
 }
 

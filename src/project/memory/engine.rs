@@ -1,5 +1,6 @@
 //! What an engine says of itself: the conventions by which it holds weights, caches and buffers.
 
+use super::kv_type::KvType;
 use super::limits::Takes;
 use super::parallel::{Convention, ModelPart};
 use super::request::{MemoryRequest, Settings};
@@ -22,9 +23,9 @@ pub struct Schemes {
 const SAFETENSORS_SCHEMES: Schemes =
     Schemes { plain: &["bf16", "ct-fp8-dynamic", "ct-w8a8", "ct-w4a16", "bnb-nf4"], with_imatrix: &[] };
 
-/// An engine's conventions.
+/// The conventions of one engine. What has a default is asked of engines that differ from it.
 pub trait Engine: Sync {
-    /// Its name, as asked for.
+    /// Its name, as `--engine` takes it.
     fn name(&self) -> &'static str;
     /// The version its conventions were read from.
     fn version(&self) -> &'static str;
@@ -50,23 +51,23 @@ pub trait Engine: Sync {
     fn state(&self, _: &[KvLayer], _: &Settings) -> Result<Option<KvFigure>, String> {
         Ok(None)
     }
-    /// What else one device holds.
+    /// The terms of one device besides weights, cache and state: buffers and runtime.
     fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term>;
     /// How it spreads a model over several devices.
     fn convention(&self, settings: &Settings) -> Convention;
-    /// What a reader of a pipeline's figures should know.
+    /// A note for the reader of a pipeline's figures.
     fn pipeline_note(&self) -> Option<&'static str> {
         None
     }
-    /// What it holds in host memory besides.
+    /// The terms of the host beside the devices.
     fn host(&self, _: &ProjectInput<'_>, _: &Settings) -> Vec<Term> {
         Vec::new()
     }
-    /// What is really there, where that differs from what is reserved and is known.
+    /// The resident memory of a run without a GPU, where it is known and differs from what is reserved.
     fn resident(&self, _: &ProjectInput<'_>, _: &Settings) -> Option<Resident> {
         None
     }
-    /// What of a device it may take.
+    /// How much of a device it takes, by its own rule.
     fn takes(&self) -> Takes {
         Takes::default()
     }
@@ -86,24 +87,24 @@ pub trait Engine: Sync {
     fn left_out_on_gpu(&self) -> Option<&'static str> {
         None
     }
-    /// Most sequences that it takes; `None` where nothing but memory bounds them.
+    /// The most sequences that it takes; `None` where only memory bounds them.
     fn most_seqs(&self) -> Option<u64> {
         None
     }
-    /// Types of cached keys and values that it has.
-    fn cache_types(&self) -> &'static [&'static str];
-    /// What its processes hold together, and what each holds or reads for itself.
+    /// The types in which it can cache keys and values.
+    fn cache_types(&self) -> &'static [KvType];
+    /// A note on what its processes hold together, and what each holds or reads for itself.
     fn sharing(&self, input: &ProjectInput<'_>, _: &Settings, devices: u64) -> Option<String> {
         (devices > 1).then(|| sharing::each_reads_all(input, devices))
     }
-    /// A cache type of about 8 bits.
-    fn small_cache(&self) -> &'static str {
-        "fp8"
+    /// Its cache type of about 8 bits, to be tried where the cache does not fit; `None` where it has none.
+    fn small_cache(&self) -> Option<KvType> {
+        None
     }
     /// Schemes that it loads, to be tried where the weights do not fit.
     fn schemes(&self) -> Schemes {
         SAFETENSORS_SCHEMES
     }
-    /// What `--ctx` means for it.
+    /// A note on what `--ctx` means for it.
     fn ctx_means(&self) -> &'static str;
 }

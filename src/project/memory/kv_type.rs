@@ -11,31 +11,43 @@ pub struct KvType {
     dtype: Dtype,
 }
 
-/// The type where none is asked for.
-pub(super) const DEFAULT_KV_TYPE: KvType = KvType { name: "f16", dtype: Dtype::F16 };
-
-/// Every type that an engine caches in, as their options spell it; which engine has which, the engine says.
+/// Every type that an engine caches in; which engine has which, the engine says.
 const KV_TYPES: &[KvType] = &[
-    KvType { name: "f32", dtype: Dtype::F32 },
-    DEFAULT_KV_TYPE,
-    KvType { name: "bf16", dtype: Dtype::BF16 },
-    KvType { name: "fp8", dtype: Dtype::F8_E4M3 },
-    KvType { name: "q8_0", dtype: Dtype::Q8_0 },
-    KvType { name: "q5_1", dtype: Dtype::Q5_1 },
-    KvType { name: "q5_0", dtype: Dtype::Q5_0 },
-    KvType { name: "q4_1", dtype: Dtype::Q4_1 },
-    KvType { name: "q4_0", dtype: Dtype::Q4_0 },
-    KvType { name: "iq4_nl", dtype: Dtype::IQ4_NL },
+    KvType::F32,
+    KvType::F16,
+    KvType::BF16,
+    KvType::FP8,
+    KvType::Q8_0,
+    KvType::Q5_1,
+    KvType::Q5_0,
+    KvType::Q4_1,
+    KvType::Q4_0,
+    KvType::IQ4_NL,
 ];
 
+/// The types, under the names that the engines' own options have for them.
+#[expect(missing_docs, reason = "each is the dtype that it names")]
 impl KvType {
-    /// Reads `f16`, `q8_0`, ...
+    pub const F32: Self = Self { name: "f32", dtype: Dtype::F32 };
+    pub const F16: Self = Self { name: "f16", dtype: Dtype::F16 };
+    pub const BF16: Self = Self { name: "bf16", dtype: Dtype::BF16 };
+    pub const FP8: Self = Self { name: "fp8", dtype: Dtype::F8_E4M3 };
+    pub const Q8_0: Self = Self { name: "q8_0", dtype: Dtype::Q8_0 };
+    pub const Q5_1: Self = Self { name: "q5_1", dtype: Dtype::Q5_1 };
+    pub const Q5_0: Self = Self { name: "q5_0", dtype: Dtype::Q5_0 };
+    pub const Q4_1: Self = Self { name: "q4_1", dtype: Dtype::Q4_1 };
+    pub const Q4_0: Self = Self { name: "q4_0", dtype: Dtype::Q4_0 };
+    pub const IQ4_NL: Self = Self { name: "iq4_nl", dtype: Dtype::IQ4_NL };
+}
+
+impl KvType {
+    /// Reads a type as the options spell it: `f16`, `q8_0`, ...
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for an unknown type.
     pub fn parse(text: &str) -> Result<Self> {
         let name = text.trim().to_lowercase();
-        let found = KV_TYPES.iter().copied().find(|t| t.name == name || (name == "fp8_e4m3" && t.name == "fp8"));
+        let found = KV_TYPES.iter().copied().find(|t| t.name == name || (name == "fp8_e4m3" && *t == Self::FP8));
         found.ok_or_else(|| {
             let names: Vec<&str> = KV_TYPES.iter().map(|t| t.name).collect();
             Error::new(ErrorKind::Usage, format!("unknown cache type `{}`", crate::text::escape(text)))
@@ -43,7 +55,7 @@ impl KvType {
         })
     }
 
-    /// Reads `K` or `K/V`.
+    /// Reads the types of keys and values, `K/V`; a single one is of both.
     ///
     /// # Errors
     /// As [`KvType::parse`].
@@ -54,7 +66,7 @@ impl KvType {
         }
     }
 
-    /// As it is spelled.
+    /// Its name, as the options spell it.
     pub fn name(self) -> &'static str {
         self.name
     }
@@ -64,7 +76,7 @@ impl KvType {
         self.dtype.is_block_quant()
     }
 
-    /// Elements of a block.
+    /// Number of elements in a block; 1 for a plain type.
     pub fn block(self) -> u64 {
         self.dtype.info().map_or(1, |row| row.elements_per_block)
     }
@@ -72,5 +84,23 @@ impl KvType {
     /// Bytes of `n` values; `None` when they do not fill whole blocks or do not fit 64 bits.
     pub fn bytes(self, n: u64) -> Option<u64> {
         Some(self.dtype.bytes_of(Elements(n))?.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::memory::ENGINES;
+
+    #[test]
+    fn every_type_is_one_of_an_engine() {
+        for t in KV_TYPES {
+            assert!(ENGINES.iter().any(|engine| engine.cache_types().contains(t)), "{}", t.name);
+            assert_eq!(KvType::parse(t.name).unwrap(), *t);
+        }
+        for engine in ENGINES {
+            assert!(engine.cache_types().iter().all(|t| KV_TYPES.contains(t)), "{}", engine.name());
+            assert!(engine.small_cache().is_none_or(|t| engine.cache_types().contains(&t)), "{}", engine.name());
+        }
     }
 }

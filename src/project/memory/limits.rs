@@ -15,12 +15,12 @@ pub struct Share(u32);
 const WHOLE: u32 = 1_000_000;
 
 impl Share {
-    /// So many millionths.
+    /// A share given in millionths.
     pub(in crate::project::memory) const fn of_millionths(n: u32) -> Self {
         Self(n)
     }
 
-    /// Reads `0.92`.
+    /// Reads a share as it is typed: `0.92`.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for what is no number above 0 and up to 1.
@@ -33,12 +33,12 @@ impl Share {
         })
     }
 
-    /// The share of so many bytes, rounded up as vLLM does (`math.ceil`, `request_memory` of `v1/worker/utils.py`).
+    /// This share of `bytes`, rounded up as vLLM does (`math.ceil`, `request_memory` of `v1/worker/utils.py`).
     pub fn of(self, bytes: u64) -> u64 {
         u64::try_from((u128::from(bytes) * u128::from(self.0)).div_ceil(u128::from(WHOLE))).unwrap_or(bytes)
     }
 
-    /// As a number.
+    /// The share as a number above 0 and up to 1.
     pub fn value(self) -> f64 {
         f64::from(self.0) / f64::from(WHOLE)
     }
@@ -67,7 +67,7 @@ pub struct Limits {
     pub ram: Option<u64>,
 }
 
-/// How an engine goes about a device.
+/// How much of a device an engine takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Takes {
     /// The share that it takes at most, where it has such a rule.

@@ -1,5 +1,5 @@
-//! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What is
-//! not known is a term without figures, and the totals say what they leave out.
+//! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What
+//! is not known is a term without figures, and the totals say what they leave out.
 
 mod budget;
 mod contradiction;
@@ -42,11 +42,11 @@ use crate::text::escape;
 /// A run of layers that cache alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KvLayerRow {
-    /// `full`, `sliding`, ...
+    /// Name of the kind: `full`, `sliding`, ...
     pub kind: &'static str,
-    /// How many layers.
+    /// Number of layers.
     pub layers: u64,
-    /// Key/value heads.
+    /// Number of key/value heads.
     pub kv_heads: u64,
     /// Elements of one key head.
     pub head_dim_k: u64,
@@ -69,9 +69,9 @@ pub struct Inputs {
     pub kv_type_k: &'static str,
     /// Type of the cached values.
     pub kv_type_v: &'static str,
-    /// Logical batch in tokens.
+    /// Logical batch, in tokens.
     pub batch: u64,
-    /// Physical batch in tokens.
+    /// Physical batch, in tokens.
     pub ubatch: u64,
     /// Whether flash attention is on.
     pub flash_attention: bool,
@@ -84,7 +84,7 @@ pub struct Inputs {
     pub pp: u64,
     /// Ranks that share the routed experts.
     pub ep: u64,
-    /// Replicas.
+    /// Number of replicas.
     pub dp: u64,
     /// Share of a device that was asked for.
     pub gpu_utilization: Option<Share>,
@@ -97,9 +97,9 @@ pub struct Inputs {
 /// The answers, in the field names of the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemoryReport {
-    /// What was asked.
+    /// What was asked for, with the defaults filled in.
     pub inputs: Inputs,
-    /// One row per engine.
+    /// A row for each engine.
     pub engines: Vec<EngineRow>,
     /// What is cached per layer; empty when it is not known or nothing is.
     pub kv_layers: Vec<KvLayerRow>,
@@ -109,20 +109,20 @@ pub struct MemoryReport {
     pub load: Option<Load>,
     /// One row per engine and budget; with training, one per recipe and budget instead.
     pub fit: Vec<FitRow>,
-    /// What a reader of the figures should know; escaped.
+    /// Notes for the reader of the figures (already escaped).
     pub notes: Vec<String>,
 }
 
 /// Reading the weights from a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Load {
-    /// Bytes to read.
+    /// Bytes of weights to read.
     pub bytes: u64,
     /// Of these, in the page cache now; of more than 32 GiB, by a sample of steps of 1 MiB.
     pub cached_bytes: Option<u64>,
-    /// Fastest.
+    /// Seconds at the fastest rate that was measured.
     pub seconds_low: Option<f64>,
-    /// Slowest.
+    /// Seconds at the slowest rate that was measured.
     pub seconds_high: Option<f64>,
 }
 

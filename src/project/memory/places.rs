@@ -12,18 +12,18 @@ use crate::checkpoint::{KvLayer, KvLayers, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
 
-/// One engine.
+/// What a run of one engine holds, place by place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EngineRow {
-    /// Its name.
+    /// Name of the engine.
     pub engine: &'static str,
     /// The version its conventions were read from.
     pub version: &'static str,
-    /// Device memory.
+    /// What each device holds, in the order replica, stage, tensor rank.
     pub devices: Vec<Place>,
     /// The device that needs most, where there are several.
     pub worst_device: Option<String>,
-    /// Host memory.
+    /// What the host holds beside the devices.
     pub host: Place,
     /// Sum of the known lows.
     pub low: u64,
@@ -31,7 +31,7 @@ pub struct EngineRow {
     pub high: Option<u64>,
     /// What a run without a GPU really holds; `None` where it is not known.
     pub resident: Option<Resident>,
-    /// What a reader of the figures should know; escaped.
+    /// Notes for the reader of the figures (already escaped).
     pub notes: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn kv(engine: &dyn Engine, model: &ModelConfig, settings: &Settings) 
 /// The KV cache of some layers of a model.
 fn kv_of(engine: &dyn Engine, model: &ModelConfig, layers: &[KvLayer], settings: &Settings) -> Result<KvFigure, String> {
     for t in [settings.kv_k, settings.kv_v] {
-        if !engine.cache_types().contains(&t.name()) {
+        if !engine.cache_types().contains(&t) {
             return Err(format!("{} has no cache type {}", engine.name(), t.name()));
         }
     }
@@ -106,7 +106,7 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     EngineRow { engine: engine.name(), version: engine.version(), devices, worst_device, host, low, high, resident, notes }
 }
 
-/// Everything on one device.
+/// The terms of a run that is on one device.
 fn single(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> Place {
     let mut terms = vec![engine.weights(input, settings)];
     terms.push(match kv(engine, input.model, settings) {
@@ -120,7 +120,7 @@ fn single(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) ->
     Place::new(Some("device 0".to_owned()), terms)
 }
 
-/// One of several devices.
+/// The terms of one of several devices.
 fn spread(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, slice: &Slice) -> Place {
     let mut terms = vec![slice.weights.clone()];
     terms.extend(slice.padding.clone());

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::project::storage::Basis;
 
-/// One part of the memory.
+/// One part of the memory of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Term {
     /// `weights`, `kv_cache`, `recurrent_state`, `compute_buffer`, `output_buffer`, `runtime`, ...
@@ -13,7 +13,7 @@ pub struct Term {
     pub low: Option<u64>,
     /// Most bytes; `None` where it is refused.
     pub high: Option<u64>,
-    /// How far it can be trusted.
+    /// How far the figure can be trusted.
     pub basis: Basis,
     /// The formula with this model's figures, or the reason of the refusal.
     pub formula: String,
@@ -28,18 +28,23 @@ impl Term {
         Self { name, low: Some(low), high: Some(high), basis: Basis::Range, formula }
     }
 
+    /// Whether it is made of the tensors' bytes alone.
+    pub(crate) fn is_weights(&self) -> bool {
+        matches!(self.name, "weights" | "expert_weights" | "embedding_weights")
+    }
+
     pub(crate) fn refused(name: &'static str, reason: impl Into<String>) -> Self {
         Self { name, low: None, high: None, basis: Basis::Refused, formula: reason.into() }
     }
 }
 
-/// Terms of one place: a device or the host.
+/// The terms of one place, a device or the host, with their sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// `device 0`; `None` for the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its terms.
+    /// Terms of what it holds.
     pub terms: Vec<Term>,
     /// Sum of the known lows.
     pub low: u64,
@@ -62,7 +67,7 @@ pub struct KvFigure {
     pub bytes: u64,
     /// Most bytes.
     pub high: u64,
-    /// How far it can be trusted.
+    /// How far the figure can be trusted.
     pub basis: Basis,
     /// The formula with this model's figures.
     pub formula: String,
@@ -113,7 +118,7 @@ pub(super) fn product(factors: &[u64]) -> u128 {
     factors.iter().fold(1u128, |n, &f| n.saturating_mul(u128::from(f)))
 }
 
-/// The runtime of a GPU process: formulas D, observed overheads (context, allocator, graphs): 0.5 to 1.5 GiB per device.
+/// The runtime of a GPU process: context, allocator and graphs, of which public logs show 0.5 to 1.5 GiB a device.
 pub(super) fn gpu_runtime() -> Term {
     const GIB: u64 = 1 << 30;
     let text = "0.5 to 1.5 GiB per device: context, allocator and graphs as seen in public logs, not measured".to_owned();

@@ -14,7 +14,7 @@ use crate::project::memory::places::{self, Places};
 use crate::project::memory::request::Settings;
 use crate::units::Bytes;
 
-/// An engine against one budget.
+/// Judges an engine's run against one budget.
 pub(in crate::project::memory) fn row(
     engine: &'static dyn Engine,
     input: &ProjectInput<'_>,
@@ -65,7 +65,8 @@ pub(in crate::project::memory) fn row(
     row
 }
 
-/// The run on so many devices: as asked, or tensor parallel where the model divides, else a pipeline, else on one of them.
+/// The run on the given number of devices: as asked, or tensor parallel where the model divides, else a pipeline, else on one of
+/// them.
 fn spread(engine: &dyn Engine, input: &ProjectInput<'_>, settings: Settings, devices: u64) -> (Settings, Vec<String>) {
     if !settings.parallel.is_single() || devices == 1 {
         return (settings, Vec::new());

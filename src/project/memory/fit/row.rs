@@ -17,18 +17,18 @@ pub struct FitRow {
     /// The recipe that trains it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
-    /// What the weights are in: `stored` as they are, or the file that a converter makes of them; `None` for a recipe, which has types
-    /// of its own.
+    /// What the weights are in: `stored` as they are, or the file that a converter makes of them; `None` for a recipe, which has
+    /// types of its own.
     pub scheme: Option<String>,
-    /// As asked for.
+    /// The budget as it was asked for.
     pub budget: String,
     /// Number of devices: of the budget where it states one, else of the run.
     pub devices: u64,
     /// Bytes of one device that may be used.
     pub usable: u64,
-    /// The answer.
+    /// Whether it fits.
     pub verdict: Verdict,
-    /// What decides it; escaped.
+    /// The figures that decide it (already escaped).
     pub why: String,
     /// Whether that is more than the device's figures against what is usable of it.
     #[serde(skip)]
@@ -45,8 +45,8 @@ pub struct FitRow {
     pub host_low: Option<u64>,
     /// Most bytes of the host.
     pub host_high: Option<u64>,
-    /// Largest context that surely fits, in steps of 256 tokens (of training, the longest sequence); `None` where none does or it is not
-    /// known.
+    /// Largest context that surely fits, in steps of 256 tokens (of training, the longest sequence); `None` where none does or it
+    /// is not known.
     pub max_ctx: Option<u64>,
     /// The same: low end of the range of the largest context.
     pub max_ctx_low: Option<u64>,
@@ -56,13 +56,13 @@ pub struct FitRow {
     pub max_seqs: Option<u64>,
     /// The largest scheme whose weights would make the high figure fit; `None` where it fits as it is, or none does.
     pub first_scheme_that_fits: Option<FittingScheme>,
-    /// What would save most.
+    /// The change that would save most.
     pub biggest_lever: Option<String>,
-    /// What a reader of the figures should know; escaped.
+    /// Notes for the reader of the figures (already escaped).
     pub notes: Vec<String>,
 }
 
-/// Who runs or trains.
+/// The engine that runs, or the recipe that trains.
 pub(super) enum Subject {
     Engine(&'static str),
     Recipe(String),

@@ -10,7 +10,7 @@ use crate::project::memory::parallel::Parallel;
 use crate::project::memory::training::{self, Recompute, TrainRequest, TrainingRow};
 use crate::units::Bytes;
 
-/// Sequences of training are searched up to so many tokens, and micro-batches up to so many sequences.
+/// The longest sequence of training that is searched for, in tokens, and the largest micro-batch, in sequences.
 const TOKENS: u64 = 1 << 20;
 const MICRO_BATCH: u64 = 1 << 12;
 

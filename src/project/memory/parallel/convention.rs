@@ -23,12 +23,12 @@ impl Default for Parallel {
 pub(super) const MOST_DEVICES: u64 = 1024;
 
 impl Parallel {
-    /// One device.
+    /// Whether the run is on a single device.
     pub fn is_single(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Number of devices.
+    /// Number of devices of the run.
     ///
     /// # Errors
     /// For a size of 0, and for more devices than are listed.
@@ -57,7 +57,7 @@ pub enum Dealing {
 /// How the rows of the vocabulary are padded before they are cut over tensor parallel ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding {
-    /// They are not.
+    /// They are not padded.
     None,
     /// To a multiple of this number.
     To(u64),
@@ -81,7 +81,7 @@ pub struct Cutting {
 pub struct Convention {
     /// Who does it so, for messages.
     pub name: &'static str,
-    /// Pipeline.
+    /// How layers are dealt to the stages of a pipeline.
     pub dealing: Dealing,
     /// Tensor parallel; `Err` with the reason where it is not projected.
     pub cutting: Result<Cutting, &'static str>,

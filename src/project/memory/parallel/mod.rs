@@ -46,7 +46,7 @@ pub(super) fn ranks(input: &ProjectInput<'_>, parallel: &Parallel, convention: &
     Ok(ranks)
 }
 
-/// One line about the whole.
+/// A line about the run: its sizes, and what is whole on several devices.
 pub(super) fn summary(parallel: &Parallel, slices: &[Slice]) -> String {
     let sizes = [("tensor", parallel.tp), ("pipeline", parallel.pp), ("expert", parallel.ep), ("data", parallel.dp)];
     let sizes: Vec<String> = sizes.iter().filter(|(_, n)| *n > 1).map(|(name, n)| format!("{name} parallel {n}")).collect();

@@ -6,7 +6,7 @@ use crate::project::input::ProjectTensor;
 /// How a tensor is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// On every rank.
+    /// Every rank has all of it.
     Whole,
     /// Its outputs are cut.
     Column,
@@ -16,9 +16,9 @@ pub(super) enum Rule {
     Kv,
     /// Heads of queries, keys and values in one.
     Qkv,
-    /// Rows of the vocabulary.
+    /// Rows of the vocabulary are cut.
     Vocabulary,
-    /// A routed expert.
+    /// It is a routed expert, whose cut depends on expert parallel.
     Expert,
     /// Not known: between whole and cut.
     Unknown,

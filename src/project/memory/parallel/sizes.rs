@@ -41,7 +41,7 @@ fn tensor(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Resu
     Err(format!("{why}; valid for {}: tp {}", convention.name, valid.join(", ")))
 }
 
-/// What stands against so many ranks.
+/// The reason why a model cannot be cut over this many ranks.
 fn obstacle(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Option<String> {
     let model = input.model;
     let does_not = |what: &str, n: u64| Some(format!("{what} of {n} do not divide over tp {ranks}"));

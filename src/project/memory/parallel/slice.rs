@@ -13,7 +13,7 @@ use crate::project::storage::Basis;
 /// What part of the model a device runs, for buffers that depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelPart {
-    /// Tensor parallel ranks.
+    /// Number of tensor parallel ranks.
     pub tp: u64,
     /// Whether it is one device for all.
     pub whole: bool,
@@ -24,24 +24,24 @@ pub struct ModelPart {
 }
 
 impl ModelPart {
-    /// One device for all.
+    /// The part of a device that runs the whole model.
     pub fn whole() -> Self {
         Self { tp: 1, whole: true, first: true, last: true }
     }
 }
 
-/// One device's part.
+/// What one device holds of a model that is spread.
 #[derive(Debug, Clone)]
 pub struct Slice {
     /// `device 3 (stage 1, tensor rank 1)`.
     pub name: String,
-    /// Its weights.
+    /// Term of its weights.
     pub weights: Term,
     /// Rows of the vocabulary that no token has.
     pub padding: Option<Term>,
     /// What it caches, or why that is not known.
     pub layers: Result<Vec<KvLayer>, String>,
-    /// What part it runs.
+    /// The part of the model that it runs.
     pub share: ModelPart,
     /// Kinds of weights that other ranks hold as well.
     pub replicated: Vec<&'static str>,
@@ -50,13 +50,13 @@ pub struct Slice {
 /// What a rank holds of what is counted: bytes or parameters.
 #[derive(Debug, Clone, Default)]
 pub(in crate::project::memory) struct RankTotals {
-    /// At least, without routed experts.
+    /// Least amount, without routed experts.
     pub(in crate::project::memory) low: u64,
-    /// At most, without routed experts.
+    /// Most amount, without routed experts.
     pub(in crate::project::memory) high: u64,
-    /// Of the routed experts.
+    /// Amount of the routed experts.
     pub(in crate::project::memory) experts: u64,
-    /// Of padding rows of the vocabulary.
+    /// Amount of padding rows of the vocabulary.
     pub(in crate::project::memory) padding: u64,
     /// The parts as they are held, experts left out.
     pub(in crate::project::memory) parts: Vec<u64>,

@@ -33,7 +33,8 @@ pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked:
     terms
 }
 
-/// A frozen base in 16 bits of so many parameters, and adapters of least and most so many, on one of several devices.
+/// A frozen base of `base` parameters in 16 bits, and adapters of `rank` with the least and the most parameters given, on one of
+/// several devices.
 pub(super) fn spread_terms(base: u64, adapters: (u64, u64), rank: u64, asked: &TrainRequest) -> Vec<Term> {
     let mut terms = vec![frozen(base, if asked.zero == 3 { asked.dp } else { 1 })];
     terms.extend(trained_terms(adapters, rank, asked));

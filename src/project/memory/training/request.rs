@@ -8,7 +8,7 @@ use crate::project::memory::terms::Place;
 /// What is computed again in the backward pass instead of being kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recompute {
-    /// Nothing.
+    /// Nothing: every activation is kept.
     #[default]
     None,
     /// The attention core: scores and their softmax.
@@ -17,18 +17,18 @@ pub enum Recompute {
     Full,
 }
 
-/// A training run.
+/// A training run that memory is projected for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrainRequest {
     /// Optimizer and what is trained.
     pub recipe: Recipe,
     /// ZeRO stage, 0 to 3; FSDP shards as stage 3.
     pub zero: u8,
-    /// Tokens of one sequence.
+    /// Number of tokens in one sequence.
     pub seq: u64,
     /// Sequences of one micro-batch on one device.
     pub micro_batch: u64,
-    /// What is recomputed.
+    /// What the backward pass computes again.
     pub recompute: Recompute,
     /// Data-parallel devices; at least 1.
     pub dp: u64,
@@ -46,13 +46,13 @@ impl TrainRequest {
     }
 }
 
-/// One recipe.
+/// What one recipe takes on each device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrainingRow {
-    /// Its canonical name.
+    /// Canonical name of the recipe.
     pub recipe: String,
     /// What each device holds: one entry per pipeline stage, as its tensor and data parallel devices are alike.
     pub devices: Vec<Place>,
-    /// What a reader of the figures should know; escaped.
+    /// Notes for the reader of the figures (already escaped).
     pub notes: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! KV cache and recurrent state, to the byte.
 //!
-//! Source: `llama-kv-cache.cpp`, `llama-memory-recurrent.cpp`, `llama_init_from_model`, commit 0c1e570; every row of `fixtures/memory` was
-//! printed by that build.
+//! Source: `llama-kv-cache.cpp`, `llama-memory-recurrent.cpp`, `llama_init_from_model` of llama.cpp ([`crate::pins::LLAMA_CPP`]);
+//! every row of `fixtures/memory` was printed by that build.
 
 use super::cells::Cells;
 use crate::checkpoint::{KvKind, KvLayer};

@@ -1,10 +1,11 @@
 //! How llama.cpp rounds what it is asked for: context, streams, batches, outputs.
 //!
-//! Source: the constructor of `llama_context` (`llama-context.cpp`) and `llama_kv_cache_iswa`, commit 0c1e570.
+//! Source: the constructor of `llama_context` (`llama-context.cpp`) and `llama_kv_cache_iswa` of llama.cpp
+//! ([`crate::pins::LLAMA_CPP`]).
 
 use crate::project::memory::request::Settings;
 
-/// `LLAMA_MAX_SEQ`.
+/// The most sequences that llama.cpp takes (`LLAMA_MAX_SEQ`).
 const MAX_SEQS: u64 = 256;
 
 /// Cells, streams and batches of a context.
@@ -12,13 +13,13 @@ const MAX_SEQS: u64 = 256;
 pub(super) struct Cells {
     /// Cells per stream of a layer that keeps every token.
     pub(super) full: u64,
-    /// Caches side by side.
+    /// Number of caches side by side.
     pub(super) streams: u64,
     /// `n_batch` after rounding.
     pub(super) batch: u64,
     /// `n_ubatch` after rounding.
     pub(super) ubatch: u64,
-    /// Sequences.
+    /// Number of sequences.
     pub(super) seqs: u64,
     unified: bool,
     swa_full: bool,

@@ -73,7 +73,7 @@ fn similar(sheet: &Result<Sheet<'_>, String>, settings: &Settings, reason: &str)
     Some(Term::range("compute_buffer", bytes - bytes / 5, bytes.saturating_add(bytes / 10 * 3), text))
 }
 
-/// The term.
+/// The term of the compute buffer: exact, similar to a plain decoder, or between bounds.
 pub(super) fn term(input: &ProjectInput<'_>, sheet: &Result<Sheet<'_>, String>, settings: &Settings) -> Term {
     let layout = match sheet {
         Ok(sheet) => layout(sheet, settings),

@@ -1,6 +1,6 @@
 //! llama.cpp: cells and streams, caches and states, the compute buffer of its graph.
 //!
-//! Source: llama.cpp commit 0c1e570 (2026-10-01); each file names its sources.
+//! Source: llama.cpp ([`pins::LLAMA_CPP`]); each file names its sources.
 
 mod bounds;
 mod build;
@@ -19,6 +19,7 @@ use crate::families::cache::GgufCache;
 use crate::pins;
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::{Engine, Schemes};
+use crate::project::memory::kv_type::KvType;
 use crate::project::memory::limits::Takes;
 use crate::project::memory::parallel::{Convention, Dealing, ModelPart};
 use crate::project::memory::request::{MemoryRequest, Settings};
@@ -45,8 +46,8 @@ impl Engine for LlamaCpp {
         true
     }
 
-    /// What its own `--fit` leaves free of each device, and of the host where there is none (`fit_params_target` in `common/common.h`,
-    /// `common_params_fit_impl` in `common/fit.cpp`): a GPU's driver and a display lie in it.
+    /// What its own `--fit` leaves free of each device, and of the host where there is none (`fit_params_target` in
+    /// `common/common.h`, `common_params_fit_impl` in `common/fit.cpp`): a GPU's driver and a display lie in it.
     fn takes(&self) -> Takes {
         Takes { reserve: 1 << 30, rule: "llama.cpp's own --fit leaves that free; --reserve S", ..Takes::default() }
     }
@@ -80,14 +81,24 @@ impl Engine for LlamaCpp {
         }
     }
 
-    /// `LLAMA_MAX_SEQ` of `llama-cparams.h`.
+    /// As `LLAMA_MAX_SEQ` of `llama-cparams.h` has it.
     fn most_seqs(&self) -> Option<u64> {
         Some(256)
     }
 
-    /// `--cache-type-k`.
-    fn cache_types(&self) -> &'static [&'static str] {
-        &["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+    /// The types of `--cache-type-k` and `--cache-type-v`.
+    fn cache_types(&self) -> &'static [KvType] {
+        &[
+            KvType::F32,
+            KvType::F16,
+            KvType::BF16,
+            KvType::Q8_0,
+            KvType::Q5_1,
+            KvType::Q5_0,
+            KvType::Q4_1,
+            KvType::Q4_0,
+            KvType::IQ4_NL,
+        ]
     }
 
     /// Over several devices each holds its own layers.
@@ -98,8 +109,8 @@ impl Engine for LlamaCpp {
         })
     }
 
-    fn small_cache(&self) -> &'static str {
-        "q8_0"
+    fn small_cache(&self) -> Option<KvType> {
+        Some(KvType::Q8_0)
     }
 
     fn ctx_means(&self) -> &'static str {
@@ -204,7 +215,8 @@ fn output_buffer(vocabulary: u64, settings: &Settings) -> Term {
     Term::known("output_buffer", bytes, Basis::Exact, text)
 }
 
-/// The layers of a Hugging Face folder as llama.cpp runs them: of many families it keeps every token, whatever window is configured.
+/// The layers of a Hugging Face folder as llama.cpp runs them: of many families it keeps every token, whatever window is
+/// configured.
 fn as_converted(model: &ModelConfig, layers: &[KvLayer]) -> Vec<KvLayer> {
     let family = model.family.as_deref().unwrap_or_default();
     let full = model.origin.as_deref() == Some("config.json")

@@ -6,10 +6,10 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadMode {
-    /// The file is mapped.
+    /// The file is mapped into memory.
     #[default]
     Mmap,
-    /// The file is read.
+    /// The file is read into memory.
     None,
 }
 

@@ -6,7 +6,7 @@ use crate::checkpoint::{KvLayer, KvLayers};
 use crate::format::Format;
 use crate::project::input::ProjectInput;
 
-/// `LLAMA_MAX_LAYERS` and `LLAMA_MAX_EXPERTS` of llama.cpp commit 0c1e570.
+/// `LLAMA_MAX_LAYERS` and `LLAMA_MAX_EXPERTS` of llama.cpp ([`crate::pins::LLAMA_CPP`]).
 const MAX_LAYERS: u64 = 512;
 const MAX_EXPERTS: u64 = 512;
 

@@ -1,7 +1,7 @@
 //! Weights: as they stand in the file, and the copy that CPUs with the kernels for it make in an order of their own.
 //!
-//! Source: `llama-model.cpp`, `ggml-cpu/amx/{amx,mmq}.cpp` (`get_row_size`), `ggml-cpu/repack.cpp` of llama.cpp commit 0c1e570. The sums of
-//! the AMX copy are those that the runs in `fixtures/memory` printed.
+//! Source: `llama-model.cpp`, `ggml-cpu/amx/{amx,mmq}.cpp` (`get_row_size`), `ggml-cpu/repack.cpp` of llama.cpp
+//! ([`crate::pins::LLAMA_CPP`]). The sums of the AMX copy are those that the runs in `fixtures/memory` printed.
 
 use super::options::LoadMode;
 use crate::dtype::Dtype;

@@ -5,6 +5,7 @@ mod cache;
 use crate::checkpoint::{KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Engine;
+use crate::project::memory::kv_type::KvType;
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, ModelPart, Padding};
 use crate::project::memory::request::Settings;
 use crate::project::memory::terms::{KvFigure, Term, gpu_runtime};
@@ -23,9 +24,9 @@ impl Engine for Transformers {
         "5.23"
     }
 
-    /// It caches in the type of the model.
-    fn cache_types(&self) -> &'static [&'static str] {
-        &["f32", "f16", "bf16"]
+    /// Those that models have: it caches in the type of the model.
+    fn cache_types(&self) -> &'static [KvType] {
+        &[KvType::F32, KvType::F16, KvType::BF16]
     }
 
     fn ctx_means(&self) -> &'static str {

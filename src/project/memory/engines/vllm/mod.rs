@@ -5,6 +5,7 @@ mod cache;
 use crate::checkpoint::KvLayer;
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Engine;
+use crate::project::memory::kv_type::KvType;
 use crate::project::memory::limits::{Share, Takes};
 use crate::project::memory::parallel::{Convention, Cutting, Dealing, ModelPart, Padding};
 use crate::project::memory::request::Settings;
@@ -15,7 +16,7 @@ use crate::project::memory::torch::stored_weights;
 
 pub(super) struct Vllm;
 
-/// `max_num_seqs` of a default configuration: the warm-up samples for so many.
+/// Sequences that the warm-up samples for (`max_num_seqs` of a default configuration).
 const SEQUENCES: u64 = 256;
 
 impl Engine for Vllm {
@@ -27,9 +28,13 @@ impl Engine for Vllm {
         "v1 engine, 2026"
     }
 
-    /// `--kv-cache-dtype`.
-    fn cache_types(&self) -> &'static [&'static str] {
-        &["f16", "bf16", "fp8"]
+    /// The types of `--kv-cache-dtype`.
+    fn cache_types(&self) -> &'static [KvType] {
+        &[KvType::F16, KvType::BF16, KvType::FP8]
+    }
+
+    fn small_cache(&self) -> Option<KvType> {
+        Some(KvType::FP8)
     }
 
     fn ctx_means(&self) -> &'static str {

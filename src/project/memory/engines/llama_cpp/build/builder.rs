@@ -9,21 +9,21 @@ use crate::project::memory::engines::llama_cpp::sheet::Sheet;
 pub(in crate::project::memory::engines::llama_cpp) struct Setup {
     /// Tokens of a physical batch, a multiple of `seqs`.
     pub(in crate::project::memory::engines::llama_cpp) tokens: u64,
-    /// Sequences.
+    /// Number of sequences.
     pub(in crate::project::memory::engines::llama_cpp) seqs: u64,
-    /// Rows that give logits.
+    /// Number of rows that give logits.
     pub(in crate::project::memory::engines::llama_cpp) outputs: u64,
-    /// Flash attention.
+    /// Whether flash attention is on.
     pub(in crate::project::memory::engines::llama_cpp) flash: bool,
-    /// Caches side by side.
+    /// Number of caches side by side.
     pub(in crate::project::memory::engines::llama_cpp) streams: u64,
     /// Cells of a cache that keeps every token.
     pub(in crate::project::memory::engines::llama_cpp) cells: u64,
     /// Cells of a cache that keeps a window.
     pub(in crate::project::memory::engines::llama_cpp) windowed_cells: u64,
-    /// Type of cached keys.
+    /// Type in which keys are cached.
     pub(in crate::project::memory::engines::llama_cpp) type_k: Type,
-    /// Type of cached values.
+    /// Type in which values are cached.
     pub(in crate::project::memory::engines::llama_cpp) type_v: Type,
     /// Whether cached keys are a block quant.
     pub(in crate::project::memory::engines::llama_cpp) quantized_k: bool,
@@ -124,12 +124,12 @@ impl<'a> Builder<'a> {
         Ok(scaled)
     }
 
-    /// `build_inp_pos`.
+    /// Positions of the tokens (`build_inp_pos`).
     pub(super) fn positions(&mut self) -> Id {
         self.g.input(Type::I32, [self.setup.tokens, 1, 1, 1])
     }
 
-    /// `build_inp_out_ids`.
+    /// Which rows give logits (`build_inp_out_ids`).
     pub(super) fn output_ids(&mut self) -> Id {
         self.g.input(Type::I32, [self.setup.outputs, 1, 1, 1])
     }

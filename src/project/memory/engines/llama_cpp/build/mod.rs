@@ -1,7 +1,7 @@
 //! The graphs that llama.cpp reserves its compute buffer for, built as its own sources build them.
 //!
-//! Source: `llama-graph.cpp` and `models/*.cpp` of llama.cpp commit 0c1e570. Names of steps are those of the sources; every graph was laid
-//! out and compared with what that build reserved (`fixtures/memory`, `docs/memory-model.md`).
+//! Source: `llama-graph.cpp` and `models/*.cpp` of llama.cpp ([`crate::pins::LLAMA_CPP`]). Names of steps are those of the sources;
+//! every graph was laid out and compared with what that build reserved (`fixtures/memory`, `docs/memory-model.md`).
 
 mod attention;
 pub(super) mod builder;

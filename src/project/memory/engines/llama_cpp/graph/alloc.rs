@@ -1,15 +1,15 @@
 //! Where ggml's allocator puts the tensors of a graph, and how much room they take.
 //!
-//! Source: `ggml-alloc.c` of llama.cpp commit 0c1e570: inputs and leafs first, then node by node; a node may take over the memory of a
-//! source that nothing else uses; what has no user left is given back; the best fitting hole is taken, else the end grows.
-//! `fixtures/memory` holds what that allocator reserved.
+//! Source: `ggml-alloc.c` of llama.cpp ([`crate::pins::LLAMA_CPP`]): inputs and leafs first, then node by node; a node may take
+//! over the memory of a source that nothing else uses; what has no user left is given back; the best fitting hole is taken, else
+//! the end grows. `fixtures/memory` holds what that allocator reserved.
 
 use super::{Graph, Id, Memory, Purpose};
 
 /// `TENSOR_ALIGNMENT` of ggml's CPU buffers.
 const ALIGNMENT: u64 = 32;
 
-/// The room of a graph.
+/// The buffer that a graph takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Layout {
     /// Bytes of the buffer.
@@ -94,7 +94,7 @@ struct Allocator<'g> {
     peak: [u64; Purpose::ALL.len()],
 }
 
-/// Lays a graph out.
+/// Lays the tensors of a graph out as ggml does.
 pub(in super::super) fn lay_out(graph: &Graph) -> Layout {
     let mut allocator = Allocator {
         graph,

@@ -1,7 +1,7 @@
 //! A compute graph as ggml builds it: tensors by shape, strides and sources, without data.
 //!
-//! Source: `ggml.c` of llama.cpp commit 0c1e570. What it is for: [`alloc`] lays the tensors out as ggml's allocator does, which
-//! gives the size of llama.cpp's compute buffer.
+//! Source: `ggml.c` of llama.cpp ([`crate::pins::LLAMA_CPP`]). What it is for: [`alloc`] lays the tensors out as ggml's allocator
+//! does, which gives the size of llama.cpp's compute buffer.
 
 pub(super) mod alloc;
 mod ops;
@@ -23,7 +23,7 @@ impl Type {
     pub(super) const I32: Self = Self { elements: 1, bytes: 4 };
     pub(super) const I64: Self = Self { elements: 1, bytes: 8 };
 
-    /// A block quant.
+    /// The type of a block quant.
     pub(super) fn block(elements: u64, bytes: u64) -> Self {
         Self { elements: elements.max(1), bytes }
     }
@@ -76,7 +76,7 @@ impl Purpose {
 /// Where a tensor's memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Memory {
-    /// The allocator.
+    /// The allocator gives it.
     Own,
     /// The same, and it may take over the memory of a source that has no other user.
     InPlace,
@@ -101,7 +101,7 @@ struct Tensor {
 }
 
 impl Tensor {
-    /// `ggml_nbytes`.
+    /// Bytes that the tensor spans (`ggml_nbytes`).
     fn bytes(&self) -> u64 {
         if self.ne.contains(&0) {
             return 0;
@@ -111,7 +111,7 @@ impl Tensor {
     }
 }
 
-/// More than this in one tensor is no model.
+/// Bytes above which a tensor cannot be one of a model.
 const LARGEST: u64 = 1 << 44;
 
 /// More tensors than this are not laid out: 512 layers, as many as llama.cpp takes, of 600 tensors each.
@@ -142,12 +142,12 @@ impl Graph {
         &self.tensors[id.0 as usize]
     }
 
-    /// Dimensions, fastest first.
+    /// Dimensions of a tensor, fastest first.
     pub(super) fn ne(&self, id: Id) -> [u64; 4] {
         self.get(id).ne
     }
 
-    /// Strides in bytes.
+    /// Strides of a tensor, in bytes.
     pub(super) fn nb(&self, id: Id) -> [u64; 4] {
         self.get(id).nb
     }

@@ -1,11 +1,12 @@
 //! The operations of ggml that llama.cpp's graphs are made of: what shape each result has, and whether it may be computed in place.
 //!
-//! Source: `ggml.c` and `ggml_op_can_inplace` of llama.cpp commit 0c1e570.
+//! Source: `ggml.c` and `ggml_op_can_inplace` of llama.cpp ([`crate::pins::LLAMA_CPP`]).
 
 use super::{Graph, Id, Memory, Type};
 
 impl Graph {
-    /// An elementwise operation on the first source that ggml may compute in memory: add, mul, scale, silu, norm, rope, soft_max, ...
+    /// An elementwise operation on the first source that ggml may compute in memory: add, mul, scale, silu, norm, rope, soft_max,
+    /// ...
     pub(in super::super) fn in_place(&mut self, sources: &[Id]) -> Id {
         let first = sources[0];
         let (ty, ne) = (self.type_of(first), self.ne(first));
@@ -146,7 +147,7 @@ impl Graph {
         self.add_strided(ty, ne, nb, Memory::View(into), &[from, into])
     }
 
-    /// Elements of a tensor.
+    /// Number of elements of a tensor.
     pub(in super::super) fn elements(&self, id: Id) -> u64 {
         self.ne(id).iter().fold(1u64, |n, &d| n.saturating_mul(d))
     }
