@@ -52,7 +52,7 @@ pub trait Engine: Sync {
         Ok(None)
     }
     /// The terms of one device besides weights, cache and state: buffers and runtime.
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term>;
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, part: &ModelPart) -> Vec<Term>;
     /// How it spreads a model over several devices.
     fn convention(&self, settings: &Settings) -> Convention;
     /// A note for the reader of a pipeline's figures.

@@ -213,7 +213,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
     };
     let mut training = Vec::new();
     if let Some(asked) = &request.train {
-        let run = fit::Run { asked, parallel: &settings.parallel, fused: settings.flash_attention };
+        let run = fit::TrainingRun { asked, parallel: &settings.parallel, fused: settings.flash_attention };
         training = training::rows(input, asked, run.parallel, run.fused);
         let judged = |place: usize| {
             let of = |budget| fit::training_row(&run, input, &training, place, budget, &request.limits);

@@ -132,7 +132,7 @@ fn spread(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings, sl
     if let Ok(layers) = &slice.layers {
         terms.extend(state(engine, layers, settings));
     }
-    terms.extend(engine.others(input, settings, &slice.share));
+    terms.extend(engine.others(input, settings, &slice.part));
     Place::new(Some(slice.name.clone()), terms)
 }
 

@@ -14,5 +14,5 @@ mod verdict;
 pub(super) use engine::row;
 pub use lever::FittingScheme;
 pub use row::FitRow;
-pub(super) use training::{Run, row as training_row};
+pub(super) use training::{TrainingRun, row as training_row};
 pub use verdict::{Demand, Held, Judgement, Room, Verdict, judge};

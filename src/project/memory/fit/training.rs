@@ -15,14 +15,14 @@ const TOKENS: u64 = 1 << 20;
 const MICRO_BATCH: u64 = 1 << 12;
 
 /// A training run as it was asked for.
-pub(in crate::project::memory) struct Run<'r> {
+pub(in crate::project::memory) struct TrainingRun<'r> {
     pub(in crate::project::memory) asked: &'r TrainRequest,
     pub(in crate::project::memory) parallel: &'r Parallel,
     /// Whether attention scores are never stored.
     pub(in crate::project::memory) fused: bool,
 }
 
-impl Run<'_> {
+impl TrainingRun<'_> {
     /// The rows of another request: one for each recipe, two for distillation.
     fn rows(&self, input: &ProjectInput<'_>, asked: &TrainRequest) -> Vec<TrainingRow> {
         training::rows(input, asked, self.parallel, self.fused)
@@ -36,7 +36,7 @@ impl Run<'_> {
 
 /// The place of a row among those of the same request, against one budget.
 pub(in crate::project::memory) fn row(
-    run: &Run<'_>,
+    run: &TrainingRun<'_>,
     input: &ProjectInput<'_>,
     rows: &[TrainingRow],
     place: usize,
@@ -71,7 +71,7 @@ pub(in crate::project::memory) fn row(
 }
 
 /// What would save most of the worst device: computing layers again, or sharding states, gradients and weights.
-fn lever(run: &Run<'_>, input: &ProjectInput<'_>, place: usize, now: &Demand) -> Option<String> {
+fn lever(run: &TrainingRun<'_>, input: &ProjectInput<'_>, place: usize, now: &Demand) -> Option<String> {
     let asked = run.asked;
     let needs = now.worst(false).high?;
     let others = [

@@ -42,7 +42,7 @@ pub struct Slice {
     /// What it caches, or why that is not known.
     pub layers: Result<Vec<KvLayer>, String>,
     /// The part of the model that it runs.
-    pub share: ModelPart,
+    pub part: ModelPart,
     /// Kinds of weights that other ranks hold as well.
     pub replicated: Vec<&'static str>,
 }
@@ -213,7 +213,7 @@ pub(super) fn of(input: &ProjectInput<'_>, parallel: &Parallel, convention: &Con
         weights,
         padding,
         layers: cache::layers(input.model, parallel.pp, &rank, parallel.tp),
-        share: ModelPart { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
+        part: ModelPart { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
         replicated: held.replicated,
     }
 }

@@ -23,27 +23,27 @@ fn bounded(n: u128) -> u64 {
 }
 
 /// The transient tensors of one step, 16-bit.
-pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart, step: Step) -> Term {
+pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &Settings, part: &ModelPart, step: Step) -> Term {
     let model = input.model;
     let Some(hidden) = model.hidden_size else {
         return Term::refused("compute_buffer", "the width of the model is not known");
     };
     let experts = model.experts_used.zip(model.expert_ffn_size.or(model.ffn_size)).filter(|_| model.experts.is_some_and(|n| n > 0));
     // Gate and up side by side, then their product; of experts, each token's rows are gathered too.
-    let dense = model.ffn_size.map(|ffn| product(&[3, ffn.div_ceil(share.tp)]));
-    let routed = experts.map(|(used, width)| product(&[used, hidden.saturating_add(width.div_ceil(share.tp).saturating_mul(3))]));
+    let dense = model.ffn_size.map(|ffn| product(&[3, ffn.div_ceil(part.tp)]));
+    let routed = experts.map(|(used, width)| product(&[used, hidden.saturating_add(width.div_ceil(part.tp).saturating_mul(3))]));
     let Some(feed_forward) = routed.max(dense) else {
         return Term::refused("compute_buffer", "the width of the feed-forward block is not known");
     };
     let heads = model.heads.unwrap_or(0).saturating_add(model.kv_heads.unwrap_or(0).saturating_mul(2));
-    let qkv = product(&[heads.div_ceil(share.tp), model.head_dim.unwrap_or(0)]);
+    let qkv = product(&[heads.div_ceil(part.tp), model.head_dim.unwrap_or(0)]);
     let widest = qkv.saturating_add(hidden.into()).max(feed_forward);
     let token = widest.saturating_add(2 * u128::from(hidden)).saturating_mul(2);
     let scores = if settings.flash_attention {
         0
     } else {
         // 16-bit scores and their 32-bit softmax.
-        product(&[6, step.most, settings.ctx, model.heads.unwrap_or(0).div_ceil(share.tp)])
+        product(&[6, step.most, settings.ctx, model.heads.unwrap_or(0).div_ceil(part.tp)])
     };
     let low = bounded(token.saturating_mul(step.least.into()));
     let high = bounded(token.saturating_mul(step.most.into()).saturating_mul(2).saturating_add(scores)).max(low);
@@ -56,8 +56,8 @@ pub(in crate::project::memory) fn compute(input: &ProjectInput<'_>, settings: &S
 }
 
 /// Rows of logits: 16-bit at least; with a 32-bit copy, and another for the sampler, at most. Nothing where the head is elsewhere.
-pub(in crate::project::memory) fn logits(input: &ProjectInput<'_>, share: &ModelPart, least: u64, most: u64) -> Option<Term> {
-    let vocabulary = input.model.vocab_size.filter(|_| share.last)?;
+pub(in crate::project::memory) fn logits(input: &ProjectInput<'_>, part: &ModelPart, least: u64, most: u64) -> Option<Term> {
+    let vocabulary = input.model.vocab_size.filter(|_| part.last)?;
     if matches!(input.model.kv, crate::checkpoint::KvLayers::NoCache(_)) {
         return None;
     }

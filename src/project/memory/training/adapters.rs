@@ -1,6 +1,6 @@
 //! LoRA and QLoRA: a frozen base, and adapters that are trained.
 
-use super::model::{Weights, trained};
+use super::model::{Parameters, trained};
 use super::recipe::ADAM_MIXED;
 use super::request::TrainRequest;
 use crate::checkpoint::Role;
@@ -23,7 +23,7 @@ pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
 /// Base and adapters on one device. The base is sharded by ZeRO stage 3 only.
 pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked: &TrainRequest) -> Vec<Term> {
     let shards = if asked.zero == 3 { asked.dp } else { 1 };
-    let base = if quantized { nf4(input, shards) } else { frozen(Weights::of(input).params, shards) };
+    let base = if quantized { nf4(input, shards) } else { frozen(Parameters::of(input).params, shards) };
     let n = trainable(input, rank);
     if n == 0 {
         return vec![base, Term::refused("adapter_weights", "no linear layers of attention or dense feed-forward were recognised")];

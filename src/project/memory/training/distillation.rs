@@ -1,7 +1,7 @@
 //! Distillation: the checkpoint teaches a student with half its layers, or half its width.
 
 use super::activations::{self, Cut};
-use super::model::{Dims, Weights, trained, vocabulary};
+use super::model::{Dims, Parameters, trained, vocabulary};
 use super::recipe::ADAM_MIXED;
 use super::request::{TrainRequest, TrainingRow};
 use super::{spread, states};
@@ -48,11 +48,11 @@ impl Student<'_> {
 
 /// One row per student: recipe, device, notes.
 pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) -> Vec<(String, Place, Vec<String>)> {
-    let teacher = Weights::of(input).params;
+    let teacher = Parameters::of(input).params;
     students(input)
         .into_iter()
         .map(|student| {
-            let weights = Weights::of(&student.input());
+            let weights = Parameters::of(&student.input());
             let mut terms = states::terms(ADAM_MIXED, &weights, asked);
             terms.push(match Dims::of(&student.model) {
                 Ok(dims) => activations::activations(&dims, asked, fused, Cut::whole(&dims)),
@@ -75,7 +75,7 @@ pub(super) fn spread_rows(input: &ProjectInput<'_>, asked: &TrainRequest, parall
         .into_iter()
         .map(|student| {
             let own = student.input();
-            let run = spread::Run { recipe: format!("distill-{}", student.name), asked, parallel, fused, models: 2 };
+            let run = spread::SpreadRun { recipe: format!("distill-{}", student.name), asked, parallel, fused, models: 2 };
             let held = |place: usize| -> Result<Term, String> {
                 let rank = spread::rank(input, &run, place)?;
                 let teacher = spread::held(input, parallel, &rank).params;
@@ -87,7 +87,7 @@ pub(super) fn spread_rows(input: &ProjectInput<'_>, asked: &TrainRequest, parall
                 terms.push(held(place).unwrap_or_else(|why| Term::refused("teacher", why)));
                 terms
             });
-            row.notes.push(student.note(Weights::of(&own).params));
+            row.notes.push(student.note(Parameters::of(&own).params));
             row
         })
         .collect()

@@ -16,7 +16,7 @@ use super::parallel::{self, Parallel};
 use super::terms::{Place, Term, gpu_runtime};
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
-use model::{Dims, Weights, vocabulary};
+use model::{Dims, Parameters, vocabulary};
 use recipe::{Kind, States};
 
 /// Projects a training run: one row, two for distillation. `fused` is whether attention scores are never stored.
@@ -35,7 +35,7 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Pa
     };
     let mut notes = Vec::new();
     let mut terms = match asked.recipe.0 {
-        Kind::Full(recipe) => states::terms(recipe, &Weights::of(input), asked),
+        Kind::Full(recipe) => states::terms(recipe, &Parameters::of(input), asked),
         Kind::Lora(rank) => adapters::terms(input, rank, false, asked),
         Kind::Qlora(rank) => adapters::terms(input, rank, true, asked),
         Kind::Distill => {
@@ -58,7 +58,7 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Pa
 /// The same over tensor, pipeline and expert parallel devices.
 fn over_devices(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     let parallel = &Parallel { dp: asked.dp, ..*parallel };
-    let run = spread::Run { recipe: asked.recipe.name(), asked, parallel, fused, models: 1 };
+    let run = spread::SpreadRun { recipe: asked.recipe.name(), asked, parallel, fused, models: 1 };
     match asked.recipe.0 {
         Kind::Full(optimizer) if optimizer.states == States::Factored => {
             let reason =

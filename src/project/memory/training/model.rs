@@ -7,7 +7,7 @@ use crate::project::input::{ProjectInput, ProjectTensor};
 
 /// Parameters that are trained or frozen.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Weights {
+pub(super) struct Parameters {
     /// Logical parameters, each tied weight once.
     pub(super) params: u64,
     /// Logical shapes, outermost first, and parameters of the tensors.
@@ -18,7 +18,7 @@ pub(super) struct Weights {
     pub(super) experts: Option<(u64, u64)>,
 }
 
-impl Weights {
+impl Parameters {
     pub(super) fn of(input: &ProjectInput<'_>) -> Self {
         let mut found = Self::default();
         let mut modules: BTreeMap<&str, u64> = BTreeMap::new();

@@ -4,7 +4,7 @@
 //! dp / ep); arXiv 2205.05198 for activations, with as many micro-batches in flight as there are stages from one on.
 
 use super::activations::{self, Cut};
-use super::model::{Dims, Weights, trained, vocabulary};
+use super::model::{Dims, Parameters, trained, vocabulary};
 use super::request::{TrainRequest, TrainingRow};
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Padding, Parallel, Rank};
@@ -24,7 +24,7 @@ pub(super) const MEGATRON: Convention = Convention {
 
 /// A run over several devices.
 #[derive(Debug)]
-pub(super) struct Run<'r> {
+pub(super) struct SpreadRun<'r> {
     /// Canonical name of the recipe.
     pub(super) recipe: String,
     pub(super) asked: &'r TrainRequest,
@@ -35,7 +35,7 @@ pub(super) struct Run<'r> {
     pub(super) models: u64,
 }
 
-impl Run<'_> {
+impl SpreadRun<'_> {
     pub(super) fn refused(&self, reason: String) -> TrainingRow {
         let place = Place::new(Some("device 0".to_owned()), vec![Term::refused("weights", reason)]);
         TrainingRow { recipe: self.recipe.clone(), devices: vec![place], notes: Vec::new() }
@@ -46,7 +46,7 @@ impl Run<'_> {
 ///
 /// # Errors
 /// Why the model is not cut so.
-pub(super) fn rank(input: &ProjectInput<'_>, run: &Run<'_>, stage: usize) -> Result<Rank, String> {
+pub(super) fn rank(input: &ProjectInput<'_>, run: &SpreadRun<'_>, stage: usize) -> Result<Rank, String> {
     let ranks = parallel::ranks(input, run.parallel, &MEGATRON)?;
     let found = ranks.into_iter().find(|rank| rank.replica == 0 && rank.tensor == 0 && rank.stage as usize == stage);
     found.ok_or_else(|| "there is no such stage".to_owned())
@@ -54,7 +54,7 @@ pub(super) fn rank(input: &ProjectInput<'_>, run: &Run<'_>, stage: usize) -> Res
 
 /// One entry per stage: its first tensor rank, which holds as many rows of the vocabulary as any. `states` gives its weights, gradients
 /// and optimizer states.
-pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank, usize) -> Vec<Term>) -> TrainingRow {
+pub(super) fn row(input: &ProjectInput<'_>, run: &SpreadRun<'_>, states: &dyn Fn(&Rank, usize) -> Vec<Term>) -> TrainingRow {
     let (asked, parallel) = (run.asked, run.parallel);
     let ranks = match parallel::ranks(input, parallel, &MEGATRON) {
         Ok(ranks) => ranks,
@@ -96,14 +96,14 @@ pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank
 }
 
 /// The parameters of one rank, padding rows of the vocabulary included.
-pub(super) fn held(input: &ProjectInput<'_>, parallel: &Parallel, rank: &Rank) -> Weights {
+pub(super) fn held(input: &ProjectInput<'_>, parallel: &Parallel, rank: &Rank) -> Parameters {
     let counted: std::collections::HashSet<*const ProjectTensor<'_>> = trained(input).map(std::ptr::from_ref).collect();
     let size = |t: &ProjectTensor<'_>| if counted.contains(&std::ptr::from_ref(t)) { t.logical_params } else { 0 };
     let held = parallel::measure(input, parallel, &MEGATRON, rank, &size);
     let dense = held.high.saturating_add(held.padding);
     let mut tensors: Vec<(Vec<u64>, u64)> = held.parts.iter().map(|&n| (vec![n], n)).collect();
     tensors.extend([held.padding, held.experts].into_iter().filter(|&n| n > 0).map(|n| (vec![n], n)));
-    Weights {
+    Parameters {
         params: dense.saturating_add(held.experts),
         largest_module: held.parts.iter().copied().max().unwrap_or(0),
         tensors,

@@ -5,8 +5,8 @@
 
 use crate::project::memory::request::Settings;
 
-/// The most sequences that llama.cpp takes (`LLAMA_MAX_SEQ`).
-const MAX_SEQS: u64 = 256;
+/// The most sequences that llama.cpp takes (`LLAMA_MAX_SEQ` of `llama-cparams.h`).
+pub(super) const MAX_SEQS: u64 = 256;
 
 /// Cells, streams and batches of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -81,9 +81,8 @@ impl Engine for LlamaCpp {
         }
     }
 
-    /// As `LLAMA_MAX_SEQ` of `llama-cparams.h` has it.
     fn most_seqs(&self) -> Option<u64> {
-        Some(256)
+        Some(cells::MAX_SEQS)
     }
 
     /// The types of `--cache-type-k` and `--cache-type-v`.
@@ -133,18 +132,18 @@ impl Engine for LlamaCpp {
         cache::recurrent_state(layers, settings)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term> {
-        let mut terms = if share.whole {
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, part: &ModelPart) -> Vec<Term> {
+        let mut terms = if part.whole {
             vec![compute::term(input, &Sheet::of(input), settings)]
         } else {
             let reason = "the graph is cut over the devices, each with a buffer of its own, several times over where it is pipelined: not \
                           measured (without --pp: that of one device)";
             vec![Term::refused("compute_buffer", reason)]
         };
-        if share.first {
+        if part.first {
             terms.extend(weights::beside(input));
         }
-        if !share.whole {
+        if !part.whole {
             terms.push(gpu_runtime());
         }
         terms

@@ -67,12 +67,12 @@ impl Engine for Transformers {
         recurrent(layers, settings, 2)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term> {
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, part: &ModelPart) -> Vec<Term> {
         let seqs = settings.seqs;
         let step =
             Step { least: seqs, most: seqs.saturating_mul(settings.ctx), text: "from one of each sequence to whole prompts" };
-        let mut terms = vec![activations::compute(input, settings, share, step)];
-        terms.extend(activations::logits(input, share, seqs, seqs));
+        let mut terms = vec![activations::compute(input, settings, part, step)];
+        terms.extend(activations::logits(input, part, seqs, seqs));
         terms.push(gpu_runtime());
         terms
     }

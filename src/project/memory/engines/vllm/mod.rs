@@ -71,11 +71,11 @@ impl Engine for Vllm {
         recurrent(layers, settings, 1)
     }
 
-    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, share: &ModelPart) -> Vec<Term> {
+    fn others(&self, input: &ProjectInput<'_>, settings: &Settings, part: &ModelPart) -> Vec<Term> {
         let tokens = settings.batch;
         let step = Step { least: tokens, most: tokens, text: "--batch, vLLM's max_num_batched_tokens" };
-        let mut terms = vec![activations::compute(input, settings, share, step)];
-        terms.extend(activations::logits(input, share, settings.seqs, settings.seqs.max(SEQUENCES)));
+        let mut terms = vec![activations::compute(input, settings, part, step)];
+        terms.extend(activations::logits(input, part, settings.seqs, settings.seqs.max(SEQUENCES)));
         terms.push(gpu_runtime());
         terms
     }

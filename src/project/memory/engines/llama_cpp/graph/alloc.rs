@@ -4,7 +4,7 @@
 //! over the memory of a source that nothing else uses; what has no user left is given back; the best fitting hole is taken, else
 //! the end grows. `fixtures/memory` holds what that allocator reserved.
 
-use super::{Graph, Id, Memory, Purpose};
+use super::{Backing, Graph, Id, Purpose};
 
 /// `TENSOR_ALIGNMENT` of ggml's CPU buffers.
 const ALIGNMENT: u64 = 32;
@@ -25,12 +25,12 @@ struct Hole {
 }
 
 /// One buffer without an upper limit, as the CPU's.
-struct Room {
+struct Buffer {
     holes: Vec<Hole>,
     bytes: u64,
 }
 
-impl Room {
+impl Buffer {
     fn new() -> Self {
         Self { holes: vec![Hole { offset: 0, bytes: u64::MAX / 2 }], bytes: 0 }
     }
@@ -89,7 +89,7 @@ struct State {
 struct Allocator<'g> {
     graph: &'g Graph,
     states: Vec<State>,
-    room: Room,
+    room: Buffer,
     used: [u64; Purpose::ALL.len()],
     peak: [u64; Purpose::ALL.len()],
 }
@@ -99,7 +99,7 @@ pub(in super::super) fn lay_out(graph: &Graph) -> Layout {
     let mut allocator = Allocator {
         graph,
         states: vec![State::default(); graph.tensors.len()],
-        room: Room::new(),
+        room: Buffer::new(),
         used: Default::default(),
         peak: Default::default(),
     };
@@ -124,7 +124,7 @@ impl Allocator<'_> {
             self.allocate(leaf);
         }
         for &node in &graph.nodes {
-            if let Memory::View(of) = graph.get(node).memory {
+            if let Backing::View(of) = graph.get(node).memory {
                 self.state(of).views += 1;
             }
             for &source in &graph.get(node).sources {
@@ -153,7 +153,7 @@ impl Allocator<'_> {
             return;
         }
         match self.graph.get(id).memory {
-            Memory::View(of) => {
+            Backing::View(of) => {
                 self.state(of).views -= 1;
                 let root = *self.state(of);
                 if root.views == 0 && root.children == 0 && root.allocated {
@@ -172,12 +172,12 @@ impl Allocator<'_> {
     fn allocate(&mut self, id: Id) {
         let graph = self.graph;
         let tensor = graph.get(id);
-        if self.state(id).allocated || matches!(tensor.memory, Memory::View(_) | Memory::External) {
+        if self.state(id).allocated || matches!(tensor.memory, Backing::View(_) | Backing::External) {
             return;
         }
         self.state(id).allocated = true;
         let bytes = padded(tensor.bytes());
-        if tensor.memory == Memory::InPlace {
+        if tensor.memory == Backing::InPlace {
             for &source in &tensor.sources {
                 let parent = graph.get(source);
                 let state = *self.state(source);

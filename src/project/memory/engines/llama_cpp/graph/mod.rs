@@ -75,7 +75,7 @@ impl Purpose {
 
 /// Where a tensor's memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Memory {
+enum Backing {
     /// The allocator gives it.
     Own,
     /// The same, and it may take over the memory of a source that has no other user.
@@ -91,7 +91,7 @@ struct Tensor {
     ne: [u64; 4],
     nb: [u64; 4],
     ty: Type,
-    memory: Memory,
+    memory: Backing,
     sources: Vec<Id>,
     purpose: Purpose,
     leaf: bool,
@@ -180,17 +180,17 @@ impl Graph {
         nb
     }
 
-    fn add_tensor(&mut self, ty: Type, ne: [u64; 4], memory: Memory, sources: &[Id]) -> Id {
+    fn add_tensor(&mut self, ty: Type, ne: [u64; 4], memory: Backing, sources: &[Id]) -> Id {
         let nb = Self::contiguous(ty, ne);
         self.add_strided(ty, ne, nb, memory, sources)
     }
 
-    fn add_strided(&mut self, ty: Type, ne: [u64; 4], nb: [u64; 4], memory: Memory, sources: &[Id]) -> Id {
+    fn add_strided(&mut self, ty: Type, ne: [u64; 4], nb: [u64; 4], memory: Backing, sources: &[Id]) -> Id {
         // A view of a view is a view of what that one views.
         let memory = match memory {
-            Memory::View(of) => match self.get(of).memory {
-                Memory::View(root) => Memory::View(root),
-                _ => Memory::View(of),
+            Backing::View(of) => match self.get(of).memory {
+                Backing::View(root) => Backing::View(root),
+                _ => Backing::View(of),
             },
             other => other,
         };
@@ -212,7 +212,7 @@ impl Graph {
 
     /// What the caller fills before each run.
     pub(super) fn input(&mut self, ty: Type, ne: [u64; 4]) -> Id {
-        let id = self.add_tensor(ty, ne, Memory::Own, &[]);
+        let id = self.add_tensor(ty, ne, Backing::Own, &[]);
         let tensor = &mut self.tensors[id.0 as usize];
         (tensor.leaf, tensor.input, tensor.purpose) = (true, true, Purpose::Inputs);
         id
@@ -220,7 +220,7 @@ impl Graph {
 
     /// A weight, or a part of the KV cache: lies in a buffer of its own.
     pub(super) fn external(&mut self, ty: Type, ne: [u64; 4]) -> Id {
-        let id = self.add_tensor(ty, ne, Memory::External, &[]);
+        let id = self.add_tensor(ty, ne, Backing::External, &[]);
         self.tensors[id.0 as usize].leaf = true;
         id
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: `ggml.c` and `ggml_op_can_inplace` of llama.cpp ([`crate::pins::LLAMA_CPP`]).
 
-use super::{Graph, Id, Memory, Type};
+use super::{Backing, Graph, Id, Type};
 
 impl Graph {
     /// An elementwise operation on the first source that ggml may compute in memory: add, mul, scale, silu, norm, rope, soft_max,
@@ -10,19 +10,19 @@ impl Graph {
     pub(in super::super) fn in_place(&mut self, sources: &[Id]) -> Id {
         let first = sources[0];
         let (ty, ne) = (self.type_of(first), self.ne(first));
-        self.add_tensor(ty, ne, Memory::InPlace, sources)
+        self.add_tensor(ty, ne, Backing::InPlace, sources)
     }
 
     /// As [`Self::in_place`], for operations that ggml always gives memory of their own: LayerNorm, copies.
     pub(in super::super) fn same_shape(&mut self, sources: &[Id]) -> Id {
         let first = sources[0];
         let (ty, ne) = (self.type_of(first), self.ne(first));
-        self.add_tensor(ty, ne, Memory::Own, sources)
+        self.add_tensor(ty, ne, Backing::Own, sources)
     }
 
     /// A result of a shape of its own, in memory of its own.
     pub(in super::super) fn fresh(&mut self, ty: Type, ne: [u64; 4], sources: &[Id]) -> Id {
-        self.add_tensor(ty, ne, Memory::Own, sources)
+        self.add_tensor(ty, ne, Backing::Own, sources)
     }
 
     pub(in super::super) fn mul_mat(&mut self, a: Id, b: Id) -> Id {
@@ -111,14 +111,14 @@ impl Graph {
     pub(in super::super) fn view(&mut self, a: Id, ne: [u64; 4], mut nb: [u64; 4]) -> Id {
         let ty = self.type_of(a);
         nb[0] = ty.bytes;
-        self.add_strided(ty, ne, nb, Memory::View(a), &[a])
+        self.add_strided(ty, ne, nb, Backing::View(a), &[a])
     }
 
     /// A view with the strides of a plain tensor of that shape.
     pub(in super::super) fn reshape(&mut self, a: Id, ne: [u64; 4]) -> Id {
         let ty = self.type_of(a);
         let nb = Self::contiguous(ty, ne);
-        self.add_strided(ty, ne, nb, Memory::View(a), &[a])
+        self.add_strided(ty, ne, nb, Backing::View(a), &[a])
     }
 
     /// Dimension `i` becomes dimension `axes[i]`.
@@ -128,7 +128,7 @@ impl Graph {
         for (i, &axis) in axes.iter().enumerate() {
             (to_ne[axis], to_nb[axis]) = (ne[i], nb[i]);
         }
-        self.add_strided(ty, to_ne, to_nb, Memory::View(a), &[a])
+        self.add_strided(ty, to_ne, to_nb, Backing::View(a), &[a])
     }
 
     pub(in super::super) fn transpose(&mut self, a: Id) -> Id {
@@ -138,13 +138,13 @@ impl Graph {
     /// Rows written into a tensor: a view of it.
     pub(in super::super) fn set_rows(&mut self, into: Id, rows: Id, at: Id) -> Id {
         let (ne, nb, ty) = (self.ne(into), self.nb(into), self.type_of(into));
-        self.add_strided(ty, ne, nb, Memory::View(into), &[rows, at, into])
+        self.add_strided(ty, ne, nb, Backing::View(into), &[rows, at, into])
     }
 
     /// A copy into a tensor: a view of it.
     pub(in super::super) fn copy_into(&mut self, from: Id, into: Id) -> Id {
         let (ne, nb, ty) = (self.ne(into), self.nb(into), self.type_of(into));
-        self.add_strided(ty, ne, nb, Memory::View(into), &[from, into])
+        self.add_strided(ty, ne, nb, Backing::View(into), &[from, into])
     }
 
     /// Number of elements of a tensor.
