@@ -22,7 +22,7 @@ mod layer_count;
 mod links;
 mod loaders;
 mod missing;
-mod names;
+mod hostile_names;
 mod numbering;
 mod pickles;
 mod placement;
@@ -33,7 +33,7 @@ mod scale_out_of_range;
 mod tied_embeddings;
 mod unread;
 mod values;
-mod vocabulary;
+mod vocabulary_size;
 mod zero_vector;
 
 use super::check::Check;
@@ -51,7 +51,7 @@ pub const CHECKS: &[&Check] = &[
     &declared_size::CHECK,
     &placement::CHECK,
     &header_form::CHECK,
-    &names::CHECK,
+    &hostile_names::CHECK,
     &index::CHECK,
     &numbering::CHECK,
     &copies::CHECK,
@@ -60,7 +60,7 @@ pub const CHECKS: &[&Check] = &[
     &config_json::CHECK,
     &layer_count::CHECK,
     &attention_shape::CHECK,
-    &vocabulary::CHECK,
+    &vocabulary_size::CHECK,
     &tied_embeddings::CHECK,
     &dtype_claim::CHECK,
     &quantization::CHECK,

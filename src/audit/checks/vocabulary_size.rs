@@ -25,7 +25,7 @@ const SPECIAL: Code = code(
     "A bos, eos, pad or unknown token id is not below the number of tokens. Generation never stops, or fails at the first use of the token.",
 );
 
-pub(super) const CHECK: Check = Check { name: "vocabulary", codes: &[SIZE, SPECIAL], run };
+pub(super) const CHECK: Check = Check { name: "vocabulary_size", codes: &[SIZE, SPECIAL], run };
 
 const EMBEDDINGS: &[&str] = &[
     "embed_tokens.weight",

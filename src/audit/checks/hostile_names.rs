@@ -27,7 +27,7 @@ const CASE: Code = code(
     "On a file system that does not tell upper from lower case (macOS, Windows) one of the two files replaces the other.",
 );
 
-pub(super) const CHECK: Check = Check { name: "names", codes: &[NAME, TEXT, CASE], run };
+pub(super) const CHECK: Check = Check { name: "hostile_names", codes: &[NAME, TEXT, CASE], run };
 
 /// Longest tensor name of any published checkpoint, doubled twice.
 const LONG: usize = 1024;
