@@ -12,7 +12,7 @@ pub struct KvType {
 }
 
 /// Every type that an engine caches in; which engine has which, the engine says.
-const KV_TYPES: &[KvType] = &[
+pub(super) const KV_TYPES: &[KvType] = &[
     KvType::F32,
     KvType::F16,
     KvType::BF16,
@@ -84,23 +84,5 @@ impl KvType {
     /// Bytes of `n` values; `None` when they do not fill whole blocks or do not fit 64 bits.
     pub fn bytes(self, n: u64) -> Option<u64> {
         Some(self.dtype.bytes_of(Elements(n))?.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::project::memory::ENGINES;
-
-    #[test]
-    fn every_type_is_one_of_an_engine() {
-        for t in KV_TYPES {
-            assert!(ENGINES.iter().any(|engine| engine.cache_types().contains(t)), "{}", t.name);
-            assert_eq!(KvType::parse(t.name).unwrap(), *t);
-        }
-        for engine in ENGINES {
-            assert!(engine.cache_types().iter().all(|t| KV_TYPES.contains(t)), "{}", engine.name());
-            assert!(engine.small_cache().is_none_or(|t| engine.cache_types().contains(&t)), "{}", engine.name());
-        }
     }
 }

@@ -23,3 +23,21 @@ impl MemoryRequest {
         ENGINES.iter().filter(|engine| engine.reads_gguf() == gguf).map(|engine| engine.name().to_owned()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::memory::kv_type::{KV_TYPES, KvType};
+
+    #[test]
+    fn every_cache_type_is_one_of_an_engine() {
+        for t in KV_TYPES {
+            assert!(ENGINES.iter().any(|engine| engine.cache_types().contains(t)), "{}", t.name());
+            assert_eq!(KvType::parse(t.name()).unwrap(), *t);
+        }
+        for engine in ENGINES {
+            assert!(engine.cache_types().iter().all(|t| KV_TYPES.contains(t)), "{}", engine.name());
+            assert!(engine.small_cache().is_none_or(|t| engine.cache_types().contains(&t)), "{}", engine.name());
+        }
+    }
+}
