@@ -129,6 +129,8 @@ pub enum ExpertNames {
 pub enum Activations {
     /// As measured for this family.
     Measured,
+    /// The same, with norms of the queries and keys of each head.
+    MeasuredWithHeadNorms,
     /// As GPT-2 has it: layer norms, biases, one activation function.
     OfGpt,
     /// As others of its shape.

@@ -34,6 +34,14 @@ pub fn by_gguf(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|row| row.gguf == Some(name))
 }
 
+/// Parts of the names of models without attention: also of those that have no row.
+const WITHOUT_ATTENTION: &[&str] = &["mamba", "rwkv"];
+
+/// Whether a model of this `model_type` or `general.architecture` has attention heads, by its name.
+pub fn attends(name: &str) -> bool {
+    !WITHOUT_ATTENTION.iter().any(|part| name.contains(part))
+}
+
 /// How the converter writes a class, with the row of the family.
 pub fn by_class(name: &str) -> Option<(&'static Family, &'static Conversion)> {
     FAMILIES.iter().find_map(|row| Some((row, row.conversions.iter().find(|one| one.classes.contains(&name))?)))

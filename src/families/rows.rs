@@ -126,7 +126,7 @@ pub const FAMILIES: &[Family] = &[
             vocabulary: Vocabulary::Qwen,
             ..CONVERSION
         }],
-        activations: Activations::Measured,
+        activations: Activations::MeasuredWithHeadNorms,
         ..PLAIN
     },
     Family {
@@ -867,6 +867,7 @@ pub const FAMILIES: &[Family] = &[
         model_types: &["t5", "mt5", "umt5"],
         gguf: Some("t5"),
         cache: HfCache::T5,
+        graph: Graph::PositionBias,
         conversions: &[Conversion {
             classes: &[
                 "T5WithLMHeadModel",
@@ -993,6 +994,7 @@ pub const FAMILIES: &[Family] = &[
         gguf: Some("t5encoder"),
         cache: HfCache::Encoder,
         gguf_cache: GgufCache::Encoder,
+        graph: Graph::PositionBias,
         conversions: &[Conversion {
             classes: &["T5EncoderModel"],
             tensor: TensorRule::T5,

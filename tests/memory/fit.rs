@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::gguf_head::{Model, record};
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
-use weighbridge::project::memory::{Budget, FitRow, Limits, MemoryRequest, Parallel, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::memory::{
+    Budget, FitRow, Limits, LlamaCppOptions, MemoryRequest, Parallel, Recipe, Recompute, TrainRequest, Verdict,
+};
 use weighbridge::project::{ProjectInput, memory};
 
 const GIB: u64 = 1 << 30;
@@ -340,7 +342,7 @@ fn of_two_budgets_the_larger_is_never_judged_worse() {
         let spread = Parallel { pp: 2, ..Parallel::default() };
         let requests = [
             plain.clone(),
-            MemoryRequest { cpu_experts: 16, ..plain.clone() },
+            MemoryRequest { llama_cpp: LlamaCppOptions { cpu_experts: 16, ..LlamaCppOptions::default() }, ..plain.clone() },
             MemoryRequest { parallel: spread, ..plain.clone() },
             MemoryRequest { train: Some(train), ..plain },
         ];

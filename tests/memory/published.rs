@@ -6,7 +6,7 @@ use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::Request;
-use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, MemoryRequest, Share, Verdict};
+use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, LlamaCppOptions, MemoryRequest, Share, Verdict};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
@@ -84,10 +84,9 @@ fn llama_cpp_caches_equal_its_own_breakdown() {
                 ubatch: Some(n(1)),
                 batch: Some(n(2)),
                 seqs: Some(n(3)),
-                kv_unified: n(4) == 1,
                 kv_type: Some((KvType::parse(part[5]).unwrap(), KvType::parse(part[6]).unwrap())),
                 flash_attention: Some(n(7) == 1),
-                swa_full: n(8) == 1,
+                llama_cpp: LlamaCppOptions { kv_unified: n(4) == 1, swa_full: n(8) == 1, ..LlamaCppOptions::default() },
                 ..request("llama.cpp", 0)
             };
             let report = memory(&input, &asked);

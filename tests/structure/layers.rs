@@ -26,34 +26,71 @@ const ROOMS: &[&str] = &[
     "report",
 ];
 
-/// The order inside a room whose parts have one, lowest first: a file in one part uses only that part and those before it, by their
-/// own paths. The room's `mod.rs` stands above them all.
-const INSIDE: &[(&str, &[&str])] = &[(
-    "project",
-    &[
-        "input",
-        "plan",
-        "stacked",
-        "expert_names",
-        "bridge",
-        "narrowest",
-        "row",
-        "copies",
-        "written",
-        "unpack",
-        "convert",
-        "quantize",
-        "prune",
-        "training_data",
-        "shard",
-        "part",
-        "projection",
-        "memory",
-    ],
-)];
-
 /// Rooms that do not see each other although one stands before the other.
 const STRANGERS: &[(&str, &str)] = &[("scan", "project")];
+
+/// The order inside rooms, lowest first: the files and folders of a room, or a path below it that stands apart from its folder. A file
+/// may use itself and what stands before it. The room's own `mod.rs` stands above them all: who wants what it re-exports names its file.
+const INSIDE: &[(&str, &[&str])] = &[
+    (
+        "project",
+        &[
+            "input",
+            "plan",
+            "stacked",
+            "expert_names",
+            "bridge",
+            "narrowest",
+            "row",
+            "copies",
+            "written",
+            "unpack",
+            "convert",
+            "quantize",
+            "prune",
+            "training_data",
+            "shard",
+            "part",
+            "projection",
+            "memory",
+        ],
+    ),
+    (
+        "project/memory",
+        &[
+            "terms",
+            "resident",
+            "kv_type",
+            "budget",
+            "limits",
+            "parallel",
+            "training",
+            // Options of one engine, which requests carry.
+            "engines/llama_cpp/options",
+            "request",
+            "sharing",
+            "engine",
+            "torch",
+            "engines",
+            "partial",
+            "contradiction",
+            "places",
+            "converted",
+            "fit",
+        ],
+    ),
+    ("project/memory/parallel", &["convention", "rule", "stages", "sizes", "cache", "slice", "adapters"]),
+    ("project/memory/training", &["recipe", "request", "model", "activations", "states", "adapters", "spread", "distillation"]),
+    (
+        "project/memory/engines/llama_cpp",
+        &["options", "sheet", "cells", "weights", "cache", "graph", "build", "bounds", "compute", "resident"],
+    ),
+    ("project/memory/fit", &["verdict", "demand", "search", "lever", "row", "engine", "training"]),
+    (
+        "audit",
+        &["finding", "bounds", "zip", "pickle", "template", "subject", "defects", "tensors", "check", "checks", "policy", "place"],
+    ),
+];
 
 /// Files that may be longer, each with its reason. A file that has become short enough must leave the list.
 const LONG_FILES: &[(&str, &str)] = &[
@@ -102,7 +139,7 @@ fn planted_breaches_are_found() {
         ("src/units.rs", "use self::super::dtype::Dtype;", 1, "dtype"),
         ("src/scan/driver.rs", "use crate::project::Request;", 1, "project"),
         ("src/project/input.rs", "use crate::scan::Selection;", 1, "scan"),
-        ("src/project/memory/engine/vllm.rs", "use super::super::super::super::scan::Selection;", 1, "scan"),
+        ("src/project/memory/engines/vllm/mod.rs", "use super::super::super::super::scan::Selection;", 1, "scan"),
         ("src/audit/checks/nan.rs", "use crate::report::Renderer;", 1, "report"),
         ("src/project/plan.rs", "use crate::project::row::QuantizedRow;", 1, "row"),
         ("src/project/plan.rs", "use super::{input::ProjectInput, quantize::{Target, options::Options}};", 1, "quantize"),
@@ -143,11 +180,63 @@ fn what_is_no_breach_is_not_reported() {
         ("src/project/prune/cut.rs", "use super::super::plan::Basis; use crate::project::{input::ProjectInput, quantize::Target};"),
         ("src/project/memory/fit/mod.rs", "use crate::project::projection::Request; use super::super::input::ProjectInput;"),
         ("src/report/mod.rs", "use crate::{scan, project, audit};"),
+        ("src/audit/mod.rs", "use policy::Policy; use super::audit::checks; pub use crate::audit::finding::Finding;"),
+        ("src/audit/policy.rs", "use super::checks::{self, find}; pub(in crate::audit) fn f() { super::bounds::none() }"),
+        (
+            "src/audit/checks/extent.rs",
+            "use super::values; use super::super::finding::{Code, Finding}; mod tests { use super::*; }",
+        ),
+        ("src/project/memory/request.rs", "use super::engines::llama_cpp::options::LlamaCppOptions;"),
+        ("src/project/memory/fit/engine.rs", "use super::row::FitRow; use crate::project::memory::engines;"),
         ("src/lib.rs", "pub mod text;\npub use report::Renderer;"),
         ("src/bin/weigh/commands/show.rs", "use crate::args::ShowArgs; use weighbridge::report;"),
     ];
     for (file, text) in fine {
         assert_eq!(breaches(file, text), Vec::<String>::new(), "{file}: {text}");
+    }
+}
+
+#[test]
+fn planted_breaches_inside_rooms_are_found() {
+    let planted = [
+        ("src/audit/finding.rs", "use super::policy::Policy;", 1, "policy"),
+        ("src/audit/checks/extent.rs", "use crate::audit::{\n    finding::Finding,\n    policy::Policy,\n};", 3, "policy"),
+        ("src/audit/checks/mod.rs", "use super::policy::{self, Policy};", 1, "policy"),
+        ("src/audit/pickle/opcode.rs", "fn f() {\n    super::super::subject::parse()\n}", 2, "subject"),
+        ("src/audit/subject.rs", "mod tests { use super::super::{finding, check::Check}; }", 1, "check"),
+        // What `mod.rs` re-exports.
+        ("src/audit/checks/extent.rs", "use super::super::Severity;", 1, "Severity"),
+        ("src/project/memory/terms.rs", "use crate::project::memory::EngineRow;", 1, "EngineRow"),
+        ("src/project/memory/fit/row.rs", "use crate::project::memory::{self, terms::Term};", 1, "mod.rs"),
+        // One file of a folder stands lower than the folder.
+        ("src/project/memory/request.rs", "use super::engines::llama_cpp::weights::Weights;", 1, "engines"),
+        ("src/project/memory/engines/llama_cpp/options.rs", "use crate::project::memory::request::Settings;", 1, "request"),
+        ("src/project/memory/parallel/rule.rs", "use super::slice::Slice;", 1, "slice"),
+        // A file that was added without a place.
+        ("src/audit/verdicts.rs", "use super::finding::Finding;", 1, "verdicts"),
+    ];
+    for (file, text, line, named) in planted {
+        let found = breaches(file, text);
+        assert_eq!(found.len(), 1, "{file}: {text}\n{found:?}");
+        assert!(found[0].starts_with(&format!("{file}:{line}: ")), "{text}\n{found:?}");
+        assert!(found[0].contains(&format!("`{named}`")), "{text}\n{found:?}");
+    }
+}
+
+#[test]
+fn the_order_inside_rooms_names_every_file() {
+    let files = rust_files("src");
+    for (room, order) in INSIDE {
+        let below = format!("src/{room}/");
+        let inside: Vec<&str> = files.iter().filter_map(|(file, _)| file.strip_prefix(&below)).filter(|f| *f != "mod.rs").collect();
+        for file in &inside {
+            let module = file.trim_end_matches(".rs").trim_end_matches("/mod");
+            assert!(place_in(order, &module.split('/').collect::<Vec<_>>()).is_some(), "{below}{file} has no place in INSIDE");
+        }
+        for entry in *order {
+            let is_there = |f: &&str| f.trim_end_matches(".rs") == *entry || f.starts_with(&format!("{entry}/"));
+            assert!(inside.iter().any(is_there), "{below}{entry} is in INSIDE and nowhere else");
+        }
     }
 }
 
@@ -265,6 +354,9 @@ fn inline_modules(tokens: &[Token]) -> Vec<Vec<String>> {
     out
 }
 
+/// A path from the crate's root: each name with its line.
+type Path = Vec<(usize, String)>;
+
 /// What a file uses against the rule, as `file:line: reason`.
 fn breaches(file: &str, text: &str) -> Vec<String> {
     let inside = file.strip_prefix("src/").unwrap().trim_end_matches(".rs").trim_end_matches("/mod");
@@ -274,26 +366,33 @@ fn breaches(file: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let tokens = tokens(text);
-    let depths = inline_modules(&tokens);
+    let inline = inline_modules(&tokens);
     let mut out = Vec::new();
     for (i, token) in tokens.iter().enumerate() {
-        let here: Vec<&str> = module.iter().copied().chain(depths[i].iter().map(String::as_str)).collect();
-        let previous = i.checked_sub(1).map_or("", |p| tokens[p].text.as_str());
+        let before = |n: usize| i.checked_sub(n).map_or("", |p| tokens[p].text.as_str());
         let next = tokens.get(i + 1).map_or("", |t| t.text.as_str());
-        let mut used = Vec::new();
+        // `pub(in path)` says who may see an item, and uses nothing.
+        let visibility = before(1) == "in" && before(2) == "(" && before(3) == "pub";
+        let mut used: Vec<Path> = Vec::new();
         match token.text.as_str() {
-            "crate" if next == "as" => used.push((token.line, vec!["as".to_owned()])),
-            "crate" | "super" | "self" if next == "::" && previous != "::" && !within_group(&tokens, i) => {
-                walk_path(&tokens, i, &here, &mut used);
+            "crate" if next == "as" => used.push(vec![(token.line, "as".to_owned())]),
+            "crate" | "super" | "self" if next == "::" && before(1) != "::" && !visibility && !within_group(&tokens, i) => {
+                let own = module.iter().copied().chain(inline[i].iter().map(String::as_str));
+                walk_path(&tokens, i, own.map(|name| (token.line, name.to_owned())).collect(), &mut used);
             }
-            "weighbridge" if next == "::" => used.push((token.line, vec!["weighbridge".to_owned()])),
-            "path" if next == "=" && i >= 2 && tokens[i - 2].text == "#" => used.push((token.line, vec!["path".to_owned()])),
+            "weighbridge" if next == "::" => used.push(vec![(token.line, "weighbridge".to_owned())]),
+            "path" if next == "=" && before(2) == "#" => used.push(vec![(token.line, "path".to_owned())]),
             _ => {}
         }
-        out.extend(used.into_iter().filter_map(|(line, path)| Some(format!("{file}:{line}: {}", refusal(&module, &path)?))));
+        for path in used {
+            let found = match refusal(module[0], &path[0].1) {
+                Some(reason) => Some((path[0].0, reason)),
+                None => INSIDE.iter().find_map(|(room, order)| refusal_inside(room, order, &module, &path)),
+            };
+            let told = found.map(|(line, reason)| format!("{file}:{line}: {reason}"));
+            out.extend(told.filter(|told| !out.contains(told)).into_iter().collect::<Vec<_>>());
+        }
     }
-    // Each element of a group names the room once more.
-    out.dedup();
     out
 }
 
@@ -312,57 +411,42 @@ fn within_group(tokens: &[Token], i: usize) -> bool {
     false
 }
 
-/// Follows a path from `crate`, `self` or `super`, and notes each path from the crate's root that it stands for. Returns where it
-/// ends. `module`: what the path starts from.
-fn walk_path(tokens: &[Token], mut i: usize, module: &[&str], used: &mut Vec<(usize, Vec<String>)>) -> usize {
+/// Follows a path from `crate`, `self` or `super`, which starts in the module `at`, and notes where it leads. Returns where it ends.
+fn walk_path(tokens: &[Token], mut i: usize, mut at: Path, used: &mut Vec<Path>) -> usize {
     let text = |i: usize| tokens.get(i).map_or("", |t| t.text.as_str());
-    let mut path: Vec<&str> = module.to_vec();
     let mut stepped = false;
     loop {
         match text(i) {
-            "crate" => path.clear(),
-            "super" => drop(path.pop()),
+            "crate" => at.clear(),
+            "super" => drop(at.pop()),
             // At the root this is the root itself, under a name of its own.
-            "self" if !path.is_empty() || !stepped => {}
-            "{" => return walk_group(tokens, i, &path, used),
-            name => {
-                if !name.is_empty() {
-                    path.push(name);
-                }
-                // A name of the crate's root, or one inside the file's own room.
-                if text(i + 1) != "::" || text(i + 2) == "<" {
-                    note(tokens[i].line, &path, used);
-                    return end_of_branch(tokens, i);
-                }
-            }
+            "self" if !at.is_empty() || !stepped => {}
+            "{" => return walk_group(tokens, i, &at, used),
+            "" => return i,
+            name => at.push((tokens[i].line, name.to_owned())),
         }
         stepped = true;
         if text(i + 1) != "::" {
+            if !at.is_empty() {
+                used.push(at);
+            }
             return end_of_branch(tokens, i);
         }
         i += 2;
     }
 }
 
-fn note(line: usize, path: &[&str], used: &mut Vec<(usize, Vec<String>)>) {
-    used.push((line, path.iter().map(|&part| part.to_owned()).collect()));
-}
-
-fn walk_group(tokens: &[Token], open: usize, module: &[&str], used: &mut Vec<(usize, Vec<String>)>) -> usize {
+fn walk_group(tokens: &[Token], open: usize, at: &Path, used: &mut Vec<Path>) -> usize {
     let mut i = open + 1;
     while let Some(token) = tokens.get(i) {
         match token.text.as_str() {
             "}" => return i + 1,
             "," => i += 1,
-            "self" => {
-                if module.is_empty() {
-                    used.push((token.line, vec!["self".to_owned()]));
-                } else {
-                    note(token.line, module, used);
-                }
+            "self" if at.is_empty() => {
+                used.push(vec![(token.line, "self".to_owned())]);
                 i = end_of_branch(tokens, i);
             }
-            _ => i = walk_path(tokens, i, module, used),
+            _ => i = walk_path(tokens, i, at.clone(), used),
         }
     }
     i
@@ -383,9 +467,8 @@ fn end_of_branch(tokens: &[Token], from: usize) -> usize {
     tokens.len()
 }
 
-/// Why a file of `module` may not use a path from the crate's root; `None` where it may.
-fn refusal(module: &[&str], path: &[String]) -> Option<String> {
-    let (room, name) = (module[0], path.first().map_or("", String::as_str));
+/// Why `room` may not use `name` of the crate's root; `None` where it may.
+fn refusal(room: &str, name: &str) -> Option<String> {
     let place = |r: &str| ROOMS.iter().position(|known| *known == r);
     let Some(own) = place(room) else { return Some(format!("`{room}` is a room without a place in the order")) };
     match place(name) {
@@ -394,19 +477,35 @@ fn refusal(module: &[&str], path: &[String]) -> Option<String> {
         Some(_) if STRANGERS.iter().any(|s| *s == (room, name) || *s == (name, room)) => {
             Some(format!("room `{room}` uses `{name}`: these two do not see each other"))
         }
-        Some(_) => refusal_inside(module, path),
+        Some(_) => None,
     }
 }
 
-/// The same between the parts of one room.
-fn refusal_inside(module: &[&str], path: &[String]) -> Option<String> {
-    let (_, parts) = INSIDE.iter().find(|(room, _)| *room == module[0] && path[0] == module[0])?;
-    let place = |part: &str| parts.iter().position(|known| *known == part);
-    let (part, name) = (module.get(1)?, path.get(1)?);
-    let Some(own) = place(part) else { return Some(format!("`{part}` is a part without a place in the order of `{}`", path[0])) };
-    match place(name) {
-        None => Some(format!("part `{part}` names `{name}` of `{}`: write the path of what is meant", path[0])),
-        Some(other) if other > own => Some(format!("part `{part}` uses `{name}`, which stands after it")),
-        Some(_) => None,
+/// The line and the reason why a file of `room` may not use a path in it; `None` where it may.
+fn refusal_inside(room: &str, order: &[&str], module: &[&str], path: &Path) -> Option<(usize, String)> {
+    let room_path: Vec<&str> = room.split('/').collect();
+    let names: Vec<&str> = path.iter().map(|(_, name)| name.as_str()).collect();
+    let own = module.strip_prefix(room_path.as_slice())?;
+    let used = names.strip_prefix(room_path.as_slice())?;
+    let (first, line) = (own.first()?, path[room_path.len().min(path.len() - 1)].0);
+    let Some(own) = place_in(order, own) else {
+        return Some((line, format!("`{first}` is in `{room}` without a place in INSIDE")));
+    };
+    match (used.first(), place_in(order, used)) {
+        (None, _) => Some((line, format!("`{}` uses the `mod.rs` of `{room}`, which stands after it", order[own]))),
+        (Some(name), None) => {
+            Some((line, format!("`{}` uses `{name}` of the mod.rs of `{room}`: name the file that it is in", order[own])))
+        }
+        (Some(name), Some(other)) if other > own => {
+            Some((line, format!("in `{room}`, `{}` uses `{name}`, which stands after it", order[own])))
+        }
+        _ => None,
     }
+}
+
+/// The place in an order of what a path leads to: the longest entry that begins it.
+fn place_in(order: &[&str], path: &[&str]) -> Option<usize> {
+    let begins = |entry: &str| path.starts_with(&entry.split('/').collect::<Vec<_>>());
+    let places = order.iter().enumerate().filter(|(_, entry)| begins(entry));
+    places.max_by_key(|(_, entry)| entry.len()).map(|(place, _)| place)
 }

@@ -5,6 +5,7 @@ mod scan;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use weighbridge::project::memory::ENGINES;
 use weighbridge::report::text::WIDEST;
 
 pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode};
@@ -236,6 +237,12 @@ pub(crate) enum RecomputeMode {
     Full,
 }
 
+/// Help of `--engine`.
+fn engines() -> String {
+    let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
+    format!("Engines: {}", names.join(", "))
+}
+
 /// `weigh memory`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -249,8 +256,7 @@ pub(crate) struct MemoryArgs {
     /// What to run or to train
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// Engines: llama.cpp, vllm, transformers
-    #[arg(long, value_name = "NAME,...")]
+    #[arg(long, value_name = "NAME,...", help = engines())]
     pub(crate) engine: Option<String>,
     /// Context in tokens; 8k is 8192
     #[arg(long, value_name = "N")]

@@ -4,6 +4,7 @@ use super::keys::MAX_LAYERS;
 use super::layers::{attention, fold, nothing, recurrent};
 use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig};
 use crate::families::cache::GgufCache;
+use crate::families::family::KvHeads;
 use crate::families::{self, Family};
 use crate::format::{Metadata, MetadataValue};
 use crate::text::escape_limited;
@@ -106,7 +107,8 @@ impl Reader<'_> {
         model.heads = most("attention.head_count");
         model.kv_heads = most("attention.head_count_kv").or(model.heads);
         // Of Falcon's two architectures only the new one groups heads.
-        model.spreads_kv = self.arch == "falcon" && model.kv_heads.is_some_and(|n| n > 1 && Some(n) != model.heads);
+        let may_group = self.row.is_some_and(|row| row.kv_heads == KvHeads::GroupedOrSingle);
+        model.spreads_kv = may_group && model.kv_heads.is_some_and(|n| n > 1 && Some(n) != model.heads);
         model.head_dim = self.count("attention.key_length_mla").or_else(|| self.head_dim(model));
         model.context_length = self.count("context_length");
         model.vocab_size = self.count("vocab_size").or_else(|| self.metadata.array_len("tokenizer.ggml.tokens"));

@@ -1,7 +1,8 @@
 //! An engine that reads GGUF, asked about a Hugging Face folder: the figures are those of the file that the converter makes of it.
 
 use super::engine::Engine;
-use super::{EngineRow, Term};
+use super::places::EngineRow;
+use super::terms::Term;
 use crate::format::Format;
 use crate::project::convert::{ConvertedHeader, header};
 use crate::project::input::ProjectInput;

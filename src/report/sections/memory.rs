@@ -101,7 +101,7 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
 
 /// Whether weights stay in host memory while devices hold the rest.
 fn holds_weights(host: &Place) -> bool {
-    host.terms.iter().any(|term| matches!(term.name, "expert_weights" | "embedding_weights"))
+    host.terms.iter().any(Term::is_weights)
 }
 
 /// Devices that hold the same: how many, and the first one's name.

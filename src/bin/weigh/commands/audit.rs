@@ -82,16 +82,16 @@ fn policy(args: &AuditArgs) -> Result<Policy> {
         policy.allow(code)?;
     }
     if let Some(size) = &args.max_size {
-        policy.max_size = Some(parse_bytes(size)?.0);
+        policy.bounds.max_size = Some(parse_bytes(size)?.0);
     }
     if let Some(params) = &args.max_params {
-        policy.max_params = Some(parse_params(params)?.0);
+        policy.bounds.max_params = Some(parse_params(params)?.0);
     }
     if let Some(size) = &args.max_ram {
-        policy.max_ram = Some(parse_bytes(size)?.0);
+        policy.bounds.max_ram = Some(parse_bytes(size)?.0);
     }
     if let Some(ctx) = &args.ctx {
-        policy.ctx = Some(parse_tokens(ctx)?);
+        policy.bounds.ctx = Some(parse_tokens(ctx)?);
     }
     Ok(policy)
 }

@@ -3,7 +3,7 @@
 use weighbridge::checkpoint::{Checkpoint, HfFolder};
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::project::memory::{
-    ENGINES, Engine, KvType, Limits, LoadMode, Parallel, Place, Recipe, Recompute, Share, TrainRequest, Verdict,
+    ENGINES, Engine, KvType, Limits, LlamaCppOptions, LoadMode, Parallel, Place, Recipe, Recompute, Share, TrainRequest, Verdict,
 };
 use weighbridge::project::{Basis, MemoryReport, MemoryRequest, ProjectInput, memory};
 use weighbridge::report::document::{Document, Head};
@@ -115,15 +115,17 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
         batch: args.batch,
         ubatch: args.ubatch,
         flash_attention: args.flash_attention.map(|f| f == OnOff::On),
-        kv_unified: args.kv_unified,
-        swa_full: args.swa_full,
-        server: args.server,
-        no_repack: args.no_repack,
-        load_mode: match args.load_mode {
-            Some(LoadModeArg::None) => LoadMode::None,
-            Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
+        llama_cpp: LlamaCppOptions {
+            kv_unified: args.kv_unified,
+            swa_full: args.swa_full,
+            server: args.server,
+            repack: !args.no_repack,
+            load_mode: match args.load_mode {
+                Some(LoadModeArg::None) => LoadMode::None,
+                Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
+            },
+            cpu_experts: args.cpu_experts.unwrap_or(0),
         },
-        cpu_experts: args.cpu_experts.unwrap_or(0),
         parallel: Parallel {
             tp: args.tp.unwrap_or(1),
             pp: args.pp.unwrap_or(1),

@@ -1,6 +1,6 @@
 //! The layers that one rank caches.
 
-use super::Rank;
+use super::convention::Rank;
 use crate::checkpoint::config::StateSize;
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 

@@ -4,22 +4,22 @@ use crate::checkpoint::{Part, Role};
 use crate::families::modules;
 use crate::project::input::ProjectTensor;
 
-pub(super) use crate::families::modules::Cut;
+pub(super) use crate::families::modules::RankCut;
 
 /// How a weight is cut.
-pub(super) fn of(t: &ProjectTensor<'_>) -> Cut {
+pub(super) fn of(t: &ProjectTensor<'_>) -> RankCut {
     let is = |cut| t.name.split('.').any(|piece| modules::of(piece).is_some_and(|word| word.cut == Some(cut)));
     match t.role {
-        Role::Norm | Role::Router | Role::PositionEmbedding | Role::Buffer => Cut::Whole,
-        Role::Expert => Cut::Expert,
-        Role::Embedding | Role::LmHead if is(Cut::Vocabulary) || t.name == "output.weight" => Cut::Vocabulary,
+        Role::Norm | Role::Router | Role::PositionEmbedding | Role::Buffer => RankCut::Whole,
+        Role::Expert => RankCut::Expert,
+        Role::Embedding | Role::LmHead if is(RankCut::Vocabulary) || t.name == "output.weight" => RankCut::Vocabulary,
         // Of latent attention: what comes before the heads.
-        Role::Attention if is(Cut::Whole) => Cut::Whole,
-        Role::Attention if is(Cut::Kv) => Cut::Kv,
-        Role::Attention if is(Cut::Qkv) => Cut::Qkv,
-        Role::Attention | Role::Mlp | Role::SharedExpert if is(Cut::Row) => Cut::Row,
-        Role::Attention | Role::Mlp | Role::SharedExpert if is(Cut::Column) => Cut::Column,
-        _ => Cut::Unknown,
+        Role::Attention if is(RankCut::Whole) => RankCut::Whole,
+        Role::Attention if is(RankCut::Kv) => RankCut::Kv,
+        Role::Attention if is(RankCut::Qkv) => RankCut::Qkv,
+        Role::Attention | Role::Mlp | Role::SharedExpert if is(RankCut::Row) => RankCut::Row,
+        Role::Attention | Role::Mlp | Role::SharedExpert if is(RankCut::Column) => RankCut::Column,
+        _ => RankCut::Unknown,
     }
 }
 

@@ -1,16 +1,15 @@
 //! LoRA and QLoRA: a frozen base, and adapters that are trained.
 
-use super::TrainRequest;
-use super::model::{Weights, trained};
+use super::model::{Parameters, trained};
 use super::recipe::ADAM_MIXED;
+use super::request::TrainRequest;
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
+use crate::project::memory::terms::Term;
 use crate::project::plan::Basis;
-use crate::project::quantize;
 use crate::project::quantize::Target;
-use crate::project::quantize::context::Context;
 use crate::project::quantize::options::Options;
+use crate::project::quantize::{self, Context};
 
 /// Parameters of adapters on every linear layer of attention and dense feed-forward: rank x (in + out) each.
 pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
@@ -26,7 +25,7 @@ pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
 /// Base and adapters on one device. The base is sharded by ZeRO stage 3 only.
 pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked: &TrainRequest) -> Vec<Term> {
     let shards = if asked.zero == 3 { asked.dp } else { 1 };
-    let base = if quantized { nf4(input, shards) } else { frozen(Weights::of(input).params, shards) };
+    let base = if quantized { nf4(input, shards) } else { frozen(Parameters::of(input).params, shards) };
     let n = trainable(input, rank);
     if n == 0 {
         return vec![base, Term::refused("adapter_weights", "no linear layers of attention or dense feed-forward were recognised")];
@@ -36,7 +35,8 @@ pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked:
     terms
 }
 
-/// A frozen base in 16 bits of so many parameters, and adapters of least and most so many, on one of several devices.
+/// A frozen base of `base` parameters in 16 bits, and adapters of `rank` with the least and the most parameters given, on one of
+/// several devices.
 pub(super) fn spread_terms(base: u64, adapters: (u64, u64), rank: u64, asked: &TrainRequest) -> Vec<Term> {
     let mut terms = vec![frozen(base, if asked.zero == 3 { asked.dp } else { 1 })];
     terms.extend(trained_terms(adapters, rank, asked));
