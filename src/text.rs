@@ -86,6 +86,29 @@ pub fn shown_path(path: &std::path::Path) -> String {
     escape(&path.to_string_lossy())
 }
 
+/// Whether a name fits a pattern in which `*` stands for any text and `?` for one character. Linear in both.
+pub fn matches_glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if p < pattern.len() && pattern[p] == '*' {
+            retry = Some((p, n));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
+            p += 1;
+            n += 1;
+        } else if let Some((star, from)) = retry {
+            retry = Some((star, from + 1));
+            p = star + 1;
+            n = from + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +134,22 @@ mod tests {
     #[test]
     fn long_text_is_cut_with_a_count() {
         assert_eq!(escape_limited("abcdef", 2), "ab… [4 more]");
+    }
+
+    #[test]
+    fn globs_match_whole_names_without_backtracking_for_ever() {
+        for (pattern, name, fits) in [
+            ("*", "", true),
+            ("*.weight", "a.b.weight", true),
+            ("*.weight", "a.weight.x", false),
+            ("blk.?.attn_*", "blk.7.attn_q.weight", true),
+            ("blk.?.attn_*", "blk.17.attn_q.weight", false),
+            ("a*b*c", "aXXbYYc", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches_glob(pattern, name), fits, "{pattern} {name}");
+        }
+        assert!(!matches_glob(&"a*".repeat(50), &"a".repeat(49)));
+        assert!(!matches_glob(&format!("{}b", "*a".repeat(200)), &"a".repeat(20_000)));
     }
 }

@@ -7,11 +7,13 @@ pub mod csv;
 pub mod document;
 mod markdown;
 pub mod page;
+pub mod project;
 pub mod sarif;
 pub mod scan;
 pub mod sections;
 pub mod show;
 pub mod text;
+pub mod whole;
 
 use cell::Section;
 use page::Page;

@@ -16,8 +16,8 @@ use weighbridge::text::shown_path;
 use crate::args::{Color, Common, Format};
 use crate::replaced;
 
-/// Says what went wrong, in one line.
-pub(crate) fn complain(line: &str) {
+/// Prints a line on stderr about what went wrong.
+pub(crate) fn warn(line: &str) {
     eprintln!("weigh: {line}");
 }
 
@@ -66,7 +66,7 @@ impl Output {
             Some(renderer) => {
                 self.put(&|to| self.set(renderer, sections, to))?;
                 if self.is_csv() {
-                    csv::refusals(sections).iter().for_each(|reason| complain(reason));
+                    csv::refusals(sections).iter().for_each(|reason| warn(reason));
                 }
                 Ok(())
             }

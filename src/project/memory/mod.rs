@@ -182,6 +182,15 @@ pub struct MemoryReport {
     pub notes: Vec<String>,
 }
 
+impl MemoryReport {
+    /// Whether nothing that was asked for could be answered: every term of every engine and recipe is refused.
+    pub fn has_only_refusals(&self) -> bool {
+        let refused = |place: &Place| place.terms.iter().all(|term| term.basis == Basis::Refused);
+        let rows = self.engines.iter().map(|row| &row.devices).chain(self.training.iter().map(|row| &row.devices));
+        rows.into_iter().all(|devices| devices.iter().all(refused))
+    }
+}
+
 /// Reading the weights from a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Load {

@@ -138,6 +138,15 @@ impl MemoryRequest {
         ENGINES.iter().filter(|engine| engine.reads_gguf() == gguf).map(|engine| engine.name().to_owned()).collect()
     }
 
+    /// The same with those engines, where it names none and nothing is trained.
+    #[must_use]
+    pub fn with_default_engines(mut self, format: Option<Format>) -> Self {
+        if self.engines.is_empty() && self.train.is_none() {
+            self.engines = Self::default_engines(format);
+        }
+        self
+    }
+
     pub(super) fn settled(&self, input: &ProjectInput<'_>) -> Settings {
         // A modest context that every current model has; the model's own maximum where it is smaller.
         let modest = input.model.context_length.map_or(MODEST_CTX, |n| n.min(MODEST_CTX));

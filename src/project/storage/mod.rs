@@ -85,6 +85,15 @@ pub struct Projection {
     pub explained: Vec<scheme::Explained>,
 }
 
+impl Projection {
+    /// Whether quantized rows, or pruned rows, were asked for and all of them are refused.
+    pub fn has_only_refusals(&self) -> bool {
+        let (quantized, pruned) = (&self.quantized, &self.pruned);
+        !quantized.is_empty() && quantized.iter().all(|row| row.basis == Basis::Refused)
+            || !pruned.is_empty() && pruned.iter().all(|row| row.logical_params.is_none())
+    }
+}
+
 /// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
 pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
     let longest = input.tensors.iter().map(|t| t.name_bytes).max().unwrap_or(0);
@@ -124,6 +133,12 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
     };
     if let Some(shortfall) = &input.provenance.shortfall {
         part::mark(&mut projection, shortfall);
+    }
+    if let Some(why) = input.provenance.estimate_reason() {
+        for row in projection.quantized.iter_mut().filter(|row| row.basis == Basis::Exact) {
+            row.basis = Basis::Estimate;
+            row.notes.push(why.to_owned());
+        }
     }
     projection
 }
