@@ -2,7 +2,7 @@
 //!
 //! The rooms, in layer order; each uses only those before it:
 //!
-//! - [`text`], [`error`], [`units`], [`dtype`]: text from files, the one error, sizes, element types.
+//! - [`text`], [`error`], [`choice`], [`units`], [`dtype`]: text from files, the one error, named options, sizes, element types.
 //! - [`source`]: a file as a length, positioned reads and an identity. [`observe`]: progress and stopping. [`threads`]: how many.
 //! - [`mod@format`]: what the bytes of one file say, with what is odd about them. Headers only.
 //! - [`checkpoint`]: what the model is: its files, components, roles, architecture, packed weights.
@@ -26,6 +26,7 @@
 
 pub mod text;
 pub mod error;
+pub mod choice;
 pub mod units;
 pub mod dtype;
 pub mod source;

@@ -13,6 +13,7 @@ use rust_source::{Token, root, rust_files, tokens};
 const ROOMS: &[&str] = &[
     "text",
     "error",
+    "choice",
     "units",
     "dtype",
     "source",

@@ -4,6 +4,7 @@ use super::engine::ENGINES;
 use super::fit::{Budget, Limits};
 use super::parallel::Parallel;
 use super::training::TrainRequest;
+use crate::choice::Choice;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
@@ -90,6 +91,11 @@ pub enum LoadMode {
     Mmap,
     /// The file is read.
     None,
+}
+
+impl Choice for LoadMode {
+    const WHAT: &'static str = "way to load weights";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[("mmap", Self::Mmap, "Mapped"), ("none", Self::None, "Read")];
 }
 
 /// What is asked for; `None` takes the default.

@@ -2,6 +2,7 @@
 
 use super::{LISTED, fold, others};
 use crate::checkpoint::Checkpoint;
+use crate::choice::Choice;
 use crate::format::DefectKind;
 use crate::report::cell::{Cell, Section, Table};
 use crate::report::page::Walked;
@@ -20,6 +21,16 @@ pub enum Grouping {
     Layer,
     /// By file.
     File,
+}
+
+impl Choice for Grouping {
+    const WHAT: &'static str = "grouping";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("dtype", Self::Dtype, "Element types"),
+        ("role", Self::Role, "What tensors are for"),
+        ("layer", Self::Layer, "Blocks"),
+        ("file", Self::File, "Files"),
+    ];
 }
 
 /// The sections of a body. `path` is what was asked for; `by` leaves one grouping.

@@ -2,14 +2,14 @@
 
 use weighbridge::checkpoint::{OpenOptions, open_or_declared};
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{ENGINES, KvType, Limits, LoadMode, Parallel, Recipe, Recompute, Share, TrainRequest};
+use weighbridge::project::memory::{ENGINES, KvType, Limits, Parallel, Recipe, Share, TrainRequest};
 use weighbridge::project::{MemoryRequest, memory_of_checkpoint};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
 use weighbridge::text::escape;
 use weighbridge::units::{parse_bytes, parse_tokens};
 
-use crate::args::{LoadModeArg, MemoryArgs, OnOff, RecomputeMode};
+use crate::args::{MemoryArgs, OnOff};
 use crate::opened::{outcome_of, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -60,10 +60,7 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
         swa_full: args.swa_full,
         server: args.server,
         no_repack: args.no_repack,
-        load_mode: match args.load_mode {
-            Some(LoadModeArg::None) => LoadMode::None,
-            Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
-        },
+        load_mode: args.load_mode.unwrap_or_default(),
         cpu_experts: args.cpu_experts.unwrap_or(0),
         parallel: Parallel {
             tp: args.tp.unwrap_or(1),
@@ -91,11 +88,7 @@ fn training(args: &MemoryArgs) -> Result<Option<TrainRequest>> {
         zero: args.zero.unwrap_or(plain.zero),
         seq: args.seq.as_deref().map(parse_tokens).transpose()?.unwrap_or(plain.seq),
         micro_batch: args.micro_batch.unwrap_or(plain.micro_batch),
-        recompute: match args.recompute {
-            None | Some(RecomputeMode::None) => Recompute::None,
-            Some(RecomputeMode::Selective) => Recompute::Selective,
-            Some(RecomputeMode::Full) => Recompute::Full,
-        },
+        recompute: args.recompute.unwrap_or_default(),
         dp: args.dp.unwrap_or(plain.dp),
         ..plain
     }))

@@ -6,10 +6,10 @@ use weighbridge::error::Result;
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
 use weighbridge::report::sections::{self, Detail};
-use weighbridge::scan::full::{CastTarget, FullOutcome};
-use weighbridge::scan::{Io, Part, PartDocument, ScanOptions, ScanOutcome, Selection, Simd};
+use weighbridge::scan::full::FullOutcome;
+use weighbridge::scan::{Part, PartDocument, ScanOptions, ScanOutcome, Selection};
 
-use crate::args::{CastMode, Common, IoMode, ScanArgs, SimdMode, StatsMode};
+use crate::args::{Common, ScanArgs, StatsMode};
 use crate::opened::warn_of_problems;
 use crate::outcome::Outcome;
 use crate::output::{Output, warn};
@@ -27,29 +27,13 @@ pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<O
     let checkpoint = open_values(&args.path, &opening)?;
     let selection = Selection::matching(&checkpoint, args.filter.as_deref())?;
     let options = ScanOptions {
-        io: match args.io {
-            IoMode::Auto => Io::Auto,
-            IoMode::Mmap => Io::Mmap,
-            IoMode::Read => Io::Read,
-        },
+        io: args.io,
         threads: args.threads.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-        part: args.part.map(|(index, count)| Part { index, count }),
-        simd: match args.simd {
-            SimdMode::Auto => Simd::Auto,
-            SimdMode::Portable => Simd::Portable,
-            SimdMode::Avx2 => Simd::Avx2,
-            SimdMode::Avx512 => Simd::Avx512,
-            SimdMode::Neon => Simd::Neon,
-        },
+        part: args.part,
+        simd: args.simd,
     };
-    let cast = args.cast.map(|cast| match cast {
-        CastMode::F16 => CastTarget::F16,
-        CastMode::Bf16 => CastTarget::Bf16,
-        CastMode::F8E4m3 => CastTarget::F8E4m3,
-        CastMode::F8E5m2 => CastTarget::F8E5m2,
-    });
-    let (found, full) = if args.stats == StatsMode::Full || cast.is_some() {
-        let (found, full) = watch_full(&checkpoint, &selection, &options, cast, !common.no_progress)?;
+    let (found, full) = if args.stats == StatsMode::Full || args.cast.is_some() {
+        let (found, full) = watch_full(&checkpoint, &selection, &options, args.cast, !common.no_progress)?;
         (found, Some(full))
     } else {
         (watch(&selection, &options, !common.no_progress)?, None)

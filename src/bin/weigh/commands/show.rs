@@ -6,7 +6,7 @@ use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections;
 use weighbridge::report::show::{ShowBody, ShowOptions};
 
-use crate::args::{GroupBy, ShowArgs};
+use crate::args::ShowArgs;
 use crate::opened::{outcome_of, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -19,25 +19,14 @@ pub(crate) fn run(args: &ShowArgs, output: &Output) -> Result<Outcome> {
         filter: args.filter.clone(),
         metadata: args.metadata,
         map: args.map,
-        layers: args.by == Some(GroupBy::Layer),
+        layers: args.by == Some(sections::Grouping::Layer),
     };
     let body = ShowBody::of(&checkpoint, &options);
     let path = args.path.to_string_lossy().into_owned();
-    let sections = sections::show(&path, &body, args.by.map(|by| by.into()));
+    let sections = sections::show(&path, &body, args.by);
     output.write(&Document { head: Head::of_noted("show", Some(path)), body }, &sections)?;
     if !output.streams() {
         warn_of_problems(&checkpoint);
     }
     Ok(outcome_of(&checkpoint))
-}
-
-impl From<GroupBy> for sections::Grouping {
-    fn from(by: GroupBy) -> Self {
-        match by {
-            GroupBy::Dtype => Self::Dtype,
-            GroupBy::Role => Self::Role,
-            GroupBy::Layer => Self::Layer,
-            GroupBy::File => Self::File,
-        }
-    }
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::parallel::Parallel;
 use super::{Place, Term};
 use crate::checkpoint::Role;
+use crate::choice::Choice;
 use crate::project::input::ProjectInput;
 use crate::project::storage::Basis;
 use model::{Dims, Weights};
@@ -30,6 +31,15 @@ pub enum Recompute {
     Selective,
     /// Whole layers: only their inputs are kept.
     Full,
+}
+
+impl Choice for Recompute {
+    const WHAT: &'static str = "way to recompute";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("none", Self::None, "Nothing"),
+        ("selective", Self::Selective, "Attention scores"),
+        ("full", Self::Full, "Whole layers"),
+    ];
 }
 
 /// A training run.
