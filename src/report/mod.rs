@@ -23,7 +23,7 @@ use text::TextStyle;
 pub struct Renderer {
     /// As `--format` spells it.
     pub name: &'static str,
-    /// Sets sections.
+    /// Renders sections in a style onto a page.
     pub render: fn(&[Section<'_>], &TextStyle, &mut Page<'_>),
 }
 

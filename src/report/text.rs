@@ -30,7 +30,7 @@ pub const WIDEST: usize = 160;
 const BAR: usize = 16;
 const GAP: &str = "  ";
 
-/// Sets the sections one after another.
+/// Renders the sections one after another.
 pub fn render(sections: &[Section<'_>], style: &TextStyle, out: &mut Page<'_>) {
     for section in sections {
         if !out.is_empty() {
@@ -41,7 +41,7 @@ pub fn render(sections: &[Section<'_>], style: &TextStyle, out: &mut Page<'_>) {
             words(out, line, style);
         }
         if let Some(table) = &section.table {
-            set_table(out, table, style);
+            render_table(out, table, style);
         }
         for line in &section.after {
             words(out, line, style);
@@ -93,21 +93,21 @@ fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
     out.push('\n');
 }
 
-fn set_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
+fn render_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
     let (keep, widths, rows) = fit(table, style);
     let rule_before_total = table.total.is_some() && rows > 1;
-    let titles: Vec<String> = table.columns.iter().map(|c| c.title.clone()).collect();
+    let titles: Vec<String> = table.columns.iter().map(|c| c.title.to_string()).collect();
     if titles.iter().skip(1).any(|t| !t.is_empty()) {
-        let line = set_row(&titles, &table.columns, &keep, &widths);
+        let line = render_row(&titles, &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "2", style));
         out.push('\n');
     }
     table.each(|row| {
-        out.push_str(&set_row(&shown_row(row, style), &table.columns, &keep, &widths));
+        out.push_str(&render_row(&shown_row(row, style), &table.columns, &keep, &widths));
         out.push('\n');
     });
     if let (true, Some(total)) = (rule_before_total, &table.total) {
-        let line = set_row(&shown_row(total, style), &table.columns, &keep, &widths);
+        let line = render_row(&shown_row(total, style), &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "1", style));
         out.push('\n');
     }
@@ -149,7 +149,7 @@ fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
     (keep, widths, rows)
 }
 
-fn set_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]) -> String {
+fn render_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]) -> String {
     let mut line = String::new();
     for (((cell, column), keep), &width) in cells.iter().zip(columns).zip(keep).zip(widths) {
         if !keep {
@@ -251,10 +251,11 @@ fn bar(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::cell::{left, right};
 
     #[test]
     fn a_table_fits_its_page_and_loses_what_may_go_first() {
-        let mut table = Table::new(&["name", "bytes", "?share", "??<bar"]);
+        let mut table = Table::new([left("name"), right("bytes"), right("share").expendable(1), left("bar").expendable(2)]);
         table.row(vec![Cell::text("a".repeat(30)), Cell::Bytes(1024), Cell::Share(0.5), Cell::Bar(0.5)]);
         table.row(vec![Cell::Foreign("b\u{1b}[31m".into()), Cell::Bytes(1024), Cell::Share(0.5), Cell::Bar(0.5)]);
         table.total = Some(vec![Cell::text("total"), Cell::Bytes(2048), Cell::Share(1.0), Cell::None]);
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_narrow_first_column_is_not_widened_to_be_cut() {
-        let mut table = Table::new(&["a", "<what does not fit the page"]);
+        let mut table = Table::new([left("a"), left("what does not fit the page")]);
         table.row(vec![Cell::text("x"), Cell::text("y".repeat(50))]);
         let section = Section { table: Some(table), ..Section::default() };
         let text = Page::text(|page| render(&[section], &TextStyle { width: 40, ..TextStyle::default() }, page));
@@ -281,7 +282,7 @@ mod tests {
     fn columns_stay_straight_under_wide_and_combining_characters() {
         // Two columns a character, none for the accents, one for the rest.
         let names = ["模型.层.权重", "e\u{301}mbedding.e\u{301}", "plain"];
-        let mut table = Table::new(&["name", "bytes"]);
+        let mut table = Table::new([left("name"), right("bytes")]);
         names.iter().for_each(|name| table.row(vec![Cell::Foreign((*name).to_owned()), Cell::Count(7)]));
         let section = Section { table: Some(table), ..Section::default() };
         let text = Page::text(|page| render(&[section], &TextStyle::default(), page));
