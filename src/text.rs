@@ -1,40 +1,8 @@
 //! Text that comes from a file.
 //!
-//! A tensor name, a metadata value or a path inside an index is written by whoever made the file. [`Untrusted`] has no
-//! `Display`: the only ways out are [`Untrusted::raw`] (for a serializer that escapes by itself) and [`Untrusted::shown`],
-//! which makes terminal control sequences, bidirectional overrides and invisible characters visible.
-
-use std::fmt;
-
-/// Longest piece of foreign text shown in one place, in characters; what is cut is counted.
-pub const MAX_SHOWN_CHARS: usize = 120;
-
-/// A string read from a file. Not UTF-8 by promise: bytes that are no UTF-8 are kept beside the lossy text.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Untrusted(String);
-
-impl Untrusted {
-    /// Wraps text read from a file.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text as it stands in the file. For comparing, parsing and for serializers; never for a terminal.
-    pub fn raw(&self) -> &str {
-        &self.0
-    }
-
-    /// The text made safe for a terminal, cut to [`MAX_SHOWN_CHARS`].
-    pub fn shown(&self) -> String {
-        escape_limited(&self.0, MAX_SHOWN_CHARS)
-    }
-}
-
-impl fmt::Debug for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.shown())
-    }
-}
+//! A tensor name, a metadata value or a path inside an index is written by whoever made the file. It is kept as it stands there, and
+//! escaped where it leaves the library for a person: in messages, notes and errors by [`escape`] and [`escape_limited`], in tables by
+//! the renderers. Terminal control sequences, bidirectional overrides and invisible characters become visible then.
 
 /// Whether a character may stand in terminal output as it is.
 ///

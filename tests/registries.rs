@@ -48,7 +48,7 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/report",
         list: "RENDERERS",
-        helpers: &["audit", "cell", "document", "page", "project", "sarif", "scan", "sections", "show", "whole"],
+        helpers: &["audit", "cell", "document", "foreign_text", "page", "project", "sarif", "scan", "sections", "show", "whole"],
     },
     Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &[] },
 ];

@@ -3,7 +3,7 @@
 use super::cell::{Align, Cell, Line, Section, Table, Tone};
 use super::page::Page;
 use super::text::value;
-use crate::text::escape;
+use crate::text::{escape, escape_words};
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
 /// Renders the sections one after another.
@@ -54,7 +54,7 @@ fn render_table(out: &mut Page<'_>, table: &Table<'_>) {
 
 fn cell(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) => inert(text),
+        Cell::Text(text) => inert(&escape_words(text)),
         Cell::Foreign(text) => inert(&escape(text)),
         Cell::Bytes(n) => Bytes(*n).binary(),
         Cell::Change(n) => grouped_signed(*n),

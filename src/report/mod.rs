@@ -5,6 +5,8 @@ pub mod audit;
 pub mod cell;
 pub mod csv;
 pub mod document;
+#[cfg(test)]
+mod foreign_text;
 mod markdown;
 pub mod page;
 pub mod project;

@@ -7,7 +7,7 @@ pub use rows::*;
 
 use crate::checkpoint::{Checkpoint, Summary, Sums};
 use crate::format::{ByteMap, Format, SecondOpinion};
-use crate::units::{BitsPerWeight, Bytes, Params};
+use crate::units::{Bytes, bits_per_weight};
 
 /// What to put into the body besides the sums.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +81,7 @@ pub fn totals(summary: &Summary) -> Totals {
         unique_params: t.logical_params,
         tensor_bytes: t.bytes,
         file_bytes: summary.file_bytes,
-        bits_per_weight: BitsPerWeight::of(Bytes(t.bytes), Params(t.logical_params)).map(|b| b.0),
+        bits_per_weight: bits_per_weight(t.bytes, t.logical_params),
     }
 }
 
