@@ -29,6 +29,7 @@ const ROOMS: &[&str] = &[
     "audit",
     "diff",
     "report",
+    "weigh",
 ];
 
 /// Rooms that do not see each other although one stands before the other.
