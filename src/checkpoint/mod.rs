@@ -2,6 +2,7 @@
 
 mod assemble;
 mod boundary;
+mod cautions;
 pub mod config;
 mod declared;
 mod decoder_stack;
@@ -21,6 +22,7 @@ mod summary;
 mod tied;
 pub mod sidecar;
 mod weight_sets;
+mod without_weights;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -45,6 +47,7 @@ pub use sidecar::{HfFolder, Vocabulary, read_vocabulary};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
 pub use weight_sets::{Against, Ranks};
+pub use without_weights::{StandIn, open_or_declared, open_values};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Container, Format, SecondOpinion, Shape, TensorInfo};
@@ -292,6 +295,11 @@ impl Checkpoint {
     /// The config.json of the main component, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
         self.config.as_deref()
+    }
+
+    /// Whether everything that was asked for could be read: no unreadable file, no missing shard, no selected file cut short.
+    pub fn is_read_whole(&self) -> bool {
+        self.problems.is_empty() && !self.selected_files().iter().any(|&i| self.files[i].container.is_truncated())
     }
 
     /// Bytes of the selected tensors.

@@ -151,6 +151,21 @@ pub struct Provenance {
     pub declared: bool,
     /// Why they are not all of the model's.
     pub shortfall: Option<Shortfall>,
+    /// They are joined from the slices of tensor-parallel ranks, which no converter reads as they are.
+    pub sliced: bool,
+}
+
+impl Provenance {
+    /// Why a projection of these tensors is an estimate where it would be exact of tensors read from whole files; `None` where it is not.
+    pub fn estimate_reason(&self) -> Option<&'static str> {
+        if self.declared {
+            Some("exact if the weights are those that config.json declares")
+        } else if self.sliced {
+            Some("of the model that the slices of all ranks make: no converter reads them as they are")
+        } else {
+            None
+        }
+    }
 }
 
 /// Everything a projection reads.
@@ -223,7 +238,11 @@ impl<'a> ProjectInput<'a> {
                 .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment))
                 .map(|source| GgufSource { beside: beside(checkpoint), ..source }),
             folder: None,
-            provenance: Provenance { declared: checkpoint.declared, shortfall: checkpoint.shortfall() },
+            provenance: Provenance {
+                declared: checkpoint.declared,
+                shortfall: checkpoint.shortfall(),
+                sliced: checkpoint.is_sliced(),
+            },
         }
     }
 

@@ -4,9 +4,11 @@
 //! [`project`] answers what files would weigh, [`memory`](fn@memory) the memory ones; both read a plain view of the tensors
 //! ([`ProjectInput`]) and return structs that serialise with the field names of the JSON report.
 
+mod beside_weights;
 pub mod bridge;
 mod convert;
 pub mod copies;
+mod defaults;
 mod expert_names;
 pub mod input;
 pub mod memory;
@@ -23,6 +25,7 @@ pub mod training_data;
 pub mod unpack;
 pub mod written;
 
+pub use beside_weights::{folder_for_engines, folder_for_targets, memory_of_checkpoint, project_checkpoint};
 pub(crate) use convert::gguf_candidates;
 pub use input::{Beside, GgufSource, ProjectInput, ProjectTensor, Provenance};
 pub use memory::{MemoryReport, MemoryRequest, memory};

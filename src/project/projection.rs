@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::input::ProjectInput;
+use super::plan::Basis;
 use super::quantize::context::Context;
 use super::quantize::options::Options;
 use super::quantize::{self, Target};
@@ -47,6 +48,15 @@ pub struct Projection {
     /// Why the tensor asked for has its type, one row per target.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub explained: Vec<quantize::Explained>,
+}
+
+impl Projection {
+    /// Whether quantized rows, or pruned rows, were asked for and all of them are refused.
+    pub fn has_only_refusals(&self) -> bool {
+        let (quantized, pruned) = (&self.quantized, &self.pruned);
+        !quantized.is_empty() && quantized.iter().all(|row| row.basis == Basis::Refused)
+            || !pruned.is_empty() && pruned.iter().all(|row| row.logical_params.is_none())
+    }
 }
 
 /// Projects a checkpoint. Never fails: what cannot be projected is a row that says why.
@@ -96,6 +106,12 @@ pub fn project(input: &ProjectInput<'_>, request: &Request) -> Projection {
     };
     if let Some(shortfall) = &input.provenance.shortfall {
         part::mark(&mut projection.quantized, &mut projection.pruned, &mut projection.sharded, shortfall);
+    }
+    if let Some(why) = input.provenance.estimate_reason() {
+        for row in projection.quantized.iter_mut().filter(|row| row.basis == Basis::Exact) {
+            row.basis = Basis::Estimate;
+            row.notes.push(why.to_owned());
+        }
     }
     projection
 }

@@ -9,7 +9,7 @@ use super::input::ProjectInput;
 use super::narrowest;
 use super::plan::{Basis, Change, OutTensor, Plan, PlanResult};
 use crate::format::Format;
-use crate::units::{BitsPerWeight, Bytes, Params};
+use crate::units::bits_per_weight;
 
 /// What is there now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,11 +26,7 @@ impl Actual {
     /// Of the tensors and files given.
     pub fn of(input: &ProjectInput<'_>) -> Self {
         let tensor_bytes = input.tensor_bytes();
-        Self {
-            tensor_bytes,
-            file_bytes: input.file_bytes,
-            bits_per_weight: BitsPerWeight::of(Bytes(tensor_bytes), Params(input.logical_params())).map(|b| b.0),
-        }
+        Self { tensor_bytes, file_bytes: input.file_bytes, bits_per_weight: bits_per_weight(tensor_bytes, input.logical_params()) }
     }
 }
 
@@ -181,7 +177,7 @@ impl QuantizedRow {
             file_bytes_low: plan.file.and_then(|f| f.range).map(|r| r.0),
             file_bytes_high: plan.file.and_then(|f| f.range).map(|r| r.1),
             files: plan.file.map(|f| f.files),
-            bits_per_weight: BitsPerWeight::of(Bytes(tensor_bytes), Params(input.logical_params())).map(|b| b.0),
+            bits_per_weight: bits_per_weight(tensor_bytes, input.logical_params()),
             ratio: (actual > 0).then(|| tensor_bytes as f64 / actual as f64),
             fell_back: FellBack::of(&plan.tensors),
             fits: None,

@@ -6,6 +6,7 @@
 //!
 //! A file that changes or shrinks while it is scanned loses its figures; the others keep theirs.
 
+mod comparisons;
 mod copies;
 mod driver;
 pub mod full;
@@ -13,15 +14,18 @@ mod input;
 mod kernel;
 mod options;
 mod outcome;
+mod part_document;
 mod plan;
 mod selection;
 mod simd;
 mod simd_quant;
 
+pub use comparisons::{Comparisons, TieCheck};
 pub use copies::{CopyCheck, compare};
 pub use driver::scan;
 pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
+pub use part_document::{MergedScan, PartDocument, PartDocuments};
 pub use selection::Selection;
 pub use simd::Simd;

@@ -12,6 +12,7 @@ mod avx512;
 pub(super) mod neon;
 mod portable;
 
+use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::LeafStats;
 
@@ -29,6 +30,17 @@ pub enum Simd {
     Avx512,
     /// NEON (aarch64).
     Neon,
+}
+
+impl Choice for Simd {
+    const WHAT: &'static str = "set of vector instructions";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("auto", Self::Auto, "The best this processor has"),
+        ("portable", Self::Portable, "Plain code"),
+        ("avx2", Self::Avx2, "AVX2"),
+        ("avx512", Self::Avx512, "AVX-512"),
+        ("neon", Self::Neon, "NEON"),
+    ];
 }
 
 /// What [`Simd`] comes to on this processor, with the proof that it is there.

@@ -9,6 +9,7 @@ use crate::rust_source::{Token, root, rust_files, tokens};
 const ROOMS: &[&str] = &[
     "text",
     "error",
+    "choice",
     "units",
     "dtype",
     "source",
@@ -24,6 +25,7 @@ const ROOMS: &[&str] = &[
     "audit",
     "diff",
     "report",
+    "weigh",
 ];
 
 /// Rooms that do not see each other although one stands before the other.
@@ -300,6 +302,39 @@ fn unsafe_stays_in_its_rooms_and_nothing_is_a_stub() {
         wrong.extend(text.lines().zip(1..).filter(|(l, _)| l.contains(marker)).map(|(_, n)| format!("{file}:{n}: {marker}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn commands_stand_alone_and_decide_no_basis() {
+    let wrong: Vec<String> = rust_files("src/bin").iter().flat_map(|(file, text)| command_breaches(file, text)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let planted = [
+        ("src/bin/weigh/commands/report.rs", "use super::scan::body;"),
+        ("src/bin/weigh/commands/report.rs", "use crate::commands::scan::body;"),
+        ("src/bin/weigh/load.rs", "use weighbridge::project::Basis;"),
+        ("src/bin/weigh/load.rs", "row.basis = weighbridge::project::Basis::Estimate;"),
+    ];
+    for (file, text) in planted {
+        assert_eq!(command_breaches(file, text).len(), 1, "{file}: {text}");
+    }
+    assert!(command_breaches("src/bin/weigh/commands/mod.rs", "mod scan; scan::run()").is_empty());
+}
+
+/// A command that imports another, and a basis that is not the library's to give.
+fn command_breaches(file: &str, text: &str) -> Vec<String> {
+    let tokens = tokens(text);
+    let is_command = file.contains("/commands/") && !file.ends_with("/mod.rs");
+    let mut out = Vec::new();
+    for (i, token) in tokens.iter().enumerate() {
+        let next = tokens.get(i + 1).map_or("", |t| t.text.as_str());
+        if is_command && matches!(token.text.as_str(), "super" | "commands") && next == "::" {
+            out.push(format!("{file}:{}: a command uses another: what both need stands beside `commands`", token.line));
+        }
+        if token.text == "Basis" {
+            out.push(format!("{file}:{}: the basis of a figure is given where the figure is made", token.line));
+        }
+    }
+    out
 }
 
 /// Marks `file` and every file that its `mod` declarations lead to.

@@ -34,9 +34,9 @@ const REGISTRIES: &[Registry] = &[
     Registry {
         folder: "src/report",
         list: "RENDERERS",
-        helpers: &["audit", "cell", "document", "page", "sarif", "scan", "sections", "show"],
+        helpers: &["audit", "cell", "document", "foreign_text", "page", "project", "sarif", "scan", "sections", "show", "whole"],
     },
-    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["opened"] },
+    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &[] },
 ];
 
 #[test]

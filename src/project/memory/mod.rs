@@ -37,6 +37,7 @@ use serde::Serialize;
 
 use crate::checkpoint::{KvKind, KvLayers};
 use crate::project::input::ProjectInput;
+use crate::project::plan::Basis;
 use crate::text::escape;
 
 /// A run of layers that cache alike.
@@ -111,6 +112,15 @@ pub struct MemoryReport {
     pub fit: Vec<FitRow>,
     /// Notes for the reader of the figures (already escaped).
     pub notes: Vec<String>,
+}
+
+impl MemoryReport {
+    /// Whether nothing that was asked for could be answered: every term of every engine and recipe is refused.
+    pub fn has_only_refusals(&self) -> bool {
+        let refused = |place: &Place| place.terms.iter().all(|term| term.basis == Basis::Refused);
+        let rows = self.engines.iter().map(|row| &row.devices).chain(self.training.iter().map(|row| &row.devices));
+        rows.into_iter().all(|devices| devices.iter().all(refused))
+    }
 }
 
 /// Reading the weights from a disk.

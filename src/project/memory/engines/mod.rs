@@ -22,6 +22,15 @@ impl MemoryRequest {
         let gguf = format == Some(Format::Gguf);
         ENGINES.iter().filter(|engine| engine.reads_gguf() == gguf).map(|engine| engine.name().to_owned()).collect()
     }
+
+    /// The same with those engines, where it names none and nothing is trained.
+    #[must_use]
+    pub fn with_default_engines(mut self, format: Option<Format>) -> Self {
+        if self.engines.is_empty() && self.train.is_none() {
+            self.engines = Self::default_engines(format);
+        }
+        self
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A training run as it is asked for, and the row that answers it.
 
+use crate::choice::Choice;
 use serde::Serialize;
 
 use super::recipe::Recipe;
@@ -15,6 +16,15 @@ pub enum Recompute {
     Selective,
     /// Whole layers: only their inputs are kept.
     Full,
+}
+
+impl Choice for Recompute {
+    const WHAT: &'static str = "way to recompute";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("none", Self::None, "Nothing"),
+        ("selective", Self::Selective, "Attention scores"),
+        ("full", Self::Full, "Whole layers"),
+    ];
 }
 
 /// A training run that memory is projected for.

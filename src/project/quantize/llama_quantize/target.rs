@@ -1,6 +1,8 @@
 //! The targets of `llama-quantize` and the type each starts from.
 
 use crate::dtype::Dtype;
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::escape;
 
 /// A target of `llama-quantize`.
 #[allow(missing_docs)]
@@ -46,7 +48,30 @@ pub enum QuantTarget {
     Auto,
 }
 
+/// Outtypes of `convert_hf_to_gguf.py`.
+const OUTTYPES: [(&str, QuantTarget); 7] = [
+    ("f32", QuantTarget::F32),
+    ("f16", QuantTarget::F16),
+    ("bf16", QuantTarget::Bf16),
+    ("q8_0", QuantTarget::Q8_0),
+    ("tq1_0", QuantTarget::Tq1_0),
+    ("tq2_0", QuantTarget::Tq2_0),
+    ("auto", QuantTarget::Auto),
+];
+
 impl QuantTarget {
+    /// Reads an outtype of the Hugging Face converter: `f16`, `q8_0`, `auto`, ...
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other word.
+    pub fn parse_outtype(text: &str) -> Result<Self> {
+        OUTTYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, target)| *target).ok_or_else(|| {
+            let names: Vec<&str> = OUTTYPES.iter().map(|(name, _)| *name).collect();
+            Error::new(ErrorKind::Usage, format!("`{}` is no outtype of the converter", escape(text)))
+                .help(format!("write one of {}", names.join(", ")))
+        })
+    }
+
     /// The type that most matrices get; `None` for a copy and the converter's choice. IQ2_S starts from IQ2_XS and IQ3_XS from IQ3_S: so the program has it.
     pub fn base(self) -> Option<Dtype> {
         Some(match self {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::choice::Choice;
+
 /// How llama.cpp loads weights (`--load-mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -11,6 +13,11 @@ pub enum LoadMode {
     Mmap,
     /// The file is read into memory.
     None,
+}
+
+impl Choice for LoadMode {
+    const WHAT: &'static str = "way to load weights";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[("mmap", Self::Mmap, "Mapped"), ("none", Self::None, "Read")];
 }
 
 /// The options of llama.cpp, in the field names of the JSON report.
