@@ -54,7 +54,9 @@ const INSIDE: &[(&str, &[&str])] = &[
             "shard",
             "part",
             "projection",
+            "defaults",
             "memory",
+            "beside_weights",
         ],
     ),
     (
