@@ -3,6 +3,7 @@
 use super::common_keys::{self, Given};
 use super::conversion::{Conversion, Loaded};
 use super::keys::Keys;
+use super::stop::Stop;
 use super::{model_keys, source_names, tensors};
 use crate::families::converter::{KeyRule, Rename, Start, TensorRule};
 use crate::families::{self, by_class};
@@ -17,11 +18,11 @@ pub(super) struct Family {
     /// Names under which tensors are read; `None` leaves one out.
     pub(super) rename: fn(&str) -> Option<String>,
     /// Tensors that are computed, and checks before any is read.
-    pub(super) start: fn(&mut Conversion<'_>) -> Result<(), String>,
+    pub(super) start: fn(&mut Conversion<'_>) -> Result<(), Stop>,
     /// Writes what becomes of one tensor.
-    pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), String>,
+    pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), Stop>,
     /// Writes the model's own keys.
-    pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
+    pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), Stop>,
 }
 
 /// Finds the family of a class that config.json names.
@@ -53,7 +54,7 @@ fn rename(rule: Rename) -> fn(&str) -> Option<String> {
     }
 }
 
-fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), String> {
+fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), Stop> {
     match rule {
         Start::Nothing => tensors::nothing,
         Start::Llama => tensors::llama_start,
@@ -63,7 +64,7 @@ fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), String> {
     }
 }
 
-fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), String> {
+fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), Stop> {
     match rule {
         TensorRule::Plain => tensors::plain,
         TensorRule::Bert => tensors::bert,
@@ -93,7 +94,7 @@ fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), St
     }
 }
 
-fn keys(rule: KeyRule) -> fn(&mut Keys, &mut Given<'_>) -> Result<(), String> {
+fn keys(rule: KeyRule) -> fn(&mut Keys, &mut Given<'_>) -> Result<(), Stop> {
     match rule {
         KeyRule::Base => common_keys::base,
         KeyRule::Arcee => model_keys::arcee,

@@ -2,6 +2,7 @@
 
 use super::family::Family;
 use super::hparams::Hparams;
+use super::stop::Stop;
 use super::{ConvertedModel, family_of, vocab, without_vocabulary};
 use crate::checkpoint::model_config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
@@ -73,7 +74,7 @@ pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Resu
     let read = |(family, mut settings): (Family, Hparams)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         if let Some(name) = conversion.keys.without_number(NEEDED) {
-            return Err(format!("what the converter writes under `{}.{name}` is not known", conversion.arch));
+            return Err(Stop::new(format!("what the converter writes under `{}.{name}` is not known", conversion.arch)));
         }
         let metadata = conversion.keys.metadata();
         if let Err(reason) = vocab::add(&mut conversion.keys, family.row.vocabulary, folder, &mut settings) {
@@ -81,11 +82,11 @@ pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Resu
         }
         ConvertedHeader::new(input, &conversion, &metadata)
     };
-    Some(family_of(folder)?.and_then(read))
+    Some(family_of(folder)?.and_then(read).map_err(|stop| stop.to_string()))
 }
 
 impl ConvertedHeader {
-    fn new(input: &ProjectInput<'_>, conversion: &ConvertedModel, metadata: &Metadata) -> Result<Self, String> {
+    fn new(input: &ProjectInput<'_>, conversion: &ConvertedModel, metadata: &Metadata) -> Result<Self, Stop> {
         let outtype = conversion.auto;
         let typed = conversion.typed(input, outtype).map_err(|refusal| refusal.reason)?;
         let mut tensors = typed.tensors;
