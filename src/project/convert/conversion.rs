@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::family::Family;
+use super::family::FamilyRules;
 use super::hparams::Hparams;
 use super::stop::Stop;
 use super::types::TypeRule;
@@ -60,7 +60,7 @@ impl ConvertedTensor {
 
 /// The experts of one layer seen so far.
 #[derive(Default)]
-struct Experts {
+struct LayerExperts {
     seen: u64,
     /// By projection: experts seen, their common shape, what they are made of.
     parts: HashMap<&'static str, (Vec<bool>, Shape, Origin)>,
@@ -68,7 +68,7 @@ struct Experts {
 
 /// The state of a conversion: what was read of the folder, and the tensors written so far.
 pub(super) struct Conversion<'j> {
-    pub(super) family: &'j Family,
+    pub(super) family: &'j FamilyRules,
     pub(super) hparams: &'j Hparams,
     pub(super) folder: &'j HfFolder,
     pub(super) blocks: u64,
@@ -78,11 +78,11 @@ pub(super) struct Conversion<'j> {
     pub(super) doubtful: bool,
     /// Whether T5's shared embedding was written already.
     pub(super) shared_seen: bool,
-    experts: HashMap<u64, Experts>,
+    experts: HashMap<u64, LayerExperts>,
 }
 
 impl<'j> Conversion<'j> {
-    pub(super) fn new(family: &'j Family, hparams: &'j Hparams, folder: &'j HfFolder, blocks: u64) -> Self {
+    pub(super) fn new(family: &'j FamilyRules, hparams: &'j Hparams, folder: &'j HfFolder, blocks: u64) -> Self {
         Self {
             family,
             hparams,

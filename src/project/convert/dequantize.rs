@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::conversion::Loaded;
-use super::family::Family;
+use super::family::FamilyRules;
 use super::hparams::{Hparams, whole};
 use super::nvfp4;
 use super::stop::Stop;
@@ -74,7 +74,7 @@ impl Set {
 }
 
 /// Reads the folder's tensors in the converter's order and unpacks those that are quantized.
-pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family, h: &Hparams) -> Result<Loading, Stop> {
+pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &FamilyRules, h: &Hparams) -> Result<Loading, Stop> {
     let mut set = Set { tensors: Vec::with_capacity(folder.order.len()), by_name: HashMap::with_capacity(folder.order.len()) };
     let mut left_out: Vec<(Group, u64)> = Vec::new();
     let mut auto = None;

@@ -10,7 +10,7 @@ use crate::families::{self, by_class};
 
 /// How the converter writes one family: the functions that its row names.
 #[derive(Clone, Copy)]
-pub(super) struct Family {
+pub(super) struct FamilyRules {
     /// `general.architecture`.
     pub(super) arch: &'static str,
     /// The other columns of its row.
@@ -26,9 +26,9 @@ pub(super) struct Family {
 }
 
 /// Finds the family of a class that config.json names.
-pub(super) fn of(class: &str) -> Option<Family> {
+pub(super) fn of(class: &str) -> Option<FamilyRules> {
     let (row, conversion) = by_class(class)?;
-    Some(Family {
+    Some(FamilyRules {
         arch: row.gguf?,
         row: conversion,
         rename: rename(conversion.rename),

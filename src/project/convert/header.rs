@@ -1,6 +1,6 @@
 //! The header that the converter writes, as an engine reads it: for what depends on keys and shapes and not on the file's size.
 
-use super::family::Family;
+use super::family::FamilyRules;
 use super::hparams::Hparams;
 use super::stop::Stop;
 use super::{ConvertedModel, family_of, vocab, without_vocabulary};
@@ -71,7 +71,7 @@ pub(crate) struct ConvertedHeader {
 /// Why the converter stops, or the key whose number is not known. A tokenizer at which it stops is a note: the graph does not depend
 /// on it.
 pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedHeader, String>> {
-    let read = |(family, mut settings): (Family, Hparams)| {
+    let read = |(family, mut settings): (FamilyRules, Hparams)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         if let Some(name) = conversion.keys.without_number(NEEDED) {
             return Err(Stop::new(format!("what the converter writes under `{}.{name}` is not known", conversion.arch)));

@@ -69,7 +69,7 @@ pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Res
 }
 
 /// The row of a folder's family and its settings; `None` for a family that has none.
-fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), Stop>> {
+fn family_of(folder: &HfFolder) -> Option<Result<(family::FamilyRules, Hparams), Stop>> {
     if let (true, Some(reason)) = (folder.config.is_empty(), &folder.refusal) {
         // config.json is there and could not be read: which family it is, is not known.
         return Some(Err(Stop::new(reason.as_str())));
@@ -87,7 +87,7 @@ fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), Stop
 fn without_vocabulary(
     input: &ProjectInput<'_>,
     folder: &HfFolder,
-    family: &family::Family,
+    family: &family::FamilyRules,
     settings: &mut Hparams,
 ) -> Result<ConvertedModel, Stop> {
     if let Some(reason) = &folder.refusal {
