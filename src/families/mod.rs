@@ -12,6 +12,7 @@ pub mod gguf_names;
 pub mod graph;
 pub mod routers;
 mod rows;
+pub mod tied_heads;
 
 pub use family::Family;
 pub use generated::token_classes;
