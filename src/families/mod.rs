@@ -15,6 +15,7 @@ mod role;
 pub mod routers;
 mod rows;
 mod table;
+pub mod tied_heads;
 
 pub use family::Family;
 pub use generated::token_classes;

@@ -1,7 +1,10 @@
 //! Which projections need what lies beside the weights of a Hugging Face folder, and the projections of a whole checkpoint.
 
+use super::input::ProjectInput;
 use super::memory::ENGINES;
-use super::{MemoryReport, MemoryRequest, ProjectInput, Projection, Request, Target, memory, project};
+use super::memory::{MemoryReport, MemoryRequest, memory};
+use super::projection::{Projection, Request, project};
+use super::quantize::Target;
 use crate::checkpoint::{Checkpoint, HfFolder};
 use crate::format::Format;
 

@@ -1,8 +1,9 @@
 //! What is projected where nothing particular was asked for.
 
+use super::projection::Request;
 use super::prune::PruneSpec;
+use super::quantize::Target;
 use super::shard::ShardSpec;
-use super::{Request, Target};
 use crate::checkpoint::Checkpoint;
 use crate::format::Format;
 

@@ -3,6 +3,7 @@
 //! Source: the defaults in the constructors of the fast tokenizers, `TOKENIZER_MAPPING_NAMES` and `PreTrainedTokenizerFast.__init__`
 //! of transformers 4.57.6, and `AddedVocabulary::add_tokens` of the tokenizers library.
 
+use super::stop::Stop;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -40,10 +41,12 @@ fn text(value: &Value) -> Option<&str> {
 ///
 /// # Errors
 /// A class that the converter's version of transformers does not have.
-pub(super) fn special_tokens(folder: &HfFolder) -> Result<Vec<String>, String> {
+pub(super) fn special_tokens(folder: &HfFolder) -> Result<Vec<String>, Stop> {
     let class = class(folder);
     if class == Some(TOO_NEW) {
-        return Err(format!("tokenizer_class `{TOO_NEW}` is newer than the transformers 4.57.6 that the converter pins: it stops"));
+        return Err(Stop::new(format!(
+            "tokenizer_class `{TOO_NEW}` is newer than the transformers 4.57.6 that the converter pins: it stops"
+        )));
     }
     let defaults = CLASSES.iter().find(|(name, _)| Some(*name) == class).map_or(&[][..], |(_, defaults)| *defaults);
     let config = folder.tokenizer_config.as_ref();

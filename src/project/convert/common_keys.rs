@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::hparams::{Hparams, whole};
 use super::keys::Keys;
+use super::stop::Stop;
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::sidecar::Pooling;
 use crate::families::converter;
@@ -21,7 +22,7 @@ pub(super) const POSITIONS: &[&str] =
     &["max_position_embeddings", "n_ctx", "n_positions", "max_length", "max_sequence_length", "model_max_length"];
 
 /// Keys that most families have, each when the settings have it.
-pub(super) fn base(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn base(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     keys.blocks(given.blocks);
     if let Some(n) = h.some(POSITIONS) {
@@ -73,7 +74,7 @@ pub(super) fn base(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     if let Some(function) = h.some(&score) {
         match function.as_str() {
             Some("sigmoid" | "softmax" | "sqrtsoftplus") => keys.model_number("expert_gating_func"),
-            _ => return Err("an expert gating function that the converter does not know".to_owned()),
+            _ => return Err(Stop::new("an expert gating function that the converter does not know")),
         }
     }
     if let Some(n) = h.some(&["head_dim"]) {
@@ -105,7 +106,7 @@ fn inner<'r>(rope: &'r Map<String, Value>, key: &str) -> Option<&'r Map<String, 
     rope.get(key).and_then(Value::as_object)
 }
 
-fn rope(keys: &mut Keys, h: &Hparams) -> Result<(), String> {
+fn rope(keys: &mut Keys, h: &Hparams) -> Result<(), Stop> {
     let global = inner(&h.rope, "full_attention").unwrap_or(&h.rope);
     let has = |key: &str| global.get(key).is_some_and(|v| !v.is_null());
     match global.get("rope_type").and_then(Value::as_str) {
@@ -115,7 +116,7 @@ fn rope(keys: &mut Keys, h: &Hparams) -> Result<(), String> {
         }
         Some("yarn") if has("factor") => {
             if !global.contains_key("original_max_position_embeddings") {
-                return Err("rope_scaling has no original_max_position_embeddings: the converter stops".to_owned());
+                return Err(Stop::new("rope_scaling has no original_max_position_embeddings: the converter stops"));
             }
             keys.model_text("rope.scaling.type", "yarn");
             keys.model_number("rope.scaling.factor");
@@ -148,9 +149,9 @@ fn rope(keys: &mut Keys, h: &Hparams) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn pooling(keys: &mut Keys, folder: &HfFolder) -> Result<(), String> {
+pub(super) fn pooling(keys: &mut Keys, folder: &HfFolder) -> Result<(), Stop> {
     match folder.pooling {
-        Some(Pooling::Other) => Err("only mean, cls and last-token pooling are converted".to_owned()),
+        Some(Pooling::Other) => Err(Stop::new("only mean, cls and last-token pooling are converted")),
         Some(_) => {
             keys.model_number("pooling_type");
             Ok(())
@@ -181,10 +182,10 @@ pub(super) fn plain_widths(h: &Hparams) -> Widths {
 }
 
 /// Computes the rotary dimensions of Phi, a share of each head.
-pub(super) fn phi_rope_dims(h: &Hparams) -> Result<u64, String> {
+pub(super) fn phi_rope_dims(h: &Hparams) -> Result<u64, Stop> {
     let (hidden, heads) = (h.need(&["hidden_size", "n_embd"])?, h.need(&["num_attention_heads", "n_head"])?);
     let share = h.rope.get("partial_rotary_factor").and_then(Value::as_f64).unwrap_or(1.0);
-    share_of(hidden, share).checked_div(heads).ok_or_else(|| "num_attention_heads is 0".to_owned())
+    share_of(hidden, share).checked_div(heads).ok_or_else(|| Stop::new("num_attention_heads is 0"))
 }
 
 /// Lists the labels of a classifier; the two placeholders of transformers are left out.
@@ -233,14 +234,14 @@ pub(super) fn number_or(h: &Hparams, names: &[&str], own: u64) -> u64 {
 }
 
 /// Reads the inner width of a Mamba 2 layer, and checks it as the converter does.
-pub(super) fn mamba2_inner(h: &Hparams) -> Result<u64, String> {
+pub(super) fn mamba2_inner(h: &Hparams) -> Result<u64, Stop> {
     let width = h.need(&["hidden_size", "d_model", "dim"])?;
     let expand = h.some(&["mamba_expand", "expand"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2);
     let given = h.some(&["mamba_d_ssm", "intermediate_size", "d_inner"]).and_then(whole).filter(|&n| n > 0);
     let inner = expand.saturating_mul(width);
     let head = h.some(&["mamba_d_head", "head_dim"]).and_then(whole).filter(|&n| n > 0).unwrap_or(64);
     if given.is_some_and(|n| n != inner) || !inner.is_multiple_of(head) {
-        return Err("the inner width does not fit expand and head_dim, which the converter refuses".to_owned());
+        return Err(Stop::new("the inner width does not fit expand and head_dim, which the converter refuses"));
     }
     Ok(inner)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::family::Family;
+use super::family::FamilyRules;
 use super::hparams::Hparams;
+use super::stop::Stop;
 use super::types::TypeRule;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
@@ -59,7 +60,7 @@ impl ConvertedTensor {
 
 /// The experts of one layer seen so far.
 #[derive(Default)]
-struct Experts {
+struct LayerExperts {
     seen: u64,
     /// By projection: experts seen, their common shape, what they are made of.
     parts: HashMap<&'static str, (Vec<bool>, Shape, Origin)>,
@@ -67,7 +68,7 @@ struct Experts {
 
 /// The state of a conversion: what was read of the folder, and the tensors written so far.
 pub(super) struct Conversion<'j> {
-    pub(super) family: &'j Family,
+    pub(super) family: &'j FamilyRules,
     pub(super) hparams: &'j Hparams,
     pub(super) folder: &'j HfFolder,
     pub(super) blocks: u64,
@@ -77,11 +78,11 @@ pub(super) struct Conversion<'j> {
     pub(super) doubtful: bool,
     /// Whether T5's shared embedding was written already.
     pub(super) shared_seen: bool,
-    experts: HashMap<u64, Experts>,
+    experts: HashMap<u64, LayerExperts>,
 }
 
 impl<'j> Conversion<'j> {
-    pub(super) fn new(family: &'j Family, hparams: &'j Hparams, folder: &'j HfFolder, blocks: u64) -> Self {
+    pub(super) fn new(family: &'j FamilyRules, hparams: &'j Hparams, folder: &'j HfFolder, blocks: u64) -> Self {
         Self {
             family,
             hparams,
@@ -96,7 +97,7 @@ impl<'j> Conversion<'j> {
     }
 
     /// Writes under the GGUF name of a Hugging Face name. `part` of `parts` equal shares of the tensor.
-    pub(super) fn write(&mut self, name: &str, shape: &[u64], from: &Loaded, share: (u64, u64)) -> Result<(), String> {
+    pub(super) fn write(&mut self, name: &str, shape: &[u64], from: &Loaded, share: (u64, u64)) -> Result<(), Stop> {
         let to = gguf_names::of_architecture(self.family.arch, name, self.blocks)
             .ok_or_else(|| format!("can not map tensor `{}`", escape(name)))?;
         let (part, whole) = share;
@@ -112,12 +113,12 @@ impl<'j> Conversion<'j> {
     }
 
     /// Writes a tensor unchanged.
-    pub(super) fn write_same(&mut self, from: &Loaded) -> Result<(), String> {
+    pub(super) fn write_same(&mut self, from: &Loaded) -> Result<(), Stop> {
         self.write(&from.name, &from.shape, from, (1, 1))
     }
 
     /// A tensor that is kept as it comes, or a scale beside one, which has its name but for the suffix.
-    pub(super) fn write_kept(&mut self, from: &Loaded) -> Result<(), String> {
+    pub(super) fn write_kept(&mut self, from: &Loaded) -> Result<(), Stop> {
         let scale = [".input_scale", ".scale"].iter().find_map(|s| Some((from.name.strip_suffix(s)?, *s)));
         let Some((stem, suffix)) = scale.filter(|_| from.fixed.is_none()) else { return self.write_same(from) };
         self.write(&format!("{stem}.weight"), &from.shape, from, (1, 1))?;
@@ -134,14 +135,7 @@ impl<'j> Conversion<'j> {
         self.out.push(ConvertedTensor { name: name.to_owned(), shape: Shape::from_slice(&[len]), rule, source: None, origin });
     }
 
-    fn push(
-        &mut self,
-        name: String,
-        shape: &[u64],
-        source: Option<u32>,
-        origin: Origin,
-        fixed: Option<Dtype>,
-    ) -> Result<(), String> {
+    fn push(&mut self, name: String, shape: &[u64], source: Option<u32>, origin: Origin, fixed: Option<Dtype>) -> Result<(), Stop> {
         let rule = fixed.map_or_else(|| TypeRule::of(&name, shape.len()), TypeRule::Fixed);
         self.out.push(ConvertedTensor { name, shape: Shape::from_slice(shape), rule, source, origin });
         Ok(())
@@ -155,8 +149,8 @@ impl<'j> Conversion<'j> {
         marker: &str,
         parts: &[(&'static str, &'static str)],
         experts: u64,
-    ) -> Result<(), String> {
-        let stop = || format!("`{}` is no expert's matrix that is looked for: the converter stops", escape(&t.name));
+    ) -> Result<(), Stop> {
+        let stop = || Stop::new(format!("`{}` is no expert's matrix that is looked for: the converter stops", escape(&t.name)));
         let block = t.block().filter(|b| *b < self.blocks).ok_or_else(stop)?;
         let (_, rest) = t.name.split_once(marker).ok_or_else(stop)?;
         let (number, projection) = rest.split_once('.').ok_or_else(stop)?;
@@ -172,7 +166,7 @@ impl<'j> Conversion<'j> {
             (vec![false; usize::try_from(experts).unwrap_or(0)], t.shape.clone(), origin)
         });
         if *shape != t.shape {
-            return Err(format!("`{}` differs in shape from the other experts: the converter stops", escape(&t.name)));
+            return Err(Stop::new(format!("`{}` differs in shape from the other experts: the converter stops", escape(&t.name))));
         }
         seen[usize::try_from(number).unwrap_or(0)] = true;
         origin.bytes = origin.bytes.saturating_add(t.bytes);
@@ -183,7 +177,7 @@ impl<'j> Conversion<'j> {
         for (part, stack) in parts {
             let (seen, shape, origin) = layer.parts.remove(part).ok_or_else(stop)?;
             if !seen.iter().all(|s| *s) {
-                return Err(format!("experts of layer {block} are missing: the converter stops"));
+                return Err(Stop::new(format!("experts of layer {block} are missing: the converter stops")));
             }
             let mut stacked = Shape::from_slice(&[experts]);
             stacked.extend_from_slice(&shape);
@@ -193,9 +187,9 @@ impl<'j> Conversion<'j> {
     }
 
     /// Checks that no expert is missing when all tensors were read.
-    pub(super) fn finish(&mut self) -> Result<(), String> {
+    pub(super) fn finish(&mut self) -> Result<(), Stop> {
         match self.experts.keys().min() {
-            Some(block) => Err(format!("experts of layer {block} are missing: the converter stops")),
+            Some(block) => Err(Stop::new(format!("experts of layer {block} are missing: the converter stops"))),
             None => Ok(()),
         }
     }

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::conversion::Loaded;
-use super::family::Family;
+use super::family::FamilyRules;
 use super::hparams::{Hparams, whole};
 use super::nvfp4;
+use super::stop::Stop;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
 use crate::format::Shape;
@@ -62,7 +63,7 @@ impl Set {
     }
 
     /// Drops a tensor that only helps another one, whose bytes it is added to.
-    fn fold_into(&mut self, name: &str, into: &str) -> Result<(), String> {
+    fn fold_into(&mut self, name: &str, into: &str) -> Result<(), Stop> {
         let bytes = self.take(name).map_or(0, |t| t.bytes);
         let i = *self.by_name.get(into).ok_or_else(|| format!("there is no `{}`: the converter stops", escape(into)))?;
         if let Some(t) = &mut self.tensors[i] {
@@ -73,7 +74,7 @@ impl Set {
 }
 
 /// Reads the folder's tensors in the converter's order and unpacks those that are quantized.
-pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family, h: &Hparams) -> Result<Loading, String> {
+pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &FamilyRules, h: &Hparams) -> Result<Loading, Stop> {
     let mut set = Set { tensors: Vec::with_capacity(folder.order.len()), by_name: HashMap::with_capacity(folder.order.len()) };
     let mut left_out: Vec<(Group, u64)> = Vec::new();
     let mut auto = None;
@@ -129,9 +130,9 @@ pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family,
         Some("fp8") => fp8(&mut set)?,
         Some("gptq") => gptq(&mut set, config)?,
         Some("compressed-tensors") => compressed(&mut set, config)?,
-        Some("bitnet") => return Err("BitNet's packed weights are not unpacked by the converter: it stops".to_owned()),
+        Some("bitnet") => return Err(Stop::new("BitNet's packed weights are not unpacked by the converter: it stops")),
         Some("modelopt") => modelopt(&mut set)?,
-        Some(other) => return Err(format!("the converter refuses quant_method `{}`", escape(other))),
+        Some(other) => return Err(Stop::new(format!("the converter refuses quant_method `{}`", escape(other)))),
     }
     let unused = [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
     let mut rest: Vec<Loaded> = Vec::new();
@@ -146,7 +147,7 @@ pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &Family,
 }
 
 /// `weight_scale_inv` is multiplied in, activation scales are dropped.
-fn fp8(set: &mut Set) -> Result<(), String> {
+fn fp8(set: &mut Set) -> Result<(), Stop> {
     for name in set.names() {
         if let Some(weight) = name.strip_suffix("_scale_inv") {
             set.fold_into(&name, weight)?;
@@ -166,7 +167,7 @@ fn is_packed_nvfp4(config: &Map<String, Value>) -> bool {
 }
 
 /// Whether tensors of NVFP4 are kept as they are.
-fn is_nvfp4(config: Option<&Map<String, Value>>, folder: &HfFolder, method: Option<&str>) -> Result<bool, String> {
+fn is_nvfp4(config: Option<&Map<String, Value>>, folder: &HfFolder, method: Option<&str>) -> Result<bool, Stop> {
     let beside = folder.quantization.as_ref().map(|(map, _)| map);
     let find = |key: &str| beside.and_then(|b| b.get(key)).or_else(|| config?.get(key));
     let algorithm = find("quant_algo").and_then(Value::as_str);
@@ -176,13 +177,13 @@ fn is_nvfp4(config: Option<&Map<String, Value>>, folder: &HfFolder, method: Opti
         .flatten()
         .any(|(_, l)| l.get("quant_algo").and_then(Value::as_str).is_some_and(|a| a.ends_with("NVFP4")));
     if algorithm == Some("W4A16_NVFP4") || (mixed && algorithm != Some("NVFP4")) {
-        return Err("NVFP4 of some layers, or with activations in 16 bits, is not modelled".to_owned());
+        return Err(Stop::new("NVFP4 of some layers, or with activations in 16 bits, is not modelled"));
     }
     Ok(algorithm == Some("NVFP4") || (method == Some("compressed-tensors") && config.is_some_and(is_packed_nvfp4)))
 }
 
 /// FP8 of ModelOpt: scales are multiplied in; those of inputs and caches are dropped.
-fn modelopt(set: &mut Set) -> Result<(), String> {
+fn modelopt(set: &mut Set) -> Result<(), Stop> {
     for name in set.names() {
         if let Some(weight) = name.strip_suffix("_scale").filter(|n| n.ends_with(".weight")) {
             if set.shape(weight).is_some() {
@@ -204,10 +205,10 @@ fn append(set: &mut Set, name: String, shape: &[u64], from: &Loaded, bytes: u64)
     set.tensors.push(Some(t));
 }
 
-fn gptq(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), String> {
+fn gptq(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), Stop> {
     let bits = config.and_then(|c| c.get("bits")).and_then(Value::as_u64).unwrap_or(0);
     if !matches!(bits, 2 | 4 | 8) {
-        return Err(format!("GPTQ of {bits} bits is not unpacked by the converter: it stops"));
+        return Err(Stop::new(format!("GPTQ of {bits} bits is not unpacked by the converter: it stops")));
     }
     for name in set.names() {
         let Some(base) = name.strip_suffix(".qweight") else { continue };
@@ -218,15 +219,15 @@ fn gptq(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), String
             bytes = bytes.saturating_add(t.bytes);
         }
         let Some(packed) = set.take(&name) else { continue };
-        let [rows, columns] = packed.shape[..] else { return Err(format!("`{}` is no matrix", escape(&name))) };
+        let [rows, columns] = packed.shape[..] else { return Err(Stop::new(format!("`{}` is no matrix", escape(&name)))) };
         let shape = [columns, rows.saturating_mul(32 / bits)];
         append(set, format!("{base}.weight"), &shape, &packed, bytes.saturating_add(packed.bytes));
     }
     Ok(())
 }
 
-fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), String> {
-    let stop = |what: &str| Err(format!("compressed-tensors: {what}: the converter stops"));
+fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), Stop> {
+    let stop = |what: &str| Err(Stop::new(format!("compressed-tensors: {what}: the converter stops")));
     let Some(config) = config else { return stop("there is no quantization_config") };
     let format = config.get("format").and_then(Value::as_str).unwrap_or_default();
     let groups: Vec<&Map<String, Value>> =
@@ -272,11 +273,11 @@ fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), 
 }
 
 /// Blocks and scales become MXFP4 tensors; gate and up are every other row of one tensor.
-fn mxfp4(set: &mut Set, first: &mut Vec<Loaded>) -> Result<(), String> {
+fn mxfp4(set: &mut Set, first: &mut Vec<Loaded>) -> Result<(), Stop> {
     for name in set.names() {
         let Some(stem) = name.strip_suffix("_scales").filter(|s| s.contains("mlp.experts.")) else { continue };
         let blocks = format!("{stem}_blocks");
-        let stop = || format!("`{}` is not as the converter expects it", escape(&blocks));
+        let stop = || Stop::new(format!("`{}` is not as the converter expects it", escape(&blocks)));
         let scales = set.take(&name).ok_or_else(stop)?;
         let packed = set.take(&blocks).ok_or_else(stop)?;
         let [experts, rows, n, 16] = packed.shape[..] else { return Err(stop()) };

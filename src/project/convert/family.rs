@@ -3,13 +3,14 @@
 use super::common_keys::{self, Given};
 use super::conversion::{Conversion, Loaded};
 use super::keys::Keys;
+use super::stop::Stop;
 use super::{model_keys, source_names, tensors};
 use crate::families::converter::{KeyRule, Rename, Start, TensorRule};
 use crate::families::{self, by_class};
 
 /// How the converter writes one family: the functions that its row names.
 #[derive(Clone, Copy)]
-pub(super) struct Family {
+pub(super) struct FamilyRules {
     /// `general.architecture`.
     pub(super) arch: &'static str,
     /// The other columns of its row.
@@ -17,17 +18,17 @@ pub(super) struct Family {
     /// Names under which tensors are read; `None` leaves one out.
     pub(super) rename: fn(&str) -> Option<String>,
     /// Tensors that are computed, and checks before any is read.
-    pub(super) start: fn(&mut Conversion<'_>) -> Result<(), String>,
+    pub(super) start: fn(&mut Conversion<'_>) -> Result<(), Stop>,
     /// Writes what becomes of one tensor.
-    pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), String>,
+    pub(super) tensor: fn(&mut Conversion<'_>, &Loaded) -> Result<(), Stop>,
     /// Writes the model's own keys.
-    pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), String>,
+    pub(super) keys: fn(&mut Keys, &mut Given<'_>) -> Result<(), Stop>,
 }
 
 /// Finds the family of a class that config.json names.
-pub(super) fn of(class: &str) -> Option<Family> {
+pub(super) fn of(class: &str) -> Option<FamilyRules> {
     let (row, conversion) = by_class(class)?;
-    Some(Family {
+    Some(FamilyRules {
         arch: row.gguf?,
         row: conversion,
         rename: rename(conversion.rename),
@@ -53,7 +54,7 @@ fn rename(rule: Rename) -> fn(&str) -> Option<String> {
     }
 }
 
-fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), String> {
+fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), Stop> {
     match rule {
         Start::Nothing => tensors::nothing,
         Start::Llama => tensors::llama_start,
@@ -63,7 +64,7 @@ fn start(rule: Start) -> fn(&mut Conversion<'_>) -> Result<(), String> {
     }
 }
 
-fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), String> {
+fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), Stop> {
     match rule {
         TensorRule::Plain => tensors::plain,
         TensorRule::Bert => tensors::bert,
@@ -93,7 +94,7 @@ fn tensor(rule: TensorRule) -> fn(&mut Conversion<'_>, &Loaded) -> Result<(), St
     }
 }
 
-fn keys(rule: KeyRule) -> fn(&mut Keys, &mut Given<'_>) -> Result<(), String> {
+fn keys(rule: KeyRule) -> fn(&mut Keys, &mut Given<'_>) -> Result<(), Stop> {
     match rule {
         KeyRule::Base => common_keys::base,
         KeyRule::Arcee => model_keys::arcee,

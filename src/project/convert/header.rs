@@ -1,7 +1,8 @@
 //! The header that the converter writes, as an engine reads it: for what depends on keys and shapes and not on the file's size.
 
-use super::family::Family;
+use super::family::FamilyRules;
 use super::hparams::Hparams;
+use super::stop::Stop;
 use super::{ConvertedModel, family_of, vocab, without_vocabulary};
 use crate::checkpoint::config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
@@ -70,10 +71,10 @@ pub(crate) struct ConvertedHeader {
 /// Why the converter stops, or the key whose number is not known. A tokenizer at which it stops is a note: the graph does not depend
 /// on it.
 pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedHeader, String>> {
-    let read = |(family, mut settings): (Family, Hparams)| {
+    let read = |(family, mut settings): (FamilyRules, Hparams)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         if let Some(name) = conversion.keys.without_number(NEEDED) {
-            return Err(format!("what the converter writes under `{}.{name}` is not known", conversion.arch));
+            return Err(Stop::new(format!("what the converter writes under `{}.{name}` is not known", conversion.arch)));
         }
         let metadata = conversion.keys.metadata();
         if let Err(reason) = vocab::add(&mut conversion.keys, family.row.vocabulary, folder, &mut settings) {
@@ -81,11 +82,11 @@ pub(crate) fn header(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Resu
         }
         ConvertedHeader::new(input, &conversion, &metadata)
     };
-    Some(family_of(folder)?.and_then(read))
+    Some(family_of(folder)?.and_then(read).map_err(|stop| stop.to_string()))
 }
 
 impl ConvertedHeader {
-    fn new(input: &ProjectInput<'_>, conversion: &ConvertedModel, metadata: &Metadata) -> Result<Self, String> {
+    fn new(input: &ProjectInput<'_>, conversion: &ConvertedModel, metadata: &Metadata) -> Result<Self, Stop> {
         let outtype = conversion.auto;
         let typed = conversion.typed(input, outtype).map_err(|refusal| refusal.reason)?;
         let mut tensors = typed.tensors;

@@ -3,6 +3,7 @@
 //! Source: `AutoConfig.from_pretrained(...).to_dict()` of transformers 4.57.6, which the converter pins: a key that the file lacks
 //! can still be there.
 
+use super::stop::Stop;
 use serde_json::{Map, Value, json};
 
 use crate::families::defaults::CONVERTER;
@@ -75,8 +76,8 @@ impl Hparams {
     }
 
     /// A number that is there, or the reason why the converter stops.
-    pub(super) fn need(&self, keys: &[&str]) -> Result<u64, String> {
-        self.some(keys).and_then(whole).ok_or_else(|| format!("config.json has no `{}`: the converter stops", keys[0]))
+    pub(super) fn need(&self, keys: &[&str]) -> Result<u64, Stop> {
+        self.some(keys).and_then(whole).ok_or_else(|| Stop::lacks(keys[0]))
     }
 
     pub(super) fn set(&mut self, key: &str, value: Value) {

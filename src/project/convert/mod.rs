@@ -18,6 +18,7 @@ mod nvfp4;
 mod sentencepiece;
 mod source_names;
 mod special_tokens;
+mod stop;
 mod tensors;
 mod typed;
 mod types;
@@ -28,6 +29,7 @@ mod tests;
 pub(crate) use candidates::gguf_candidates;
 pub(crate) use header::{ConvertedHeader, header};
 
+pub(crate) use stop::Stop;
 pub(crate) use typed::Typed;
 
 use common_keys::Given;
@@ -58,7 +60,7 @@ pub(crate) struct ConvertedModel {
 }
 
 /// `None` for a family whose conversion is not known; otherwise the conversion, or why the converter stops.
-pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedModel, String>> {
+pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Result<ConvertedModel, Stop>> {
     Some(family_of(folder)?.and_then(|(family, mut settings)| {
         let mut conversion = without_vocabulary(input, folder, &family, &mut settings)?;
         conversion.pre = vocab::add(&mut conversion.keys, family.row.vocabulary, folder, &mut settings)?;
@@ -67,10 +69,10 @@ pub(crate) fn convert(input: &ProjectInput<'_>, folder: &HfFolder) -> Option<Res
 }
 
 /// The row of a folder's family and its settings; `None` for a family that has none.
-fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), String>> {
+fn family_of(folder: &HfFolder) -> Option<Result<(family::FamilyRules, Hparams), Stop>> {
     if let (true, Some(reason)) = (folder.config.is_empty(), &folder.refusal) {
         // config.json is there and could not be read: which family it is, is not known.
-        return Some(Err(reason.clone()));
+        return Some(Err(Stop::new(reason.as_str())));
     }
     let settings = Hparams::new(&folder.config, false);
     let family = family::of(settings.architecture()?)?;
@@ -85,14 +87,14 @@ fn family_of(folder: &HfFolder) -> Option<Result<(family::Family, Hparams), Stri
 fn without_vocabulary(
     input: &ProjectInput<'_>,
     folder: &HfFolder,
-    family: &family::Family,
+    family: &family::FamilyRules,
     settings: &mut Hparams,
-) -> Result<ConvertedModel, String> {
+) -> Result<ConvertedModel, Stop> {
     if let Some(reason) = &folder.refusal {
-        return Err(reason.clone());
+        return Err(Stop::new(reason.as_str()));
     }
     if folder.order.is_empty() {
-        return Err("the converter reads files named model*.safetensors; there are none".to_owned());
+        return Err(Stop::new("the converter reads files named model*.safetensors; there are none"));
     }
     let mut blocks = settings.need(&["n_layers", "num_hidden_layers", "n_layer", "num_layers"])?;
     if family.row.predicts_further {
@@ -113,11 +115,11 @@ fn without_vocabulary(
     conversion.finish()?;
     let Conversion { out: tensors, doubtful, mut notes, .. } = conversion;
     if tensors.is_empty() {
-        return Err("no tensor would be written".to_owned());
+        return Err(Stop::new("no tensor would be written"));
     }
     let mut seen = std::collections::HashSet::with_capacity(tensors.len());
     if let Some(t) = tensors.iter().find(|t| !seen.insert(t.name.as_str())) {
-        return Err(format!("two tensors would be named `{}`: the converter stops", escape(&t.name)));
+        return Err(Stop::new(format!("two tensors would be named `{}`: the converter stops", escape(&t.name))));
     }
     let mut keys = Keys::new(family.arch);
     general::add(&mut keys, folder, &counts(&tensors));

@@ -8,20 +8,21 @@ use super::common_keys::{
 };
 use super::hparams::whole;
 use super::keys::Keys;
+use super::stop::Stop;
 
-pub(super) fn llama(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn llama(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     keys.model_count("vocab_size", Some(given.hparams.need(&["vocab_size"])?));
     keys.model_count("rope.dimension_count", head_dim(given.hparams));
     Ok(())
 }
 
-pub(super) fn qwen(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn qwen(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     pooling(keys, given.folder)
 }
 
-pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     if let Some(n) = given.hparams.some(&["moe_intermediate_size"]) {
         keys.model_count("expert_feed_forward_length", whole(n));
@@ -32,7 +33,7 @@ pub(super) fn qwen_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Str
     Ok(())
 }
 
-pub(super) fn gemma(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gemma(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads"])?;
     own(keys, given.blocks, heads, plain_widths(h), &["attention.layer_norm_rms_epsilon"]);
@@ -41,7 +42,7 @@ pub(super) fn gemma(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
     Ok(())
 }
 
-pub(super) fn gemma2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gemma2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     gemma(keys, given)?;
     for name in ["attn_logit_softcapping", "final_logit_softcapping"] {
         keys.model_float(name, given.hparams.some(&[name]).and_then(Value::as_f64));
@@ -50,11 +51,11 @@ pub(super) fn gemma2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Strin
     Ok(())
 }
 
-pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     let h = &*given.hparams;
     if h.some(&["attn_logit_softcapping"]).is_some() {
-        return Err("attn_logit_softcapping is set, which the converter refuses".to_owned());
+        return Err(Stop::new("attn_logit_softcapping is set, which the converter refuses"));
     }
     keys.heads(h.count("num_attention_heads").unwrap_or(8));
     keys.kv_heads(h.count("num_key_value_heads").unwrap_or(4));
@@ -73,7 +74,7 @@ pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Strin
     Ok(())
 }
 
-pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads", "n_head"])?;
     let width = h.some(&["hidden_size", "n_embd"]).and_then(whole);
@@ -85,7 +86,7 @@ pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads", "n_head"])?;
     let width = h.some(&["hidden_size", "n_embd"]).and_then(whole);
@@ -102,7 +103,7 @@ pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn gpt2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gpt2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     // The class has no default for it.
     let context = h.need(&["n_ctx"])?;
@@ -112,7 +113,7 @@ pub(super) fn gpt2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn gpt_neox(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gpt_neox(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let heads = h.need(&["num_attention_heads"])?;
     own(keys, given.blocks, heads, plain_widths(h), &["attention.layer_norm_epsilon"]);
@@ -125,7 +126,7 @@ pub(super) fn gpt_neox(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Str
     Ok(())
 }
 
-pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let width = h.count("hidden_size");
     // The context is not in config.json.
@@ -136,7 +137,7 @@ pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Strin
     Ok(())
 }
 
-pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     // RoBERTa takes its padding off and Nomic has a rule of its own; nothing is cached that would depend on it.
     if given.hparams.some(POSITIONS).is_some() {
@@ -152,7 +153,7 @@ pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let names = ["attention.layer_norm_epsilon", "attention.relative_buckets_count", "attention.layer_norm_rms_epsilon"];
     let h = &*given.hparams;
     let context = h.some(&["n_positions"]).map_or(Some(512), whole);
@@ -161,10 +162,10 @@ pub(super) fn t5_encoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     t5_encoder(keys, given)?;
     if given.hparams.some(&["decoder_start_token_id"]).is_none() {
-        return Err("config.json has no `decoder_start_token_id`: the converter stops".to_owned());
+        return Err(Stop::lacks("decoder_start_token_id"));
     }
     if let Some(n) = given.hparams.some(&["num_decoder_layers"]) {
         keys.model_count("decoder_block_count", whole(n));
@@ -173,7 +174,7 @@ pub(super) fn t5(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn deepseek(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn deepseek(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     keys.model_text("rope.scaling.type", "none");
     let h = &*given.hparams;
@@ -192,7 +193,7 @@ pub(super) fn deepseek(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Str
     Ok(())
 }
 
-pub(super) fn deepseek2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn deepseek2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     // Its attention is written with one key/value head.
     given.hparams.set("num_key_value_heads", 1.into());
     if given.hparams.find(&["rms_norm_eps"]).is_none() {
@@ -238,14 +239,14 @@ pub(super) fn deepseek2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), St
     Ok(())
 }
 
-pub(super) fn gpt_oss(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gpt_oss(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     keys.model_count("attention.sliding_window", given.hparams.count("sliding_window"));
     keys.model_count("expert_feed_forward_length", given.hparams.count("intermediate_size"));
     Ok(())
 }
 
-pub(super) fn olmo(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn olmo(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     keys.model_number("attention.layer_norm_epsilon");
     if let Some(clamp) = given.hparams.some(&["clip_qkv"]) {
@@ -254,11 +255,11 @@ pub(super) fn olmo(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn olmo2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn olmo2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     match given.hparams.find(&["sliding_window"]) {
         None => {}
-        Some(Value::Null) => return Err("sliding_window is null: the converter stops".to_owned()),
+        Some(Value::Null) => return Err(Stop::new("sliding_window is null: the converter stops")),
         Some(window) => {
             keys.model_count("attention.sliding_window", whole(window));
             sliding_pattern(keys, given);
@@ -267,16 +268,16 @@ pub(super) fn olmo2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
     Ok(())
 }
 
-pub(super) fn olmoe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn olmoe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     keys.model_number("attention.layer_norm_rms_epsilon");
     Ok(())
 }
 
-pub(super) fn stablelm(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn stablelm(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let Some(share) = h.rope.get("partial_rotary_factor").and_then(Value::as_f64) else {
-        return Err("config.json has no `partial_rotary_factor`: the converter stops".to_owned());
+        return Err(Stop::lacks("partial_rotary_factor"));
     };
     let heads = h.need(&["num_attention_heads"])?;
     own(keys, given.blocks, heads, plain_widths(h), &["attention.layer_norm_epsilon"]);
@@ -287,7 +288,7 @@ pub(super) fn stablelm(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Str
     Ok(())
 }
 
-pub(super) fn bloom(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn bloom(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let heads = given.hparams.need(&["n_head", "num_attention_heads"])?;
     let width = given.hparams.find(&["hidden_size", "n_embed"]).and_then(whole);
     let context = given.hparams.find(&["seq_length"]).map_or(width, whole);
@@ -296,7 +297,7 @@ pub(super) fn bloom(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
     Ok(())
 }
 
-pub(super) fn starcoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn starcoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let widths = [h.count("n_positions"), h.count("n_embd"), four_times(h.count("n_embd"))];
     own(keys, given.blocks, h.need(&["n_head"])?, widths, &["attention.layer_norm_epsilon"]);
@@ -304,7 +305,7 @@ pub(super) fn starcoder(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), St
     Ok(())
 }
 
-pub(super) fn granite(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn granite(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     given.hparams.set("head_dim", Value::Null);
     llama(keys, given)?;
     let scales = [
@@ -321,7 +322,7 @@ pub(super) fn granite(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stri
     Ok(())
 }
 
-pub(super) fn granite_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn granite_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     granite(keys, given)?;
     if is_set(given.hparams, "shared_intermediate_size") {
         keys.model_number("expert_shared_feed_forward_length");
@@ -329,7 +330,7 @@ pub(super) fn granite_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cohere(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn cohere(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     if let Some(longest) = given.hparams.some(&["model_max_length"]).cloned() {
         given.hparams.set("max_position_embeddings", longest);
     }
@@ -339,11 +340,11 @@ pub(super) fn cohere(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Strin
     Ok(())
 }
 
-pub(super) fn cohere2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn cohere2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     cohere(keys, given)?;
     let h = &*given.hparams;
     let Some(share) = h.some(&["rotary_pct"]) else {
-        return Err("config.json has no `rotary_pct`: the converter stops".to_owned());
+        return Err(Stop::lacks("rotary_pct"));
     };
     let dim = h.count("hidden_size").zip(h.count("num_attention_heads")).and_then(|(n, heads)| n.checked_div(heads));
     keys.model_count("attention.sliding_window", h.count("sliding_window"));
@@ -352,7 +353,7 @@ pub(super) fn cohere2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stri
     Ok(())
 }
 
-pub(super) fn glm4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn glm4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     let share = given.hparams.rope.get("partial_rotary_factor").map_or(Some(0.5), Value::as_f64);
     let dim = head_dim(given.hparams);
@@ -360,7 +361,7 @@ pub(super) fn glm4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn glm4_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn glm4_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     glm4(keys, given)?;
     let rows = [
         ("moe_intermediate_size", "expert_feed_forward_length"),
@@ -383,7 +384,7 @@ pub(super) fn glm4_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Str
     Ok(())
 }
 
-pub(super) fn dots1(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn dots1(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     qwen_moe(keys, given)?;
     keys.experts(given.hparams.need(&["n_routed_experts"])?);
     let h = &*given.hparams;
@@ -394,33 +395,33 @@ pub(super) fn dots1(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
     Ok(())
 }
 
-pub(super) fn arcee(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn arcee(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     llama(keys, given)?;
     pooling(keys, given.folder)
 }
 
-pub(super) fn mistral3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn mistral3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     llama(keys, given)?;
     if given.hparams.model_type().is_some_and(|model_type| given.family.scaled_temperature.contains(&model_type)) {
         let rope = &given.hparams.rope;
         let has = |key: &str| rope.get(key).is_some_and(|v| !v.is_null());
         let yarn = rope.get("rope_type").and_then(Value::as_str) == Some("yarn");
         if !yarn || !has("mscale_all_dim") || !has("llama_4_scaling_beta") {
-            return Err("rope_parameters are not those of Ministral 3: the converter stops".to_owned());
+            return Err(Stop::new("rope_parameters are not those of Ministral 3: the converter stops"));
         }
         numbers(keys, &["rope.scaling.yarn_log_multiplier", "attention.temperature_scale"]);
     }
     Ok(())
 }
 
-pub(super) fn phi_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn phi_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     phi3(keys, given)?;
     keys.model_count("expert_used_count", Some(given.hparams.need(&["num_experts_per_tok", "num_experts_per_token"])?));
     keys.experts(given.hparams.need(&["num_local_experts", "num_experts"])?);
     Ok(())
 }
 
-pub(super) fn exaone4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn exaone4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     keys.model_count("vocab_size", given.hparams.count("vocab_size"));
     if let Some(window) = given.hparams.some(&["sliding_window"]) {
@@ -430,7 +431,7 @@ pub(super) fn exaone4(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stri
     Ok(())
 }
 
-pub(super) fn nemotron(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn nemotron(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     let h = &*given.hparams;
     keys.model_count("vocab_size", h.count("vocab_size"));
@@ -444,35 +445,35 @@ pub(super) fn nemotron(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Str
     Ok(())
 }
 
-pub(super) fn qwen3_vl(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn qwen3_vl(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     qwen(keys, given)?;
     keys.model_number("n_deepstack_layers");
     Ok(())
 }
 
-pub(super) fn qwen3_vl_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn qwen3_vl_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     qwen_moe(keys, given)?;
     keys.model_number("n_deepstack_layers");
     Ok(())
 }
 
-pub(super) fn gemma_embedding(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn gemma_embedding(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     gemma3(keys, given)?;
     // The class's own value is not taken.
     if given.folder.config.get("sliding_window").is_none_or(Value::is_null) {
-        return Err("config.json has no `sliding_window`: the converter stops".to_owned());
+        return Err(Stop::lacks("sliding_window"));
     }
     keys.model_count("attention.sliding_window", given.folder.config.get("sliding_window").and_then(whole));
     pooling(keys, given.folder)
 }
 
-pub(super) fn distil_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn distil_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     bert(keys, given)?;
     keys.model_number("attention.layer_norm_epsilon");
     Ok(())
 }
 
-pub(super) fn modern_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn modern_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     bert(keys, given)?;
     keys.model_count("attention.sliding_window", Some(given.hparams.need(&["local_attention"])?));
     if let Some(n) = given.hparams.some(&["global_attn_every_n_layers"]) {
@@ -486,12 +487,12 @@ pub(super) fn modern_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let width = h.need(&["hidden_size", "d_model"])?;
     let inner = h.find(&["intermediate_size", "d_inner"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2 * width);
     if inner != 2 * width {
-        return Err("the inner width is not twice the model's, which the converter refuses".to_owned());
+        return Err(Stop::new("the inner width is not twice the model's, which the converter refuses"));
     }
     // Any value serves those who take the default.
     own(keys, given.blocks, 0, [Some(1 << 20), Some(width), Some(0)], &["attention.layer_norm_rms_epsilon"]);
@@ -511,7 +512,7 @@ pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String
     Ok(())
 }
 
-pub(super) fn mamba2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), String> {
+pub(super) fn mamba2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let inner = mamba2_inner(h)?;
     let width = h.some(&["hidden_size", "d_model", "dim"]).and_then(whole);

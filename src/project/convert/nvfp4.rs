@@ -4,6 +4,7 @@
 
 use super::conversion::Loaded;
 use super::dequantize::Set;
+use super::stop::Stop;
 use crate::dtype::Dtype;
 use crate::format::Shape;
 use crate::text::escape;
@@ -34,13 +35,13 @@ struct Stack {
 ///
 /// # Errors
 /// Shapes that do not fill blocks of 64.
-pub(super) fn take(set: &mut Set, experts: u64, first: &mut Vec<Loaded>) -> Result<(), String> {
+pub(super) fn take(set: &mut Set, experts: u64, first: &mut Vec<Loaded>) -> Result<(), Stop> {
     let mut stacks: Vec<Stack> = Vec::new();
     for name in set.names() {
         let Some(stem) = name.strip_suffix(".weight") else { continue };
         let scale_name = format!("{stem}.weight_scale");
         let Some([rows, groups]) = set.shape(&scale_name).and_then(|s| <[u64; 2]>::try_from(s.as_slice()).ok()) else { continue };
-        let stop = || format!("`{}` does not fill blocks of 64 weights: the converter stops", escape(&name));
+        let stop = || Stop::new(format!("`{}` does not fill blocks of 64 weights: the converter stops", escape(&name)));
         let (Some(mut weight), Some(scale)) = (set.take(&name), set.take(&scale_name)) else { continue };
         if groups % 4 != 0
             || weight.elements() != rows.saturating_mul(groups).saturating_mul(8)

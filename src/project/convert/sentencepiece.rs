@@ -3,6 +3,7 @@
 use super::hparams::{Hparams, whole};
 use super::keys::Keys;
 use super::special_tokens;
+use super::stop::Stop;
 use super::vocab::{Pre, Tokens, decoder, header, looks_special, needs, without_word_marks};
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::sidecar::SentencePiece;
@@ -18,7 +19,7 @@ pub(super) fn vocab_size(hparams: &Hparams, model: &SentencePiece) -> u64 {
     stated.unwrap_or(model.pieces.len() as u64)
 }
 
-pub(super) fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), String> {
+pub(super) fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), Stop> {
     let model = needs(&folder.sentence_piece, "tokenizer.model")?;
     let mut tokens = Tokens::new(vocab_size(hparams, model))?;
     set_pieces(&mut tokens, model);
@@ -35,7 +36,7 @@ pub(super) fn sentence_piece(keys: &mut Keys, folder: &HfFolder, hparams: &Hpara
 }
 
 /// As [`sentence_piece`], with the added tokens of tokenizer.json laid over it and no marks taken out.
-pub(super) fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), String> {
+pub(super) fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<(), Stop> {
     let model = needs(&folder.sentence_piece, "tokenizer.model")?;
     let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64))?;
     set_pieces(&mut tokens, model);
@@ -46,7 +47,7 @@ pub(super) fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams)
     let later = folder.tokenizer.iter().flat_map(|t| &t.added).map(|t| (t.id, t.content.clone()));
     for (id, text) in late.chain(later) {
         if id >= tokens.size {
-            return Err(format!("added token {id} lies beyond vocab_size {}: the converter stops", tokens.size));
+            return Err(Stop::new(format!("added token {id} lies beyond vocab_size {}: the converter stops", tokens.size)));
         }
         tokens.set(id, text.len() as u64);
     }
@@ -55,14 +56,14 @@ pub(super) fn phi3_tokens(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams)
     special_tokens::add(keys, folder, false, Some(tokens.size))
 }
 
-pub(super) fn t5(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, String> {
+pub(super) fn t5(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, Stop> {
     if folder.sentence_piece.as_ref().is_some_and(|m| m.model_type == 2) {
         sentence_piece(keys, folder, hparams)?;
         return Ok(Pre::Known);
     }
     let model = folder.sentence_piece.as_ref().or(folder.spiece.as_ref()).ok_or("there is no spiece.model: the converter stops")?;
     if model.model_type != 1 {
-        return Err("spiece.model is no unigram model: the converter stops".to_owned());
+        return Err(Stop::new("spiece.model is no unigram model: the converter stops"));
     }
     let mut tokens = Tokens::new(hparams.count("vocab_size").unwrap_or(model.pieces.len() as u64))?;
     set_pieces(&mut tokens, model);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
+use super::stop::Stop;
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::sidecar::ChatTemplate;
 
@@ -43,7 +44,7 @@ struct Special<'f> {
 ///
 /// # Errors
 /// Why the converter stops.
-pub(super) fn add(keys: &mut Keys, folder: &HfFolder, merges: bool, vocab: Option<u64>) -> Result<(), String> {
+pub(super) fn add(keys: &mut Keys, folder: &HfFolder, merges: bool, vocab: Option<u64>) -> Result<(), Stop> {
     let config = folder.tokenizer_config.clone().filter(|map| !map.is_empty());
     let mut special =
         Special { folder, kinds: KINDS.to_vec(), config, adds: BTreeMap::new(), lowercase: false, strip_accents: false };
@@ -238,11 +239,11 @@ impl Special<'_> {
     }
 
     /// Kinds with a known number.
-    fn ids(&mut self, vocab: Option<u64>) -> Result<Vec<&'static str>, String> {
+    fn ids(&mut self, vocab: Option<u64>) -> Result<Vec<&'static str>, Stop> {
         let mut found = Vec::new();
         let mut set = |kind: &'static str, id: i64| {
             if id < 0 {
-                return Err(format!("config.json has {id} for {kind}_token_id: the converter stops"));
+                return Err(Stop::new(format!("config.json has {id} for {kind}_token_id: the converter stops")));
             }
             if vocab.is_none_or(|n| (id as u64) < n) && !found.contains(&kind) {
                 found.push(kind);

@@ -6,25 +6,26 @@ use serde_json::Value;
 use super::common_keys::{labels, mamba2_inner, phi_rope_dims};
 use super::conversion::{Conversion, Loaded};
 use super::hparams::whole;
+use super::stop::Stop;
 use super::vocab::gemma3_rows;
 use crate::format::Shape;
 use crate::text::escape;
 
-pub(super) fn nothing(_: &mut Conversion<'_>) -> Result<(), String> {
+pub(super) fn nothing(_: &mut Conversion<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn plain(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn plain(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     conversion.write_same(t)
 }
 
-pub(super) fn heads(conversion: &Conversion<'_>) -> Result<(u64, u64), String> {
+pub(super) fn heads(conversion: &Conversion<'_>) -> Result<(u64, u64), Stop> {
     let heads = conversion.hparams.need(&["n_heads", "num_attention_heads"])?;
     Ok((heads, conversion.hparams.need(&["n_kv_heads", "num_key_value_heads"]).unwrap_or(heads)))
 }
 
 /// Q and K rows change places: only values change, but the rows must divide.
-pub(super) fn check_permute(t: &Loaded, heads: (u64, u64)) -> Result<(), String> {
+pub(super) fn check_permute(t: &Loaded, heads: (u64, u64)) -> Result<(), Stop> {
     let is = |name: &str| t.name.ends_with(&format!("{name}.weight")) || t.name.ends_with(&format!("{name}.bias"));
     let n = match () {
         () if is("q_proj") => heads.0,
@@ -33,14 +34,17 @@ pub(super) fn check_permute(t: &Loaded, heads: (u64, u64)) -> Result<(), String>
     };
     let rows = t.shape.first().copied().unwrap_or(0);
     if n == 0 || rows % n.saturating_mul(2) != 0 {
-        return Err(format!("`{}` has {rows} rows, which {n} heads do not divide: the converter stops", escape(&t.name)));
+        return Err(Stop::new(format!(
+            "`{}` has {rows} rows, which {n} heads do not divide: the converter stops",
+            escape(&t.name)
+        )));
     }
     Ok(())
 }
 
-pub(super) fn llama_start(conversion: &mut Conversion<'_>) -> Result<(), String> {
+pub(super) fn llama_start(conversion: &mut Conversion<'_>) -> Result<(), Stop> {
     if conversion.hparams.find(&["draft_vocab_size", "transformer_layer_config"]).is_some() {
-        return Err("draft models need their target model's folder, which is not given".to_owned());
+        return Err(Stop::new("draft models need their target model's folder, which is not given"));
     }
     let rope = conversion.hparams.rope.get("full_attention").and_then(Value::as_object).unwrap_or(&conversion.hparams.rope);
     if rope.get("rope_type").and_then(Value::as_str).is_some_and(|t| t.eq_ignore_ascii_case("llama3")) {
@@ -53,7 +57,7 @@ pub(super) fn llama_start(conversion: &mut Conversion<'_>) -> Result<(), String>
     Ok(())
 }
 
-pub(super) fn llama(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn llama(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     check_permute(t, heads(conversion)?)?;
     if t.name.contains("block_sparse_moe.experts") {
         let experts = conversion.hparams.need(&["num_local_experts"])?;
@@ -66,14 +70,14 @@ pub(super) fn llama(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
     conversion.write_same(t)
 }
 
-pub(super) fn qwen2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn qwen2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if conversion.is_headless() {
         return conversion.write(&format!("model.{}", t.name), &t.shape, t, (1, 1));
     }
     conversion.write_same(t)
 }
 
-pub(super) fn qwen3_start(conversion: &mut Conversion<'_>) -> Result<(), String> {
+pub(super) fn qwen3_start(conversion: &mut Conversion<'_>) -> Result<(), Stop> {
     let hints = [
         conversion.folder.name.as_str(),
         conversion.folder.config.get("_name_or_path").and_then(Value::as_str).unwrap_or_default(),
@@ -88,17 +92,17 @@ pub(super) fn qwen3_start(conversion: &mut Conversion<'_>) -> Result<(), String>
 pub(super) const EXPERT_PARTS: [(&str, &str); 3] =
     [("down_proj", "ffn_down_exps"), ("gate_proj", "ffn_gate_exps"), ("up_proj", "ffn_up_exps")];
 
-pub(super) fn qwen_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn qwen_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let stem = t.name.strip_suffix(".weight").unwrap_or(&t.name);
     if stem.ends_with("mlp.experts.down_proj") {
         return conversion.write(&format!("{stem}.weight"), &t.shape, t, (1, 1));
     }
     if let Some(base) = stem.strip_suffix(".gate_up_proj").filter(|b| b.ends_with("mlp.experts")) {
         let [n, rows, columns] = t.shape[..] else {
-            return Err(format!("`{}` has an unexpected shape: the converter stops", escape(&t.name)));
+            return Err(Stop::new(format!("`{}` has an unexpected shape: the converter stops", escape(&t.name))));
         };
         if rows % 2 != 0 {
-            return Err(format!("`{}` has an odd number of rows: the converter stops", escape(&t.name)));
+            return Err(Stop::new(format!("`{}` has an odd number of rows: the converter stops", escape(&t.name))));
         }
         conversion.write(&format!("{base}.gate_proj.weight"), &[n, rows / 2, columns], t, (1, 2))?;
         return conversion.write(&format!("{base}.up_proj.weight"), &[n, rows / 2, columns], t, (1, 2));
@@ -110,7 +114,7 @@ pub(super) fn qwen_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<()
     conversion.write_same(t)
 }
 
-pub(super) fn gemma3(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn gemma3(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("embed_tokens.weight") && t.shape.len() == 2 {
         let rows = gemma3_rows(conversion.folder, conversion.hparams).ok_or("there is no tokenizer.json: the converter stops")?;
         return conversion.write(&t.name, &[t.shape[0].min(rows), t.shape[1]], t, (1, 1));
@@ -118,24 +122,24 @@ pub(super) fn gemma3(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), 
     conversion.write_same(t)
 }
 
-pub(super) fn phi3_start(conversion: &mut Conversion<'_>) -> Result<(), String> {
+pub(super) fn phi3_start(conversion: &mut Conversion<'_>) -> Result<(), Stop> {
     let rope = &conversion.hparams.rope;
     let list = |key: &str| rope.get(key).and_then(Value::as_array).map(|l| l.len() as u64);
     let Some(long) = list("long_factor").filter(|n| *n > 0) else { return Ok(()) };
     match rope.get("rope_type").and_then(Value::as_str) {
         Some("su" | "longrope" | "yarn") => {}
-        _ => return Err("rope_scaling is of a kind that the converter does not know".to_owned()),
+        _ => return Err(Stop::new("rope_scaling is of a kind that the converter does not know")),
     }
     let dims = phi_rope_dims(conversion.hparams)?;
     if list("short_factor") != Some(long) || long * 2 != dims {
-        return Err(format!("rope_scaling must have {} factors: the converter stops", dims / 2));
+        return Err(Stop::new(format!("rope_scaling must have {} factors: the converter stops", dims / 2)));
     }
     conversion.compute("rope_factors_long.weight", long);
     conversion.compute("rope_factors_short.weight", long);
     Ok(())
 }
 
-pub(super) fn gpt2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn gpt2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let transposed = [".c_attn.weight", ".c_proj.weight", ".c_fc.weight"].iter().any(|s| t.name.ends_with(s));
     match t.shape[..] {
         [a, b] if transposed => conversion.write(&t.name, &[b, a], t, (1, 1)),
@@ -143,11 +147,11 @@ pub(super) fn gpt2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), St
     }
 }
 
-pub(super) fn reshape_fails(t: &Loaded) -> String {
-    format!("`{}` cannot be reshaped with the heads of config.json: the converter stops", escape(&t.name))
+pub(super) fn reshape_fails(t: &Loaded) -> Stop {
+    Stop::new(format!("`{}` cannot be reshaped with the heads of config.json: the converter stops", escape(&t.name)))
 }
 
-pub(super) fn gpt_neox(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn gpt_neox(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let n = conversion.hparams.need(&["n_head", "num_attention_heads"])?;
     let width = conversion.hparams.need(&["hidden_size", "n_embed"])?;
     let head = width.checked_div(n).unwrap_or(0);
@@ -157,7 +161,7 @@ pub(super) fn gpt_neox(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<()
     if wrong { Err(reshape_fails(t)) } else { conversion.write_same(t) }
 }
 
-pub(super) fn falcon(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn falcon(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("query_key_value") {
         let n = conversion.hparams.need(&["num_attention_heads", "n_head"])?;
         let kv = conversion.hparams.find(&["num_kv_heads", "n_head_kv"]).and_then(Value::as_u64).filter(|&n| n > 0).unwrap_or(1);
@@ -170,7 +174,7 @@ pub(super) fn falcon(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), 
     conversion.write_same(t)
 }
 
-pub(super) fn bert(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn bert(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if let Some(suffix) = t.name.strip_prefix("classifier.").filter(|s| matches!(*s, "weight" | "bias"))
         && !labels(conversion.hparams).is_empty()
     {
@@ -179,9 +183,9 @@ pub(super) fn bert(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), St
     conversion.write_same(t)
 }
 
-pub(super) fn nomic_start(conversion: &mut Conversion<'_>) -> Result<(), String> {
+pub(super) fn nomic_start(conversion: &mut Conversion<'_>) -> Result<(), Stop> {
     if conversion.hparams.some(&["moe_every_n_layers"]).and_then(Value::as_u64).is_some_and(|n| n > 0) {
-        return Err("the mixture of experts of nomic-bert is not modelled".to_owned());
+        return Err(Stop::new("the mixture of experts of nomic-bert is not modelled"));
     }
     let positions = conversion.hparams.need(&["n_positions"])?;
     let trained = match conversion.hparams.find(&["max_trained_positions"]) {
@@ -189,12 +193,12 @@ pub(super) fn nomic_start(conversion: &mut Conversion<'_>) -> Result<(), String>
         Some(n) => whole(n),
     };
     if !matches!(positions, 8192 | 2048) || trained != Some(2048) {
-        return Err("n_positions and max_trained_positions are not as the converter knows them: it stops".to_owned());
+        return Err(Stop::new("n_positions and max_trained_positions are not as the converter knows them: it stops"));
     }
     Ok(())
 }
 
-pub(super) fn mamba(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn mamba(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.ends_with("conv1d.weight") {
         let squeezed: Vec<u64> = t.shape.iter().copied().filter(|&d| d != 1).collect();
         return conversion.write(&t.name, &squeezed, t, (1, 1));
@@ -214,7 +218,7 @@ pub(super) fn mamba(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
     conversion.write_same(t)
 }
 
-pub(super) fn t5(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn t5(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if matches!(t.name.as_str(), "decoder.embed_tokens.weight" | "encoder.embed_tokens.weight" | "shared.weight") {
         if conversion.shared_seen {
             return Ok(());
@@ -225,7 +229,7 @@ pub(super) fn t5(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stri
     conversion.write_same(t)
 }
 
-pub(super) fn deepseek(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn deepseek(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     check_permute(t, heads(conversion)?)?;
     if t.name.contains("mlp.experts") {
         return conversion.expert(t, "mlp.experts.", &EXPERT_PARTS, conversion.hparams.need(&["n_routed_experts"])?);
@@ -233,7 +237,7 @@ pub(super) fn deepseek(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<()
     conversion.write_same(t)
 }
 
-pub(super) fn deepseek2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn deepseek2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let tied = conversion.hparams.some(&["tie_word_embeddings"]).and_then(Value::as_bool) == Some(true);
     if tied && matches!(t.name.as_str(), "lm_head.weight" | "model.lm_head.weight") {
         return Ok(());
@@ -262,7 +266,7 @@ pub(super) fn deepseek2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(
     conversion.write_same(t)
 }
 
-pub(super) fn gpt_oss(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn gpt_oss(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.fixed.is_some() {
         return conversion.write_same(t);
     }
@@ -293,14 +297,14 @@ pub(super) fn gpt_oss(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(),
     conversion.write_same(t)
 }
 
-pub(super) fn olmo(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn olmo(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.ends_with(".weight") {
         check_permute(t, heads(conversion)?)?;
     }
     conversion.write_same(t)
 }
 
-pub(super) fn olmoe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn olmoe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("experts") {
         let experts = conversion.hparams.need(&["num_local_experts", "num_experts"])?;
         return conversion.expert(t, "mlp.experts.", &EXPERT_PARTS, experts);
@@ -309,7 +313,7 @@ pub(super) fn olmoe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
 }
 
 /// Stacks routed experts that stand beside shared ones.
-pub(super) fn routed(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn routed(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("mlp.experts") {
         return conversion.expert(t, "mlp.experts.", &EXPERT_PARTS, conversion.hparams.need(&["n_routed_experts"])?);
     }
@@ -317,14 +321,14 @@ pub(super) fn routed(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), 
 }
 
 /// Norms of each head are collected but never written, which the converter itself finds at the end.
-pub(super) fn stablelm(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn stablelm(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("_layernorm.norms") {
-        return Err(format!("`{}` is not taken up by the converter: it stops", escape(&t.name)));
+        return Err(Stop::new(format!("`{}` is not taken up by the converter: it stops", escape(&t.name))));
     }
     conversion.write_same(t)
 }
 
-pub(super) fn bloom(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn bloom(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let heads = conversion.hparams.need(&["n_head", "num_attention_heads"])?;
     let width = conversion.hparams.need(&["hidden_size", "n_embed"])?;
     let rows = heads.saturating_mul(3).saturating_mul(width.checked_div(heads).unwrap_or(0));
@@ -334,7 +338,7 @@ pub(super) fn bloom(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
 }
 
 /// Gate and up, of which one tensor's rows are the first half each.
-fn halves(conversion: &mut Conversion<'_>, t: &Loaded, rows: u64, gate: &str, up: &str) -> Result<(), String> {
+fn halves(conversion: &mut Conversion<'_>, t: &Loaded, rows: u64, gate: &str, up: &str) -> Result<(), Stop> {
     let n = t.shape.len();
     if n < 2 || t.shape[n - 2] != rows.saturating_mul(2) {
         return Err(reshape_fails(t));
@@ -345,7 +349,7 @@ fn halves(conversion: &mut Conversion<'_>, t: &Loaded, rows: u64, gate: &str, up
     conversion.write(up, &shape, t, (1, 2))
 }
 
-pub(super) fn granite_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn granite_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if let Some(layer) = t.name.strip_suffix("block_sparse_moe.input_linear.weight") {
         let rows = conversion.hparams.need(&["intermediate_size"])?;
         let (gate, up) = (format!("{layer}mlp.experts.gate_proj.weight"), format!("{layer}mlp.experts.up_proj.weight"));
@@ -355,7 +359,7 @@ pub(super) fn granite_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result
         let rows = conversion.hparams.need(&["shared_intermediate_size"])?;
         let has_experts = conversion.hparams.some(&["num_local_experts"]).and_then(whole).is_some_and(|n| n > 0);
         if !has_experts {
-            return Err(format!("`{}` without experts: the converter stops", escape(&t.name)));
+            return Err(Stop::new(format!("`{}` without experts: the converter stops", escape(&t.name))));
         }
         let part = |name: &str| format!("{layer}mlp.shared_expert.{name}_proj.weight");
         return halves(conversion, t, rows, &part("gate"), &part("up"));
@@ -364,11 +368,11 @@ pub(super) fn granite_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result
 }
 
 /// Leaves out biases, which must be zeros.
-pub(super) fn cohere2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn cohere2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.ends_with(".bias") { Ok(()) } else { conversion.write_same(t) }
 }
 
-pub(super) fn phi_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn phi_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("block_sparse_moe.experts") {
         let experts = conversion.hparams.need(&["num_local_experts", "num_experts"])?;
         let parts = [("w1", "ffn_gate_exps"), ("w2", "ffn_down_exps"), ("w3", "ffn_up_exps")];
@@ -378,7 +382,7 @@ pub(super) fn phi_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(),
 }
 
 /// Experts lie side by side, their last two dimensions the other way round.
-pub(super) fn qwen3_vl_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn qwen3_vl_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let stem = t.name.strip_suffix(".weight").unwrap_or(&t.name);
     if stem.ends_with("mlp.experts.down_proj") {
         let [n, a, b] = t.shape[..] else { return Err(reshape_fails(t)) };
@@ -396,7 +400,7 @@ pub(super) fn qwen3_vl_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Resul
 }
 
 /// Positions begin behind the padding token: the rows before are cut off.
-pub(super) fn roberta(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn roberta(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     let pad = conversion.hparams.some(&["pad_token_id"]).and_then(Value::as_u64);
     if let ("embeddings.position_embeddings.weight", Some(pad), [rows, columns]) = (t.name.as_str(), pad, &t.shape[..]) {
         return conversion.write(&t.name, &[rows.saturating_sub(pad.saturating_add(1)), *columns], t, (1, 1));
@@ -404,7 +408,7 @@ pub(super) fn roberta(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(),
     bert(conversion, t)
 }
 
-pub(super) fn mamba2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), String> {
+pub(super) fn mamba2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.ends_with(".conv1d.weight") {
         let squeezed: Vec<u64> = t.shape.iter().copied().filter(|&d| d != 1).collect();
         return conversion.write(&t.name, &squeezed, t, (1, 1));

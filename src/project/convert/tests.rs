@@ -24,7 +24,7 @@ fn every_key_on_record_has_its_size() {
         let conversion = match convert(&input, &folder) {
             Some(Ok(conversion)) => conversion,
             other => {
-                misses.push(format!("{name}: {}", other.map_or("unknown family".to_owned(), |r| r.unwrap_err())));
+                misses.push(format!("{name}: {}", other.map_or("unknown family".to_owned(), |r| r.unwrap_err().to_string())));
                 continue;
             }
         };

@@ -9,6 +9,7 @@ use super::hparams::Hparams;
 use super::keys::Keys;
 use super::sentencepiece::{phi3_tokens, sentence_piece, t5, vocab_size};
 use super::special_tokens;
+use super::stop::Stop;
 use crate::checkpoint::HfFolder;
 use crate::families::converter::Vocabulary;
 
@@ -29,12 +30,12 @@ pub(super) enum Pre {
 ///
 /// # Errors
 /// Why the converter stops.
-pub(super) fn add(keys: &mut Keys, path: Vocabulary, folder: &HfFolder, hparams: &mut Hparams) -> Result<Pre, String> {
+pub(super) fn add(keys: &mut Keys, path: Vocabulary, folder: &HfFolder, hparams: &mut Hparams) -> Result<Pre, Stop> {
     let has_model = folder.sentence_piece.is_some();
     match path {
         Vocabulary::Llama => {
             if folder.has_tekken && folder.tokenizer.is_none() {
-                return Err("tokenizers in tekken.json are not modelled".to_owned());
+                return Err(Stop::new("tokenizers in tekken.json are not modelled"));
             }
             if folder.tokenizer_config.as_ref().and_then(|c| c.get("add_prefix_space")).is_some_and(|v| !v.is_null()) {
                 keys.flag("tokenizer.ggml.add_space_prefix");
@@ -68,7 +69,7 @@ pub(super) fn add(keys: &mut Keys, path: Vocabulary, folder: &HfFolder, hparams:
                 return Ok(Pre::Known);
             }
             if folder.tokenizer.is_none() {
-                return Err("without tokenizer.json the converter takes a tokenizer of its own, which is not modelled".to_owned());
+                return Err(Stop::new("without tokenizer.json the converter takes a tokenizer of its own, which is not modelled"));
             }
             gpt2(keys, folder, hparams)
         }
@@ -146,9 +147,9 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Numbers of tokens have 32 bits.
-    pub(super) fn new(size: u64) -> Result<Self, String> {
+    pub(super) fn new(size: u64) -> Result<Self, Stop> {
         if size > u64::from(u32::MAX) {
-            return Err(format!("vocab_size is {size}: the converter cannot hold so many tokens"));
+            return Err(Stop::new(format!("vocab_size is {size}: the converter cannot hold so many tokens")));
         }
         Ok(Self { size, known: BTreeMap::new() })
     }
@@ -192,8 +193,8 @@ pub(super) fn header(keys: &mut Keys, model: &str, pre: Option<&str>) {
     keys.text("tokenizer.ggml.pre", pre.map_or(LIKELY_PRE, |p| p.len() as u64));
 }
 
-pub(super) fn needs<'f, T>(file: &'f Option<T>, name: &str) -> Result<&'f T, String> {
-    file.as_ref().ok_or_else(|| format!("there is no {name}: the converter stops"))
+pub(super) fn needs<'f, T>(file: &'f Option<T>, name: &str) -> Result<&'f T, Stop> {
+    file.as_ref().ok_or_else(|| Stop::new(format!("there is no {name}: the converter stops")))
 }
 
 /// A token that stands beside the vocabulary.
@@ -203,7 +204,7 @@ struct Added {
 }
 
 /// Added tokens by number: those of tokenizer.json, then those that tokenizer_config.json alone has, then those of the class.
-fn added_tokens(folder: &HfFolder) -> Result<BTreeMap<u64, Added>, String> {
+fn added_tokens(folder: &HfFolder) -> Result<BTreeMap<u64, Added>, Stop> {
     let mut added = BTreeMap::new();
     for token in folder.tokenizer.iter().flat_map(|t| &t.added) {
         added.insert(token.id, Added { text: token.content.clone(), special: token.special });
@@ -244,7 +245,7 @@ struct Base {
     tokens: BTreeMap<u64, (String, bool, bool)>,
 }
 
-fn base(folder: &HfFolder, hparams: &Hparams, names: &BTreeSet<String>) -> Result<Base, String> {
+fn base(folder: &HfFolder, hparams: &Hparams, names: &BTreeSet<String>) -> Result<Base, Stop> {
     let mut tokens: BTreeMap<u64, (String, bool, bool)> = BTreeMap::new();
     match (&folder.tokenizer, &folder.word_pieces) {
         (Some(tokenizer), _) => {
@@ -257,7 +258,7 @@ fn base(folder: &HfFolder, hparams: &Hparams, names: &BTreeSet<String>) -> Resul
                 tokens.insert(id as u64, (text.to_string(), false, false));
             }
         }
-        (None, None) => return Err("there is no tokenizer.json: the tokenizer is of a kind that is not modelled".to_owned()),
+        (None, None) => return Err(Stop::new("there is no tokenizer.json: the tokenizer is of a kind that is not modelled")),
     }
     for (id, token) in added_tokens(folder)? {
         let control = token.special || looks_special(&token.text) || names.contains(&token.text);
@@ -274,12 +275,12 @@ fn base(folder: &HfFolder, hparams: &Hparams, names: &BTreeSet<String>) -> Resul
     if let Some((&id, _)) = tokens.last_key_value()
         && id >= size
     {
-        return Err(format!("the tokenizer has token {id}, vocab_size is {size}: the converter stops"));
+        return Err(Stop::new(format!("the tokenizer has token {id}, vocab_size is {size}: the converter stops")));
     }
     Ok(Base { size, tokens })
 }
 
-fn gpt2(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, String> {
+fn gpt2(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, Stop> {
     let base = base(folder, hparams, &BTreeSet::new())?;
     let mut tokens = Tokens::new(base.size)?;
     for (id, (text, added, control)) in &base.tokens {
@@ -292,11 +293,11 @@ fn gpt2(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, St
 }
 
 /// As [`gpt2`], with special tokens whose texts must be there.
-fn glm(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams, texts: &[&str], kinds: &[&str]) -> Result<Pre, String> {
+fn glm(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams, texts: &[&str], kinds: &[&str]) -> Result<Pre, Stop> {
     let pre = gpt2(keys, folder, hparams)?;
     let added = added_tokens(folder)?;
     if let Some(text) = texts.iter().find(|text| !added.values().any(|a| a.text == **text)) {
-        return Err(format!("the tokenizer has no token `{text}`: the converter stops"));
+        return Err(Stop::new(format!("the tokenizer has no token `{text}`: the converter stops")));
     }
     for kind in kinds {
         keys.number(format!("tokenizer.ggml.{kind}_token_id"));
@@ -321,10 +322,10 @@ fn special_names(folder: &HfFolder) -> BTreeSet<String> {
     names
 }
 
-fn bert(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, String> {
+fn bert(keys: &mut Keys, folder: &HfFolder, hparams: &Hparams) -> Result<Pre, Stop> {
     let base = base(folder, hparams, &special_names(folder))?;
     if folder.tokenizer.as_ref().is_some_and(|t| t.model.as_deref() == Some("Unigram")) {
-        return Err("tokenizers of XLM-RoBERTa are not modelled".to_owned());
+        return Err(Stop::new("tokenizers of XLM-RoBERTa are not modelled"));
     }
     let mut tokens = Tokens::new(base.size)?;
     let mut written = 0;
@@ -358,13 +359,13 @@ fn has_byte_fallback(folder: &HfFolder) -> bool {
     })
 }
 
-fn llama_hf(keys: &mut Keys, folder: &HfFolder) -> Result<(), String> {
+fn llama_hf(keys: &mut Keys, folder: &HfFolder) -> Result<(), Stop> {
     let tokenizer = needs(&folder.tokenizer, "tokenizer.json")?;
     let base = tokenizer.vocab.len() as u64;
     let added: Vec<(u64, Added)> = added_tokens(folder)?.into_iter().filter(|(id, _)| *id >= base).collect();
     let size = base + added.len() as u64;
     if tokenizer.vocab.last().is_some_and(|(id, _)| *id != base - 1) {
-        return Err("the numbers of the vocabulary have gaps: the converter stops".to_owned());
+        return Err(Stop::new("the numbers of the vocabulary have gaps: the converter stops"));
     }
     let texts: u64 = tokenizer.vocab.iter().map(|(_, t)| t.len() as u64).sum::<u64>()
         + added.iter().map(|(_, t)| t.text.len() as u64).sum::<u64>();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::checkpoint::{Part, Role};
+use crate::families::tied_heads;
 use crate::project::input::ProjectInput;
 
 /// An output head that shares the tensor of the input embedding.
@@ -36,18 +37,6 @@ const SIGNS: &[Other] = &[
     Other { sign: "predictions.bias", module: "predictions.decoder", bias: true },
 ];
 
-/// Heads without a tensor of their own, by class.
-const BY_CLASS: &[(&str, &str)] = &[
-    ("BioGptForCausalLM", "output_projection"),
-    ("GteForMaskedLM", "lm_head.decoder"),
-    ("ModernBertForMaskedLM", "decoder"),
-    ("NomicBertForMaskedLM", "cls.predictions.decoder"),
-    ("TrOCRForCausalLM", "output_projection"),
-    ("WhisperForCausalLM", "proj_out"),
-    ("WhisperForConditionalGeneration", "proj_out"),
-    ("XLMWithLMHeadModel", "pred_layer.proj"),
-];
-
 impl TiedHead {
     /// The head of a checkpoint whose configuration ties it; `None` without one.
     pub(super) fn of(input: &ProjectInput<'_>) -> Option<Self> {
@@ -59,7 +48,7 @@ impl TiedHead {
             t.role == Role::Embedding && t.part == Part::Weight && t.shape.len() == 2 && t.name.ends_with(".weight")
         })?;
         let class = input.model.architecture.as_deref().unwrap_or_default();
-        let other = BY_CLASS.iter().find(|(of, _)| *of == class).map(|(_, name)| (Cow::Borrowed(*name), false));
+        let other = tied_heads::module(class).map(|name| (Cow::Borrowed(name), false));
         if let Some((name, bias)) = other.or_else(|| signed(input)).filter(|(name, _)| !named(&format!("{name}.weight"))) {
             return Some(Self { name, embedding, bias });
         }

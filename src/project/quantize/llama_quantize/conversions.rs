@@ -7,7 +7,7 @@ use super::order::Prepared;
 use super::target::QuantTarget;
 use crate::dtype::Dtype;
 use crate::project::bridge::Origins;
-use crate::project::convert::{ConvertedModel, Typed, convert};
+use crate::project::convert::{ConvertedModel, Stop, Typed, convert};
 use crate::project::input::ProjectInput;
 use crate::project::plan::Refusal;
 
@@ -36,13 +36,13 @@ type TypedResult = Rc<Result<Quantizable, Refusal<'static>>>;
 /// Conversions of one checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Conversions {
-    conversion: OnceCell<Option<Result<ConvertedModel, String>>>,
+    conversion: OnceCell<Option<Result<ConvertedModel, Stop>>>,
     typed: RefCell<Vec<(Dtype, TypedResult)>>,
 }
 
 impl Conversions {
     /// The conversion, or why the converter stops; `None` where the family or the folder is not known.
-    pub(super) fn conversion(&self, input: &ProjectInput<'_>) -> Option<&Result<ConvertedModel, String>> {
+    pub(super) fn conversion(&self, input: &ProjectInput<'_>) -> Option<&Result<ConvertedModel, Stop>> {
         self.conversion.get_or_init(|| input.folder.and_then(|folder| convert(input, folder))).as_ref()
     }
 

@@ -28,7 +28,7 @@ pub fn from_safetensors<'a>(context: &Context<'_, 'a>, target: QuantTarget) -> P
     let conversions = context.conversions();
     let conversion = match conversions.conversion(context.input) {
         None => return generic::estimate(context, target),
-        Some(Err(reason)) => return Err(Refusal::new(reason.clone())),
+        Some(Err(stop)) => return Err(Refusal::new(stop.to_string())),
         Some(Ok(conversion)) => conversion,
     };
     if target == QuantTarget::Auto && context.options.outtype.is_some() {

@@ -59,7 +59,7 @@ fn auto_type(input: &ProjectInput<'_>) -> Dtype {
 }
 
 /// Experts of one projection of one layer, stacked into one tensor.
-struct Stack {
+struct GrowingStack {
     at: usize,
     experts: u64,
     shape: Shape,
@@ -67,7 +67,7 @@ struct Stack {
 
 fn convert<'a>(input: &ProjectInput<'a>, outtype: Dtype, notes: &mut Vec<String>) -> Result<Vec<OutTensor<'a>>, Refusal<'a>> {
     let mut out: Vec<OutTensor<'a>> = Vec::with_capacity(input.tensors.len());
-    let mut stacks: BTreeMap<String, Stack> = BTreeMap::new();
+    let mut stacks: BTreeMap<String, GrowingStack> = BTreeMap::new();
     let (mut skipped, mut unmapped) = (0u64, 0u64);
     for (i, t) in input.tensors.iter().enumerate() {
         if t.part != Part::Weight || matches!(t.role, Role::Vision | Role::Audio | Role::Projector | Role::Buffer) {
@@ -105,7 +105,7 @@ fn convert<'a>(input: &ProjectInput<'a>, outtype: Dtype, notes: &mut Vec<String>
             continue;
         }
         if name.stacked {
-            stacks.insert(name.text.clone(), Stack { at: out.len(), experts: 1, shape: t.shape.clone() });
+            stacks.insert(name.text.clone(), GrowingStack { at: out.len(), experts: 1, shape: t.shape.clone() });
         }
         out.push(OutTensor {
             name_bytes: name.text.len() as u64,
@@ -315,9 +315,9 @@ fn gguf_name(name: &str, layer: Option<u32>) -> Option<Name> {
 }
 
 /// Prefix of the experts of a layer, and their projections.
-type Experts = (&'static str, &'static [(&'static str, &'static str)]);
+type ExpertParts = (&'static str, &'static [(&'static str, &'static str)]);
 
-const EXPERTS: &[Experts] = &[
+const EXPERTS: &[ExpertParts] = &[
     ("mlp.experts.", &[("gate_proj.weight", "ffn_gate"), ("up_proj.weight", "ffn_up"), ("down_proj.weight", "ffn_down")]),
     ("block_sparse_moe.experts.", &[("w1.weight", "ffn_gate"), ("w3.weight", "ffn_up"), ("w2.weight", "ffn_down")]),
 ];

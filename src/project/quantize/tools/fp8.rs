@@ -16,13 +16,13 @@ const FP8: Tool = Tool { unties_head: Err(TIED), experts: Experts::FusedScales, 
 
 const METAL: Tool = Tool { unties_head: Err(TIED), ..Tool::new(ToolId::Metal) };
 
-struct Block {
+struct BlockFp8 {
     /// Side of a square; `None`: one scale per tensor.
     side: Option<u64>,
     scale: Dtype,
 }
 
-impl Packing for Block {
+impl Packing for BlockFp8 {
     fn tool(&self) -> Tool {
         FP8
     }
@@ -75,11 +75,11 @@ fn parse(name: &str) -> Option<Box<dyn Rule>> {
         return matches!(bits, 2 | 4 | 8).then(|| -> Box<dyn Rule> { Box::new(Metal { bits, group }) });
     }
     if name == "fp8-tensor" {
-        return Some(Box::new(Block { side: None, scale: Dtype::F32 }));
+        return Some(Box::new(BlockFp8 { side: None, scale: Dtype::F32 }));
     }
     let rest = name.strip_prefix("fp8-block")?;
     let (side, scale) = rest.strip_suffix("-ue8m0").map_or((rest, Dtype::F32), |side| (side, Dtype::F8_E8M0));
-    Some(Box::new(Block { side: Some(grammar::count(side)?), scale }))
+    Some(Box::new(BlockFp8 { side: Some(grammar::count(side)?), scale }))
 }
 
 /// Names that `--to all` and the tests go through, and the grammar that reads them.
