@@ -29,6 +29,8 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 pub use boundary::FoundFile;
 pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{Listing, PassedBy, ShardName};
@@ -44,7 +46,7 @@ pub use names::{Naming, Role, is_conv1d};
 pub use open::{OpenOptions, declared, open};
 pub use quantization::{Part, Quantization};
 pub use shortfall::Shortfall;
-pub use summary::{Summary, Sums};
+pub use summary::{Summary, Sums, Totals};
 pub use tied::TiedEmbeddings;
 pub use tokenizer::HfFolder;
 pub use vocabulary::{Vocabulary, read_vocabulary};
@@ -124,9 +126,10 @@ pub struct Component {
 }
 
 /// A file that holds weights in a form that is not read (pickle-based `.bin`, `.pt`, ...), named with its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnreadFile {
     /// As reports name it.
+    #[serde(rename = "file")]
     pub name: String,
     /// Its length.
     pub bytes: u64,
