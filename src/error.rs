@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use crate::text::{escape_limited, shown_path};
 
 /// Result of every fallible call of this crate.
@@ -43,6 +46,20 @@ pub enum ErrorKind {
     Cancelled,
     /// The request itself makes no sense (an unknown scheme, a size that cannot be parsed).
     Usage,
+}
+
+impl ErrorKind {
+    /// Stable kebab-case name, as reports spell it: that of the variant.
+    pub fn code(self) -> String {
+        let mut code = String::new();
+        for c in format!("{self:?}").chars() {
+            if c.is_ascii_uppercase() && !code.is_empty() {
+                code.push('-');
+            }
+            code.push(c.to_ascii_lowercase());
+        }
+        code
+    }
 }
 
 /// An error with its place. `Display` gives one line with everything known; all foreign text in it is escaped.
@@ -152,6 +169,20 @@ impl Error {
     }
 }
 
+/// A row of `errors` in the JSON.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("Error", 6)?;
+        row.serialize_field("kind", &self.kind.code())?;
+        row.serialize_field("file", &self.path.as_deref().map(Path::to_string_lossy))?;
+        row.serialize_field("offset", &self.offset)?;
+        row.serialize_field("tensor", &self.tensor)?;
+        row.serialize_field("message", &self.message)?;
+        row.serialize_field("help", &self.help)?;
+        row.end()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +194,7 @@ mod tests {
             .for_tensor("w\n")
             .at(17)
             .help("fetch the file again");
+        assert_eq!(ErrorKind::NotRegularFile.code(), "not-regular-file");
         assert_eq!(error.to_string(), "a\\u{1b}.gguf: `w\\n`: found 3, expected 4 (at byte 17); fetch the file again");
     }
 }

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use crate::audit::{Audit, AuditRequest, audit};
-use crate::checkpoint::{Checkpoint, OpenOptions, Summary, open_or_declared};
+use crate::checkpoint::{Checkpoint, OpenOptions, Summary, Totals, open_or_declared};
 use crate::error::Result;
 use crate::observe::{Observer, Silent};
 use crate::project::{MemoryReport, MemoryRequest, Projection, Request, Target, memory_of_checkpoint, project_checkpoint};
 use crate::report::scan::ScanBody;
-use crate::report::show::{Totals, totals};
 use crate::scan::{Comparisons, ScanOptions, Selection, scan};
 
 impl Checkpoint {
@@ -23,7 +22,7 @@ impl Checkpoint {
 
     /// Sums over the selected weight sets: tensors, stored elements, logical parameters, bytes.
     pub fn totals(&self) -> Totals {
-        totals(&Summary::of(self))
+        Summary::of(self).totals()
     }
 
     /// Reads every value and gives counts, extremes and moments by dtype and role. Reads on all cores and does not map the files.

@@ -17,6 +17,8 @@ mod zip;
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 pub use bounds::Bounds;
 pub use check::Check;
 pub use checks::{CHECKS, codes, find};
@@ -46,8 +48,8 @@ pub struct AuditRequest {
     pub policy: Policy,
 }
 
-/// What an audit looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What was looked at; the names are those of the JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// Regular files that were seen.
     pub files_seen: u64,
@@ -96,6 +98,11 @@ impl Audit {
     /// How many findings have a severity.
     pub fn count(&self, severity: Severity) -> u64 {
         self.findings.iter().filter(|f| f.severity == severity).count() as u64
+    }
+
+    /// Whether the policy is met and everything that was asked for could be looked at.
+    pub fn is_passed(&self) -> bool {
+        !self.failed && !self.unreadable && !self.unanswered
     }
 }
 

@@ -28,6 +28,8 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 pub use boundary::FoundFile;
 pub use config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub(crate) use decoder_stack::{DecoderStack, Named};
@@ -44,7 +46,7 @@ pub use open::{OpenOptions, declared, open};
 pub use packed::{Part, Quantization};
 pub use shortfall::Shortfall;
 pub use sidecar::{HfFolder, Vocabulary, read_vocabulary};
-pub use summary::{Summary, Sums};
+pub use summary::{Summary, Sums, Totals};
 pub use tied::TiedEmbeddings;
 pub use weight_sets::{Against, Ranks};
 pub use without_weights::{StandIn, open_or_declared, open_values};
@@ -122,9 +124,10 @@ pub struct Component {
 }
 
 /// A file that holds weights in a form that is not read (pickle-based `.bin`, `.pt`, ...), named with its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnreadFile {
     /// As reports name it.
+    #[serde(rename = "file")]
     pub name: String,
     /// Its length.
     pub bytes: u64,

@@ -1,10 +1,14 @@
 //! Sums over the selected tensors: in all, per dtype, role, layer and file.
 
-use super::{Checkpoint, Part, Role, Tensor};
-use crate::dtype::Dtype;
+use serde::Serialize;
 
-/// Sums over a group of tensors. Elements as stored, parameters as logical weights, bytes on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use super::config::{ActiveParams, ParamCounts, active_params};
+use super::{Checkpoint, Part, Role, Tensor, TiedEmbeddings};
+use crate::dtype::Dtype;
+use crate::units::bits_per_weight;
+
+/// Sums over a group of tensors. Elements as stored, parameters as logical weights, bytes on disk. The names are those of the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Sums {
     /// How many tensors.
     pub tensors: u64,
@@ -55,6 +59,27 @@ pub struct Summary {
     pub files: u64,
 }
 
+/// The sums of the selected weight sets in one row: `totals` of the JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct Totals {
+    /// Selected files.
+    pub files: u64,
+    /// Tensors.
+    pub tensors: u64,
+    /// Elements as the headers declare them.
+    pub stored_elements: u64,
+    /// Logical weights.
+    pub logical_params: u64,
+    /// Logical weights with each tied weight once, where tying is proved.
+    pub unique_params: u64,
+    /// Bytes of tensor data.
+    pub tensor_bytes: u64,
+    /// Bytes of the files.
+    pub file_bytes: u64,
+    /// 8 x tensor bytes / logical parameters; null without parameters.
+    pub bits_per_weight: Option<f64>,
+}
+
 impl Summary {
     /// Sums up the selected tensors in one pass.
     pub fn of(checkpoint: &Checkpoint) -> Self {
@@ -98,5 +123,34 @@ impl Summary {
         summary.files = selected.len() as u64;
         summary.file_bytes = selected.iter().fold(0, |sum, &i| sum + checkpoint.files[i].container.file_len);
         summary
+    }
+    /// The sums of the selected weight sets in one row.
+    pub fn totals(&self) -> Totals {
+        let sums = &self.total;
+        Totals {
+            files: self.files,
+            tensors: sums.tensors,
+            stored_elements: sums.stored_elements,
+            logical_params: sums.logical_params,
+            unique_params: sums.logical_params,
+            tensor_bytes: sums.bytes,
+            file_bytes: self.file_bytes,
+            bits_per_weight: bits_per_weight(sums.bytes, sums.logical_params),
+        }
+    }
+
+    /// Parameters that work on one token of text: all but the routed experts that it does not pass, multi-token prediction layers, towers
+    /// and adapters. `None` where the experts are not known.
+    pub fn active_params(&self, checkpoint: &Checkpoint) -> Option<ActiveParams> {
+        let of = |role: Role| self.roles.iter().find(|(r, _)| *r == role).map_or(0, |(_, sums)| sums.logical_params);
+        let aside: u64 = [Role::Mtp, Role::Vision, Role::Audio, Role::Projector, Role::Adapter].into_iter().map(of).sum();
+        let counts = ParamCounts {
+            total: self.total.logical_params - aside,
+            routed_experts: of(Role::Expert),
+            embedding: of(Role::Embedding),
+            lm_head: of(Role::LmHead),
+        };
+        let (model, tied) = (&checkpoint.model, matches!(checkpoint.tied, TiedEmbeddings::Shared));
+        active_params(counts, model.experts, model.experts_used, tied)
     }
 }

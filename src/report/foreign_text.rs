@@ -8,7 +8,7 @@ use super::page::Page;
 use super::sarif::sarif;
 use super::scan::ScanBody;
 use super::sections::{self, Detail};
-use super::show::{ShowBody, ShowOptions, totals};
+use super::show::{ShowBody, ShowOptions};
 use super::text::TextStyle;
 use super::{RENDERERS, whole::WholeReport};
 use crate::audit::{AuditRequest, audit};
@@ -90,7 +90,7 @@ fn hostile_text_is_escaped_in_every_body_by_every_renderer() {
     rendered(&sections::project(&project_checkpoint(&checkpoint, &request), Detail::Full));
     let memory = memory_of_checkpoint(&checkpoint, &MemoryRequest::default());
     rendered(&sections::memory(&memory, Detail::Full, true));
-    let sum = totals(&Summary::of(&checkpoint));
+    let sum = Summary::of(&checkpoint).totals();
     rendered(&sections::diff(&path, &path, (&sum, &sum), &diff(&checkpoint, &checkpoint, true), true));
 
     let selection = Selection::of(&checkpoint, &|_| true);

@@ -22,7 +22,7 @@ const FINGERPRINT: &str = "codeFileTensor/v1";
 
 /// One run with a result for every finding and a rule for every code of the registry. `below` is the path from the checkout to the
 /// audited folder; URIs are relative to the checkout.
-pub fn sarif(body: &AuditBody, place: &Place, below: &Path) -> Value {
+pub fn sarif(body: &AuditBody<'_>, place: &Place, below: &Path) -> Value {
     let rules: Vec<Value> = codes()
         .map(|code| {
             json!({

@@ -8,8 +8,8 @@ mod tensors;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
+use crate::error::Error;
 use crate::report::page::Walked;
-use crate::report::show::ErrorRow;
 use crate::scan::full::FullOutcome;
 use crate::scan::{Comparisons, CopyCheck, ScanOutcome, Selection, TieCheck};
 use crate::stats::{Pairwise, ScaleHealth, TensorStats};
@@ -17,7 +17,7 @@ use crate::stats::{Pairwise, ScaleHealth, TensorStats};
 use full::{ClaimRow, DuplicateRow, FullRow, FullSums};
 use gather::{Gather, Group};
 
-/// STATS of the report. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
+/// STATS of the report: figures worked out of [`TensorStats`], which serialises its exact sums for parts of a scan. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct StatsRow {
@@ -62,20 +62,9 @@ impl StatsRow {
     }
 }
 
-/// Health of block scales.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
-pub struct ScalesRow {
-    pub blocks: u64,
-    pub nan: u64,
-    pub inf: u64,
-    pub zero: u64,
-}
-
-impl ScalesRow {
-    fn of(scales: ScaleHealth) -> Option<Self> {
-        (scales.blocks > 0).then_some(Self { blocks: scales.blocks, nan: scales.nan, inf: scales.inf, zero: scales.zero })
-    }
+/// The health of block scales; `None` where there are no blocks.
+fn scales(health: ScaleHealth) -> Option<ScaleHealth> {
+    (health.blocks > 0).then_some(health)
 }
 
 /// A row of `dtypes`.
@@ -84,7 +73,7 @@ impl ScalesRow {
 pub struct DtypeStats {
     pub dtype: String,
     pub tensors: u64,
-    pub scales: Option<ScalesRow>,
+    pub scales: Option<ScaleHealth>,
     #[serde(flatten)]
     pub stats: StatsRow,
     #[serde(flatten)]
@@ -115,7 +104,7 @@ pub struct TensorStatsRow {
     pub scanned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<&'static str>,
-    pub scales: Option<ScalesRow>,
+    pub scales: Option<ScaleHealth>,
     /// What is wrong with or remarkable about it.
     pub remarks: Vec<&'static str>,
     #[serde(flatten)]
@@ -180,7 +169,7 @@ pub struct ScanBody<'a> {
     pub tied: Option<TiedRow>,
     #[serde(flatten)]
     pub full: Option<FullBody>,
-    pub errors: Vec<ErrorRow>,
+    pub errors: Vec<Error>,
     pub notes: Vec<String>,
 }
 
@@ -326,7 +315,7 @@ impl ScanBody<'static> {
             sparsest,
             tied: None,
             full: sums.map(|sums| FullBody { patterns: sums.claims(), tensors_with_axis: sums.with_axis, duplicates: None }),
-            errors: outcome.files.iter().filter_map(|f| f.error.as_ref()).map(ErrorRow::of).collect(),
+            errors: outcome.files.iter().filter_map(|f| f.error.as_ref()).cloned().collect(),
             notes,
         }
     }
@@ -353,7 +342,7 @@ fn dtype_row(dtype: &str, group: Group, sums: Option<&FullSums<'_>>) -> DtypeSta
     DtypeStats {
         dtype: dtype.to_owned(),
         tensors: group.tensors,
-        scales: ScalesRow::of(total.scales),
+        scales: scales(total.scales),
         stats: StatsRow::of(&total),
         full: sums.and_then(|sums| sums.dtype(dtype)),
     }

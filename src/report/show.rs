@@ -5,9 +5,9 @@ mod rows;
 
 pub use rows::*;
 
-use crate::checkpoint::{Checkpoint, Summary, Sums};
+use crate::checkpoint::{Checkpoint, Component, Summary, Sums, WeightSet};
 use crate::format::{ByteMap, Format, SecondOpinion};
-use crate::units::{Bytes, bits_per_weight};
+use crate::units::Bytes;
 
 /// What to put into the body besides the sums.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +36,7 @@ impl<'a> ShowBody<'a> {
         };
         Self {
             format: checkpoint.format().map_or("mixed", Format::name),
-            totals: totals(&summary),
+            totals: summary.totals(),
             dtypes: summary.dtypes.iter().map(row).collect(),
             roles: summary.roles.iter().map(|(role, s)| group(role.name().to_owned(), s)).collect(),
             layers: options.layers.then(|| {
@@ -48,45 +48,25 @@ impl<'a> ShowBody<'a> {
             }),
             files: files(checkpoint),
             components: components(checkpoint),
-            model: model(checkpoint, &summary),
-            quantization: checkpoint.quantization.as_ref().map(|q| QuantizationRow {
-                method: q.method.clone(),
-                bits: q.bits,
-                group_size: q.group_size,
-                evidence: q.evidence.clone(),
-            }),
+            model: ModelBody {
+                config: &checkpoint.model,
+                active_params: summary.active_params(checkpoint),
+                notes: &checkpoint.model.notes,
+            },
+            quantization: checkpoint.quantization.as_ref(),
             tensors: options.tensors.then(|| long::tensors(checkpoint, options.filter.clone())),
             metadata: options.metadata.then(|| long::metadata(checkpoint)),
             map: options.map.then(|| long::map(checkpoint)),
             defects: defects(checkpoint),
-            errors: checkpoint.problems.iter().map(ErrorRow::of).collect(),
-            unread: checkpoint
-                .unread
-                .iter()
-                .map(|f| UnreadRow { file: f.name.clone(), bytes: f.bytes, reason: f.reason.clone() })
-                .collect(),
+            errors: &checkpoint.problems,
+            unread: &checkpoint.unread,
             notes: notes(checkpoint, &summary),
         }
     }
 }
 
-/// The selected weight sets in one row.
-pub fn totals(summary: &Summary) -> Totals {
-    let t = &summary.total;
-    Totals {
-        files: summary.files,
-        tensors: t.tensors,
-        stored_elements: t.stored_elements,
-        logical_params: t.logical_params,
-        unique_params: t.logical_params,
-        tensor_bytes: t.bytes,
-        file_bytes: summary.file_bytes,
-        bits_per_weight: bits_per_weight(t.bytes, t.logical_params),
-    }
-}
-
-fn group(role: String, s: &Sums) -> GroupRow {
-    GroupRow { role, tensors: s.tensors, stored_elements: s.stored_elements, logical_params: s.logical_params, bytes: s.bytes }
+fn group(role: String, sums: &Sums) -> GroupRow {
+    GroupRow { role, sums: *sums }
 }
 
 fn files(checkpoint: &Checkpoint) -> Vec<FileRow> {
@@ -116,73 +96,21 @@ fn files(checkpoint: &Checkpoint) -> Vec<FileRow> {
     checkpoint.files.iter().enumerate().map(row).collect()
 }
 
-fn components(checkpoint: &Checkpoint) -> Vec<ComponentRow> {
+fn components<'a>(checkpoint: &'a Checkpoint) -> Vec<ComponentRow<'a>> {
     let name = |&i: &usize| checkpoint.files[i].name.clone();
-    let set = |s: &crate::checkpoint::WeightSet| WeightSetRow {
-        name: s.name.clone(),
-        files: s.files.iter().map(name).collect(),
-        tensor_bytes: s.tensor_bytes,
-        selected: s.selected,
-        beside: s.against.as_ref().map(|against| BesideRow {
-            weight_set: against.other.clone(),
-            likeness: against.likeness.code(),
-            compared_bytes: against.likeness.compared(),
-            why: against.likeness.to_string(),
-        }),
-        ranks: s.ranks.as_ref().map(|r| RanksRow { count: r.count, present: r.present, evidence: r.evidence.clone() }),
-    };
-    checkpoint
-        .components
-        .iter()
-        .map(|c| ComponentRow { name: c.name.clone(), weight_sets: c.weight_sets.iter().map(set).collect() })
-        .collect()
-}
-
-fn model(checkpoint: &Checkpoint, summary: &Summary) -> ModelRow {
-    let m = &checkpoint.model;
-    ModelRow {
-        architecture: m.architecture.clone(),
-        family: m.family.clone(),
-        name: m.name.clone(),
-        origin: m.origin.clone(),
-        layers: m.layers,
-        hidden_size: m.hidden_size,
-        heads: m.heads,
-        kv_heads: m.kv_heads,
-        head_dim: m.head_dim,
-        ffn_size: m.ffn_size,
-        vocab_size: m.vocab_size,
-        context_length: m.context_length,
-        experts: m.experts,
-        experts_used: m.experts_used,
-        tied_embeddings: m.tied_embeddings,
-        stated_dtype: m.stated_dtype.clone(),
-        active_params: active(checkpoint, summary),
-        notes: m.notes.clone(),
+    fn set<'a>(s: &'a WeightSet, name: impl Fn(&usize) -> String) -> WeightSetRow<'a> {
+        WeightSetRow {
+            name: s.name.clone(),
+            files: s.files.iter().map(name).collect(),
+            tensor_bytes: s.tensor_bytes,
+            selected: s.selected,
+            beside: s.against.as_ref(),
+            ranks: s.ranks.as_ref(),
+        }
     }
-}
-
-/// Active parameters per token: everything but the routed experts that a token does not pass.
-fn active(checkpoint: &Checkpoint, summary: &Summary) -> Option<ActiveParams> {
-    use crate::checkpoint::config::{ParamCounts, active_params};
-    use crate::checkpoint::{Role, TiedEmbeddings};
-    let of = |role: Role| summary.roles.iter().find(|(r, _)| *r == role).map_or(0, |(_, s)| s.logical_params);
-    let m = &checkpoint.model;
-    let tied = matches!(checkpoint.tied, TiedEmbeddings::Shared);
-    // Layers of multi-token prediction and towers do not work on a token of text.
-    let aside: u64 = [Role::Mtp, Role::Vision, Role::Audio, Role::Projector, Role::Adapter].into_iter().map(of).sum();
-    let counts = ParamCounts {
-        total: summary.total.logical_params - aside,
-        routed_experts: of(Role::Expert),
-        embedding: of(Role::Embedding),
-        lm_head: of(Role::LmHead),
-    };
-    let active = active_params(counts, m.experts, m.experts_used, tied)?;
-    Some(ActiveParams {
-        all: active.all,
-        without_input_embedding: active.without_input_embedding,
-        without_embeddings: active.without_embeddings,
-    })
+    let row =
+        |c: &'a Component| ComponentRow { name: c.name.clone(), weight_sets: c.weight_sets.iter().map(|s| set(s, name)).collect() };
+    checkpoint.components.iter().map(row).collect()
 }
 
 /// Dimensions in the order in which the format states them.

@@ -1,5 +1,7 @@
 //! Parameters that work on one token, in the three conventions publishers use.
 
+use serde::Serialize;
+
 /// Logical parameters of a model by what matters for the active share. Multi-token prediction layers and towers are left out by
 /// the caller where the text model is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,8 +16,8 @@ pub struct ParamCounts {
     pub lm_head: u64,
 }
 
-/// Parameters that work on one token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Parameters that work on one token; the names are those of the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ActiveParams {
     /// With input embedding and output head.
     pub all: u64,

@@ -12,6 +12,8 @@ mod hybrid;
 mod keys;
 mod layers;
 
+use serde::Serialize;
+
 pub use active::{ActiveParams, ParamCounts, active_params};
 pub use config_json::from_config_json;
 pub use gguf_keys::from_gguf;
@@ -125,17 +127,17 @@ impl Default for KvLayers {
     }
 }
 
-/// Architecture facts. What is not known is `None`, never a guess.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Architecture facts. What is not known is `None`, never a guess. Serialises as `model` of the JSON, but for the notes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct ModelConfig {
-    /// The file (`config.json`) or container the facts come from.
-    pub origin: Option<String>,
     /// Class or GGUF architecture: `LlamaForCausalLM`, `llama`.
     pub architecture: Option<String>,
     /// `model_type` of config.json; the architecture in GGUF.
     pub family: Option<String>,
     /// The model's own name, where metadata gives one.
     pub name: Option<String>,
+    /// The file (`config.json`) or container the facts come from.
+    pub origin: Option<String>,
     /// Transformer blocks.
     pub layers: Option<u64>,
     /// Width of the residual stream.
@@ -157,26 +159,34 @@ pub struct ModelConfig {
     /// Routed experts used per token.
     pub experts_used: Option<u64>,
     /// Experts that always run.
+    #[serde(skip)]
     pub shared_experts: Option<u64>,
     /// Width of one routed expert, where it has a width of its own.
+    #[serde(skip)]
     pub expert_ffn_size: Option<u64>,
     /// Multi-token prediction layers stored behind the others, not among `layers`.
+    #[serde(skip)]
     pub mtp_layers: Option<u64>,
     /// Dimensions of multi-head latent attention.
+    #[serde(skip)]
     pub mla: Option<MlaDims>,
     /// Whether the class spreads keys and values to all query heads before it caches them (Falcon's new decoder architecture); an
     /// engine with code of its own caches the heads that are stored.
+    #[serde(skip)]
     pub spreads_kv: bool,
     /// Whether the configuration says that the output head shares the input embedding.
     pub tied_embeddings: Option<bool>,
     /// The dtype the configuration claims (`torch_dtype`, `dtype`).
     pub stated_dtype: Option<String>,
     /// What is cached per layer.
+    #[serde(skip)]
     pub kv: KvLayers,
     /// The same, layer by layer in their order; from GGUF keys, a layer that has both attention and a state stands here twice.
     /// Empty where it is not known.
+    #[serde(skip)]
     pub layer_kinds: Vec<KvLayer>,
     /// Remarks about contradictions and defaults; escaped.
+    #[serde(skip)]
     pub notes: Vec<String>,
 }
 

@@ -11,6 +11,7 @@ mod hints;
 mod methods;
 mod tensors;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::checkpoint::names::{self, Role};
@@ -45,8 +46,8 @@ impl Part {
     }
 }
 
-/// A recognised way of packing.
-#[derive(Debug, Clone, PartialEq)]
+/// A recognised way of packing; the names are those of the JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantization {
     /// `gptq`, `awq`, `bitsandbytes`, `compressed-tensors`, `ggml`, ...
     pub method: String,

@@ -11,6 +11,8 @@ mod stems;
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::discover::ShardName;
@@ -39,6 +41,18 @@ pub struct Against {
     pub other: String,
     /// What is known of its values beside those of the other.
     pub likeness: Likeness,
+}
+
+/// `beside` of a weight set in the JSON.
+impl Serialize for Against {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("Against", 4)?;
+        row.serialize_field("weight_set", &self.other)?;
+        row.serialize_field("likeness", self.likeness.code())?;
+        row.serialize_field("compared_bytes", &self.likeness.compared())?;
+        row.serialize_field("why", &self.likeness.to_string())?;
+        row.end()
+    }
 }
 
 /// What grouping found.

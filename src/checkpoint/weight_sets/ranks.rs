@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::super::fingerprint::compare;
@@ -16,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::format::{Format, Shape};
 
 /// The slices of one model, a rank each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ranks {
     /// How many ranks there are by what the slices are told by; `present` where that is not said.
     pub count: u64,
@@ -25,8 +26,10 @@ pub struct Ranks {
     /// What they were told by; escaped.
     pub evidence: String,
     /// The files of each rank, as indices into [`super::super::Checkpoint::files`].
+    #[serde(skip)]
     pub files: Vec<Vec<usize>>,
     /// How each tensor was cut, by its name; `None` where some are not known.
+    #[serde(skip)]
     cuts: Option<BTreeMap<Vec<u8>, Cut>>,
 }
 

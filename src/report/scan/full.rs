@@ -21,8 +21,8 @@ pub struct FullRow {
     pub zero_blocks: Option<u64>,
     pub zero_rows: Option<u64>,
     pub zero_columns: Option<u64>,
-    pub zero_heads: Option<LinesRow>,
-    pub zero_channels: Option<LinesRow>,
+    pub zero_heads: Option<Lines>,
+    pub zero_channels: Option<Lines>,
     pub n_m: Option<PatternRows>,
     pub block_sparsity: Option<BlockRows>,
     /// In rows of several tensors of all floating-point values together.
@@ -38,16 +38,8 @@ pub struct FullRow {
     pub lossless_bytes: Option<u64>,
     /// Beside the bytes that these tensors take as stored.
     pub lossless_ratio: Option<f64>,
-    pub f32_lossless: Option<NarrowerRow>,
+    pub f32_lossless: Option<Narrower>,
     pub cast: Option<CastRow>,
-}
-
-/// Heads or channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
-pub struct LinesRow {
-    pub count: u64,
-    pub zero: u64,
 }
 
 /// One pattern.
@@ -112,15 +104,6 @@ pub struct QuantileRow {
     pub p999: f64,
 }
 
-/// F32 values, NaN left out, and how many of them a shorter type holds exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
-pub struct NarrowerRow {
-    pub values: u64,
-    pub bf16: u64,
-    pub f16: u64,
-}
-
 /// What a cast loses, of finite values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
@@ -147,8 +130,8 @@ impl FullRow {
             zero_blocks: structure.map(|s| s.blocks[2].zero),
             zero_rows: structure.and_then(|s| s.zero_rows),
             zero_columns: structure.and_then(|s| s.zero_columns),
-            zero_heads: structure.and_then(|s| s.heads).map(lines),
-            zero_channels: structure.and_then(|s| s.channels).map(lines),
+            zero_heads: structure.and_then(|s| s.heads),
+            zero_channels: structure.and_then(|s| s.channels),
             n_m: structure.and_then(|s| s.groups).map(|[two, one, four]| PatternRows {
                 two_of_four: pattern(two),
                 one_of_four: pattern(one),
@@ -162,7 +145,7 @@ impl FullRow {
             exponent_huffman_bits: exponents.and_then(|e| mean(e.huffman_bits, e.elements)),
             lossless_bytes: exponents.map(|e| e.lossless_bytes()),
             lossless_ratio: exponents.and_then(|e| mean(e.lossless_bytes(), e.stored_bytes)),
-            f32_lossless: stats.narrower.map(|Narrower { values, bf16, f16 }| NarrowerRow { values, bf16, f16 }),
+            f32_lossless: stats.narrower,
             cast: stats.cast.zip(cast).map(|(loss, to)| cast_row(&loss, to)),
         }
     }
@@ -171,10 +154,6 @@ impl FullRow {
 fn quantile_row(quantiles: Quantiles) -> QuantileRow {
     let [p01, p05, p10, p25, p50, p75, p90, p95, p99, p999] = quantiles.0;
     QuantileRow { p01, p05, p10, p25, p50, p75, p90, p95, p99, p999 }
-}
-
-fn lines(lines: Lines) -> LinesRow {
-    LinesRow { count: lines.count, zero: lines.zero }
 }
 
 fn pattern(groups: Groups) -> PatternRow {

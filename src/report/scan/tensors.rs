@@ -2,7 +2,7 @@
 
 use super::full::FullRow;
 use super::remarks::remarks_on;
-use super::{ScalesRow, ScanBody, StatsRow, TensorStatsRow};
+use super::{ScanBody, StatsRow, TensorStatsRow, scales};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::report::page::Walked;
 use crate::report::show::stated_shape;
@@ -46,7 +46,7 @@ fn tensor_row(checkpoint: &Checkpoint, tensor: &Tensor<'_>, found: &TensorOutcom
         role: tensor.naming.role.name(),
         scanned: found.stats.is_some(),
         why: found.skipped.map(|skip| skip.word()),
-        scales: found.stats.and_then(|stats| ScalesRow::of(stats.scales)),
+        scales: found.stats.and_then(|stats| scales(stats.scales)),
         remarks,
         stats: found.stats.as_ref().map(StatsRow::of),
         full,

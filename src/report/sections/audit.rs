@@ -13,7 +13,7 @@ const LISTED: usize = 200;
 const NAMES: usize = 8;
 
 /// The sections of a body.
-pub fn audit(path: &str, body: &AuditBody) -> Vec<Section<'static>> {
+pub fn audit(path: &str, body: &AuditBody<'_>) -> Vec<Section<'static>> {
     let mut headline = Section::new(escape(path));
     let c = &body.counts;
     headline.aside = format!("{}, {}, {}", plural(c.error, "error"), plural(c.warning, "warning"), plural(c.note, "note"));
@@ -55,7 +55,7 @@ fn line(finding: &Finding) -> String {
     line
 }
 
-fn coverage(body: &AuditBody) -> Section<'static> {
+fn coverage(body: &AuditBody<'_>) -> Section<'static> {
     let c = &body.coverage;
     let mut section = Section::new("Looked at");
     section.aside = format!(
@@ -119,11 +119,11 @@ fn plural(n: u64, word: &str) -> String {
 }
 
 /// The findings as one table without a title, for outputs of tables alone.
-pub fn findings(body: &AuditBody) -> Vec<Section<'static>> {
+pub fn findings(body: &AuditBody<'_>) -> Vec<Section<'static>> {
     let mut table =
         Table::new([left("severity"), left("code"), left("file"), left("tensor"), right("offset"), left("message"), left("help")]);
     let foreign = |text: &Option<String>| text.clone().map_or(Cell::None, Cell::Foreign);
-    for finding in &body.findings {
+    for finding in body.findings {
         table.row(vec![
             Cell::text(finding.severity.name()),
             Cell::text(finding.code),

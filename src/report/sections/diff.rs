@@ -1,10 +1,10 @@
 //! `weigh diff` as sections: totals side by side, kinds of change, where the bytes went, the tensors.
 
 use super::{fold, others};
+use crate::checkpoint::Totals;
 use crate::diff::{Diff, DiffRow, KindRow, Status};
 use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::report::page::Walked;
-use crate::report::show::Totals;
 use crate::text::escape_limited;
 use crate::units::{grouped, percent};
 

@@ -3,9 +3,10 @@
 use super::{LISTED, fold};
 use crate::report::cell::{Cell, Line, Section, Table, Tone, left, right};
 use crate::report::page::Walked;
-use crate::report::scan::full::{CastRow, DuplicateRow, FullRow, LinesRow, PatternRow};
+use crate::report::scan::full::{CastRow, DuplicateRow, FullRow, PatternRow};
 use crate::report::scan::{ScanBody, TensorStatsRow};
 use crate::report::text::value;
+use crate::stats::full::Lines;
 use crate::text::escape_limited;
 use crate::units::{Bytes, grouped, percent};
 
@@ -90,7 +91,7 @@ fn passing(row: &PatternRow) -> Option<f64> {
 
 fn zero_lines(section: &mut Section<'_>, total: &FullRow) {
     let mut found = Vec::new();
-    let mut lines = |lines: Option<LinesRow>, what: &str| {
+    let mut lines = |lines: Option<Lines>, what: &str| {
         if let Some(lines) = lines.filter(|lines| lines.zero > 0) {
             found.push(format!("{} of {} {what}", grouped(lines.zero), grouped(lines.count)));
         }

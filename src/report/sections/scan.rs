@@ -4,7 +4,7 @@ use super::{Detail, LISTED, fold};
 use crate::report::cell::{Cell, Column, Line, Section, Table, Tone, left, right};
 use crate::report::page::Walked;
 use crate::report::scan::{ScanBody, StatsRow, TensorStatsRow, Weight};
-use crate::text::{escape, escape_limited};
+use crate::text::{escape, escape_limited, shown_path};
 use crate::units::{Bytes, grouped, percent};
 
 /// The sections of a scan.
@@ -45,9 +45,9 @@ fn findings(body: &ScanBody<'_>) -> Section<'static> {
         section.state(format!("{} tensors were not scanned; the figures leave them out", grouped(body.not_scanned)));
     }
     for error in &body.errors {
-        let file = error.file.as_deref().map_or_else(String::new, |f| format!("{}: ", escape(f)));
-        let help = error.help.as_deref().map_or_else(String::new, |h| format!("; {h}"));
-        section.lines.push(Line { tone: Tone::Warning, text: format!("{file}{}{help}", error.message) });
+        let file = error.path().map_or_else(String::new, |path| format!("{}: ", shown_path(path)));
+        let help = error.advice().map_or_else(String::new, |h| format!("; {h}"));
+        section.lines.push(Line { tone: Tone::Warning, text: format!("{file}{}{help}", error.message()) });
     }
     let (listed, rest) = fold(&body.remarks, LISTED);
     for remark in listed {

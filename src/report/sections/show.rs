@@ -7,7 +7,7 @@ use crate::format::DefectKind;
 use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::report::page::Walked;
 use crate::report::show::{GroupRow, ShowBody, WeightSetRow};
-use crate::text::{escape, escape_limited};
+use crate::text::{escape, escape_limited, shown_path};
 use crate::units::{Bytes, Elements, Params, grouped};
 
 /// One way to group tensors.
@@ -91,7 +91,7 @@ fn headline(path: &str, body: &ShowBody<'_>) -> Section<'static> {
 }
 
 fn model_line(body: &ShowBody<'_>) -> Option<String> {
-    let m = &body.model;
+    let m = body.model.config;
     let mut parts = vec![escape_limited(m.architecture.as_ref().or(m.family.as_ref())?, 60)];
     let mut add = |what: &str, n: Option<u64>| parts.extend(n.map(|n| format!("{what} {}", grouped(n))));
     add("layers", m.layers);
@@ -105,7 +105,7 @@ fn model_line(body: &ShowBody<'_>) -> Option<String> {
     if let (Some(experts), Some(used)) = (m.experts.filter(|&e| e > 0), m.experts_used) {
         parts.push(format!("{used} of {experts} experts"));
     }
-    if let Some(active) = m.active_params.as_ref().filter(|_| m.experts.is_some_and(|e| e > 0)) {
+    if let Some(active) = body.model.active_params.as_ref().filter(|_| m.experts.is_some_and(|e| e > 0)) {
         parts.push(format!("{} active per token", Params(active.all).short()));
     }
     Some(parts.join(", "))
@@ -141,9 +141,9 @@ fn problems(body: &ShowBody<'_>) -> Option<Section<'static>> {
     }
     let mut section = Section::new("Problems");
     for error in body.errors.iter().take(SHOWN) {
-        let file = error.file.as_deref().map_or_else(String::new, |f| format!("{}: ", escape(f)));
-        let help = error.help.as_deref().map_or_else(String::new, |h| format!("; {h}"));
-        section.warn(format!("{file}{}{help}", error.message));
+        let file = error.path().map_or_else(String::new, |path| format!("{}: ", shown_path(path)));
+        let help = error.advice().map_or_else(String::new, |h| format!("; {h}"));
+        section.warn(format!("{file}{}{help}", error.message()));
     }
     for defect in body.defects.iter().take(SHOWN) {
         section.warn(format!("{}: {}", escape(&defect.file), defect.message));
@@ -208,11 +208,11 @@ fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody<'_>, list
         table.row(vec![name, Cell::Count(tensors), Cell::Count(params), Cell::Bytes(bytes), Cell::Share(part), Cell::Bar(part)]);
     };
     for r in shown {
-        row(Cell::Text(r.role.clone()), r.tensors, r.logical_params, r.bytes);
+        row(Cell::Text(r.role.clone()), r.sums.tensors, r.sums.logical_params, r.sums.bytes);
     }
     if !rest.is_empty() {
         let sum = |f: fn(&GroupRow) -> u64| rest.iter().map(f).sum();
-        row(others(rest.len()), sum(|r| r.tensors), sum(|r| r.logical_params), sum(|r| r.bytes));
+        row(others(rest.len()), sum(|r| r.sums.tensors), sum(|r| r.sums.logical_params), sum(|r| r.sums.bytes));
     }
     table.total = Some(vec![
         Cell::text("total"),
@@ -256,11 +256,11 @@ fn components(body: &ShowBody<'_>) -> Option<Section<'static>> {
 }
 
 /// What a weight set is, in a few words; a note tells more.
-fn standing(set: &WeightSetRow) -> &'static str {
+fn standing(set: &WeightSetRow<'_>) -> &'static str {
     if set.selected {
         return "in the totals";
     }
-    match set.beside.as_ref().map(|beside| (beside.likeness, beside.compared_bytes > 0)) {
+    match set.beside.map(|against| (against.likeness.code(), against.likeness.compared() > 0)) {
         Some(("copy", _)) => "a copy",
         Some(("likely_copy", _)) => "likely a copy",
         Some(("likely_copy_in_another_type", _)) => "likely a copy in another type",
@@ -319,9 +319,9 @@ fn unread(body: &ShowBody<'_>) -> Option<Section<'static>> {
         return None;
     }
     let mut table = Table::new([left("not read"), right("bytes"), left("reason")]);
-    let (listed, rest) = fold(&body.unread, LISTED);
+    let (listed, rest) = fold(body.unread, LISTED);
     for file in listed {
-        table.row(vec![Cell::Foreign(file.file.clone()), Cell::Bytes(file.bytes), Cell::Text(file.reason.clone())]);
+        table.row(vec![Cell::Foreign(file.name.clone()), Cell::Bytes(file.bytes), Cell::Text(file.reason.clone())]);
     }
     if !rest.is_empty() {
         table.row(vec![others(rest.len()), Cell::Bytes(rest.iter().map(|f| f.bytes).sum()), Cell::text("")]);

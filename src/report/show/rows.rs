@@ -2,32 +2,13 @@
 
 use serde::Serialize;
 
+use crate::checkpoint::config::ActiveParams;
+use crate::checkpoint::{Against, ModelConfig, Quantization, Ranks, Sums, Totals, UnreadFile};
 use crate::error::Error;
 use crate::format::Regions;
 use crate::report::page::Walked;
 
-/// `totals`, over the selected weight sets.
-#[derive(Debug, Clone, Serialize)]
-pub struct Totals {
-    /// Selected files.
-    pub files: u64,
-    /// Tensors.
-    pub tensors: u64,
-    /// Elements as the headers declare them.
-    pub stored_elements: u64,
-    /// Logical weights.
-    pub logical_params: u64,
-    /// Logical weights with each tied weight once, where tying is proved.
-    pub unique_params: u64,
-    /// Bytes of tensor data.
-    pub tensor_bytes: u64,
-    /// Bytes of the files.
-    pub file_bytes: u64,
-    /// 8 x tensor bytes / logical parameters; null without parameters.
-    pub bits_per_weight: Option<f64>,
-}
-
-/// A row of `dtypes`.
+/// A row of `dtypes`: of the sums all but the parameters, which the JSON gives by role.
 #[derive(Debug, Clone, Serialize)]
 pub struct DtypeRow {
     /// As the format spells it.
@@ -45,14 +26,9 @@ pub struct DtypeRow {
 pub struct GroupRow {
     /// Role; of a layer row `layer 3`.
     pub role: String,
-    /// Tensors.
-    pub tensors: u64,
-    /// Elements as stored.
-    pub stored_elements: u64,
-    /// Logical weights.
-    pub logical_params: u64,
-    /// Bytes of tensor data.
-    pub bytes: u64,
+    /// Its sums.
+    #[serde(flatten)]
+    pub sums: Sums,
 }
 
 /// What the `safetensors` crate says of a file.
@@ -85,9 +61,9 @@ pub struct FileRow {
     pub reference_reader: ReferenceReader,
 }
 
-/// A row of `weight_sets`.
+/// A row of `weight_sets`: a set whose files are named, not counted.
 #[derive(Debug, Clone, Serialize)]
-pub struct WeightSetRow {
+pub struct WeightSetRow<'a> {
     /// What tells it from its alternatives.
     pub name: String,
     /// Its files.
@@ -97,90 +73,31 @@ pub struct WeightSetRow {
     /// Whether totals are made of it.
     pub selected: bool,
     /// What it is beside another set of the same names; null where there is none.
-    pub beside: Option<BesideRow>,
+    pub beside: Option<&'a Against>,
     /// The slices that its files are; null where they hold whole tensors.
-    pub ranks: Option<RanksRow>,
-}
-
-/// `beside` of a weight set.
-#[derive(Debug, Clone, Serialize)]
-pub struct BesideRow {
-    /// The set that it is held against.
-    pub weight_set: String,
-    /// `copy`: every byte is equal; `likely_copy`, `likely_copy_in_another_type`: what was compared is; `different`: proven; `not_compared`.
-    pub likeness: &'static str,
-    /// Bytes of this set that were compared and are equal.
-    pub compared_bytes: u64,
-    /// The same in words, with the reason.
-    pub why: String,
-}
-
-/// `ranks` of a weight set.
-#[derive(Debug, Clone, Serialize)]
-pub struct RanksRow {
-    /// How many tensor-parallel ranks there are.
-    pub count: u64,
-    /// How many of them are here.
-    pub present: u64,
-    /// What they were told by.
-    pub evidence: String,
+    pub ranks: Option<&'a Ranks>,
 }
 
 /// A row of `components`.
 #[derive(Debug, Clone, Serialize)]
-pub struct ComponentRow {
+pub struct ComponentRow<'a> {
     /// What part of the repo it is.
     pub name: String,
     /// Its copies and forms.
-    pub weight_sets: Vec<WeightSetRow>,
+    pub weight_sets: Vec<WeightSetRow<'a>>,
 }
 
-/// Active parameters per token of a mixture of experts, in the three conventions publishers use.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct ActiveParams {
-    /// All that a token passes, embeddings and head included.
-    pub all: u64,
-    /// Without the input embedding.
-    pub without_input_embedding: u64,
-    /// Without input embedding and output head.
-    pub without_embeddings: u64,
-}
-
-/// `model`.
+/// `model`: the facts with the parameters that the tensors count, which stand before the notes.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
-pub struct ModelRow {
-    pub architecture: Option<String>,
-    pub family: Option<String>,
-    pub name: Option<String>,
-    pub origin: Option<String>,
-    pub layers: Option<u64>,
-    pub hidden_size: Option<u64>,
-    pub heads: Option<u64>,
-    pub kv_heads: Option<u64>,
-    pub head_dim: Option<u64>,
-    pub ffn_size: Option<u64>,
-    pub vocab_size: Option<u64>,
-    pub context_length: Option<u64>,
-    pub experts: Option<u64>,
-    pub experts_used: Option<u64>,
-    pub tied_embeddings: Option<bool>,
-    pub stated_dtype: Option<String>,
+#[non_exhaustive]
+pub struct ModelBody<'a> {
+    /// Architecture facts.
+    #[serde(flatten)]
+    pub config: &'a ModelConfig,
+    /// Parameters that work on one token; null where the experts are not known.
     pub active_params: Option<ActiveParams>,
-    pub notes: Vec<String>,
-}
-
-/// `quantization`.
-#[derive(Debug, Clone, Serialize)]
-pub struct QuantizationRow {
-    /// How weights are packed.
-    pub method: String,
-    /// Bits of a weight, where there is one figure.
-    pub bits: Option<u32>,
-    /// Weights per scale, where there is one figure.
-    pub group_size: Option<u64>,
-    /// What it was recognised by.
-    pub evidence: String,
+    /// Remarks about contradictions and defaults; escaped.
+    pub notes: &'a [String],
 }
 
 /// A row of `tensors`. `shape` is in the format's own order: GGUF names the contiguous dimension first, safetensors last.
@@ -202,7 +119,7 @@ pub struct TensorRow {
     pub notes: Vec<String>,
 }
 
-/// A row of `defects`.
+/// A row of `defects`: a defect with the names of its file and tensor, which the defect itself numbers.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
 pub struct DefectRow {
@@ -213,52 +130,6 @@ pub struct DefectRow {
     pub stated: Option<u64>,
     pub expected: Option<u64>,
     pub message: String,
-}
-
-/// A row of `errors`: a file that could not be read.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
-pub struct ErrorRow {
-    pub kind: String,
-    pub file: Option<String>,
-    pub offset: Option<u64>,
-    pub tensor: Option<String>,
-    pub message: String,
-    pub help: Option<String>,
-}
-
-impl ErrorRow {
-    /// The row of an error.
-    pub fn of(error: &Error) -> Self {
-        Self {
-            kind: kebab(&format!("{:?}", error.kind())),
-            file: error.path().map(|p| p.to_string_lossy().into_owned()),
-            offset: error.offset(),
-            tensor: error.tensor().map(str::to_owned),
-            message: error.message().to_owned(),
-            help: error.advice().map(str::to_owned),
-        }
-    }
-}
-
-fn kebab(camel: &str) -> String {
-    let mut out = String::new();
-    for (i, c) in camel.chars().enumerate() {
-        if c.is_ascii_uppercase() && i > 0 {
-            out.push('-');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
-}
-
-/// A row of `unread`: weights in a form that is not read.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
-pub struct UnreadRow {
-    pub file: String,
-    pub bytes: u64,
-    pub reason: String,
 }
 
 /// A labelled range of a file.
@@ -292,9 +163,9 @@ pub struct ShowBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<GroupRow>>,
     pub files: Vec<FileRow>,
-    pub components: Vec<ComponentRow>,
-    pub model: ModelRow,
-    pub quantization: Option<QuantizationRow>,
+    pub components: Vec<ComponentRow<'a>>,
+    pub model: ModelBody<'a>,
+    pub quantization: Option<&'a Quantization>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensors: Option<Walked<'a, TensorRow>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -302,7 +173,7 @@ pub struct ShowBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<Walked<'a, MapRow>>,
     pub defects: Vec<DefectRow>,
-    pub errors: Vec<ErrorRow>,
-    pub unread: Vec<UnreadRow>,
+    pub errors: &'a [Error],
+    pub unread: &'a [UnreadFile],
     pub notes: Vec<String>,
 }

@@ -1,12 +1,11 @@
 //! `weigh diff`: two checkpoints side by side.
 
 use serde::Serialize;
-use weighbridge::checkpoint::{Checkpoint, OpenOptions, Summary, open};
+use weighbridge::checkpoint::{Checkpoint, OpenOptions, Summary, Totals, open};
 use weighbridge::diff::{Diff, diff};
 use weighbridge::error::Result;
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections;
-use weighbridge::report::show::{Totals, totals};
 
 use crate::args::DiffArgs;
 use crate::opened::{outcome_of, warn_of_problems};
@@ -26,7 +25,7 @@ struct Body<'a> {
 pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<Outcome> {
     let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
     let (a, b) = (open(&args.a, &options)?, open(&args.b, &options)?);
-    let of = |checkpoint: &Checkpoint| totals(&Summary::of(checkpoint));
+    let of = |checkpoint: &Checkpoint| Summary::of(checkpoint).totals();
     let (path_a, path_b) = (args.a.to_string_lossy().into_owned(), args.b.to_string_lossy().into_owned());
     let body = Body { a: of(&a), b: of(&b), path_b, diff: diff(&a, &b, args.tensors) };
     let mut sections = sections::errors(&a);
