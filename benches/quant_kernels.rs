@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use weighbridge::dtype::Dtype;
-use weighbridge::scan::block_quant::{SimdLevel, leaf_by_decoding, leaf_with};
+use weighbridge::scan::blocks::{SimdLevel, leaf_by_decoding, leaf_with};
 
 const BYTES: usize = 64 << 20;
 const LEAF: usize = 16_384;

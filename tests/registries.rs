@@ -135,8 +135,6 @@ fn listed(tokens: &[Token], list: &str) -> HashSet<String> {
             }
             ";" if depth == 0 => break,
             word if pair[1].text == "::" => drop(out.insert(word.to_owned())),
-            // A macro's row names the module in the macro.
-            "block" if pair[1].text == "!" => drop(out.insert("block_quant".to_owned())),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::kernel::block_quant::decode_block;
+use super::blocks::decode_block;
 use crate::checkpoint::Tensor;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};

@@ -6,6 +6,7 @@
 //!
 //! A file that changes or shrinks while it is scanned loses its figures; the others keep theirs.
 
+pub mod blocks;
 mod copies;
 mod driver;
 pub mod full;
@@ -20,7 +21,7 @@ mod simd_quant;
 
 pub use copies::{CopyCheck, compare};
 pub use driver::scan;
-pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};
+pub use kernel::{KERNELS, Kernel, has_kernel, leaf};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
 pub use selection::Selection;

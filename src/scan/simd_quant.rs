@@ -8,14 +8,14 @@
 
 use std::sync::OnceLock;
 
-use super::kernel::block_quant::fold::{self, Fold, Layout};
-use super::kernel::block_quant::fold_affine;
-use super::kernel::block_quant::sums::{Affine, Flat, Products};
+use super::blocks::fold::{self, Fold, Layout};
+use super::blocks::fold_affine;
+use super::blocks::sums::{Affine, Flat, Products};
 #[cfg(target_arch = "x86_64")]
-use super::kernel::block_quant::{avx2, avx2_k, avx2_min, avx512, avx512_k, avx512_min, avx512_signed};
-use super::kernel::block_quant::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
+use super::blocks::{avx2, avx2_k, avx2_min, avx512, avx512_k, avx512_min, avx512_signed};
+use super::blocks::{fp4, iq1, iq2, iq3, iq4, k_quants, legacy, low_bit, portable, portable_iq, ternary};
 #[cfg(target_arch = "aarch64")]
-use super::kernel::block_quant::{neon, neon_k, neon_min};
+use super::blocks::{neon, neon_k, neon_min};
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::kernel::block_quant::decode_block;
+use super::super::blocks::decode_block;
 use super::band::{Band, Cut};
 use super::bits::{load, pack, pack_values};
 use super::cast::CastTarget;

@@ -3,7 +3,6 @@
 //! [`KERNELS`] is the registry: a dtype without a row (and without a block-quant kernel) is reported as not scanned. To add
 //! one, write its file and its row.
 
-pub mod block_quant;
 mod codes;
 mod complex;
 mod double;
@@ -17,6 +16,7 @@ pub(super) use small::value_table;
 use crate::dtype::Dtype;
 use crate::stats::LeafStats;
 
+use super::blocks;
 use super::simd::Level;
 use super::simd_quant::SimdLevel;
 
@@ -42,7 +42,7 @@ const fn row(dtype: Dtype, run: fn(&[u8], Level) -> LeafStats) -> Kernel {
 /// A row for a block quant: its kernels are registered in `block_quant`.
 macro_rules! block {
     ($dtype:ident) => {
-        row(Dtype::$dtype, |bytes, level| block_quant::leaf_with(level.into(), Dtype::$dtype, bytes).unwrap_or_default())
+        row(Dtype::$dtype, |bytes, level| blocks::leaf_with(level.into(), Dtype::$dtype, bytes).unwrap_or_default())
     };
 }
 
@@ -115,7 +115,7 @@ pub const KERNELS: &[Kernel] = &[
 
 /// The kernel of a dtype.
 pub(super) fn kernel(dtype: Dtype) -> Option<&'static Kernel> {
-    if dtype.is_block_quant() && !block_quant::has_kernel(dtype) {
+    if dtype.is_block_quant() && !blocks::has_kernel(dtype) {
         return None;
     }
     KERNELS.iter().find(|kernel| kernel.dtype == dtype)

@@ -21,10 +21,10 @@ fn levels() -> Vec<Level> {
 #[test]
 #[cfg(target_arch = "aarch64")]
 fn neon_is_chosen_and_among_the_levels_compared() {
-    let neon = |level: &Level| block_quant::SimdLevel::from(*level) == block_quant::SimdLevel::Neon;
+    let neon = |level: &Level| super::super::blocks::SimdLevel::from(*level) == super::super::blocks::SimdLevel::Neon;
     assert!(neon(&Level::choose(Simd::Auto).unwrap()));
     assert_eq!(levels().iter().map(neon).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(block_quant::SimdLevel::detected(), block_quant::SimdLevel::Neon);
+    assert_eq!(super::super::blocks::SimdLevel::detected(), super::super::blocks::SimdLevel::Neon);
 }
 
 /// Bytes that look random, the same every time.
