@@ -10,7 +10,7 @@ use crate::stats::{LeafStats, PartNode, TensorFold, TensorStats, Tree};
 use crate::threads::{self, Team};
 
 use super::input::Input;
-use super::kernel::{Kernel, kernel};
+use super::kernel::LeafKernel;
 use super::plan::{Cursor, Job, Layout, Next, Unit};
 use super::simd::Level;
 use super::{FileOutcome, IoUsed, ScanFile, ScanOptions, ScanOutcome, Skip, TensorOutcome};
@@ -232,7 +232,7 @@ impl<'a> Shared<'a> {
                     break;
                 }
                 let from = usize::try_from(unit.offset - start).unwrap_or(usize::MAX);
-                let Some(kernel) = kernel(unit.dtype) else { break };
+                let Some(kernel) = LeafKernel::of(unit.dtype) else { break };
                 let Some(bytes) = bytes.get(from..from.saturating_add(usize::try_from(unit.bytes).unwrap_or(usize::MAX))) else {
                     break;
                 };
@@ -244,7 +244,7 @@ impl<'a> Shared<'a> {
     }
 
     /// The leaves of a unit, folded to its node.
-    fn unit(&self, kernel: &Kernel, unit: &Unit, bytes: &[u8]) -> TensorStats {
+    fn unit(&self, kernel: LeafKernel, unit: &Unit, bytes: &[u8]) -> TensorStats {
         let leaf_bytes = usize::try_from(unit.leaf_bytes).unwrap_or(usize::MAX);
         let mut tree = Tree::new(unit.bytes.div_ceil(unit.leaf_bytes));
         for (index, leaf) in bytes.chunks(leaf_bytes).enumerate() {

@@ -6,6 +6,7 @@
 //!
 //! A file that changes or shrinks while it is scanned loses its figures; the others keep theirs.
 
+#[doc(hidden)]
 pub mod blocks;
 mod copies;
 mod driver;
@@ -17,11 +18,10 @@ mod outcome;
 mod plan;
 mod selection;
 mod simd;
-mod simd_quant;
 
 pub use copies::{CopyCheck, compare};
 pub use driver::scan;
-pub use kernel::{KERNELS, Kernel, has_kernel, leaf};
+pub use kernel::{KERNELS, Kernel, has_kernel, leaf, leaf_with};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
 pub use selection::Selection;

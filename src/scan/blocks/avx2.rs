@@ -1,6 +1,6 @@
 //! Kernels for AVX2: the types with one scale for 32 codes, eight blocks at a time.
 //!
-//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of the door.
+//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of `simd::memory`.
 
 use std::arch::x86_64::*;
 
@@ -8,7 +8,7 @@ use super::fp4::{E2M1_DOUBLED, ue4m3_half};
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{BATCH, Flat, Products, steps};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch, store256, table128};
+use crate::scan::simd::memory::{load128, load256, prefetch, store256, table128};
 
 /// Blocks to a step.
 const STEP: usize = 8;
@@ -130,7 +130,7 @@ pub(super) const fn square_table(less: i8) -> [i8; 16] {
 
 /// Codes are nibbles less 8.
 #[target_feature(enable = "avx2,f16c")]
-pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q4_0(bytes: &[u8], batch: &mut Products) {
     const TABLE: [i8; 16] = square_table(8);
     let table = table128(&TABLE);
     steps::<STEP, 18>(bytes, |blocks, unit| {
@@ -144,7 +144,7 @@ pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
 
 /// Codes are the nibbles.
 #[target_feature(enable = "avx2,f16c")]
-pub(in crate::scan) fn q4_1(bytes: &[u8], batch: &mut Flat) {
+pub(super) fn q4_1(bytes: &[u8], batch: &mut Flat) {
     const TABLE: [i8; 16] = counting(0);
     let table = table128(&TABLE);
     steps::<STEP, 20>(bytes, |blocks, unit| {
@@ -188,7 +188,7 @@ pub(super) const fn counting(first: i8) -> [i8; 16] {
 macro_rules! nibble_kernels {
     ($($name:ident $batch:ident $size:literal $qs:literal $fifth:expr, $table:expr;)*) => {$(
         #[target_feature(enable = "avx2,f16c")]
-        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut $batch) {
+        pub(super) fn $name(bytes: &[u8], batch: &mut $batch) {
             const TABLE: [i8; 16] = $table;
             let table = table128(&TABLE);
             steps::<STEP, $size>(bytes, |blocks, unit| {
@@ -215,7 +215,7 @@ nibble_kernels! {
 }
 
 #[target_feature(enable = "avx2")]
-pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn mxfp4(bytes: &[u8], batch: &mut Products) {
     let table = table128(&E2M1_DOUBLED);
     steps::<STEP, 17>(bytes, |blocks, unit| {
         for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
@@ -227,7 +227,7 @@ pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
 
 /// Four units a block, eight bytes of nibbles each.
 #[target_feature(enable = "avx2")]
-pub(in crate::scan) fn nvfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn nvfp4(bytes: &[u8], batch: &mut Products) {
     let (table, low) = (_mm256_broadcastsi128_si256(table128(&E2M1_DOUBLED)), _mm256_set1_epi8(15));
     let (ones, ones16) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1));
     for (block, i) in bytes.as_chunks::<36>().0.iter().zip((0..BATCH).step_by(4)) {
@@ -282,7 +282,7 @@ fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Eight {
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_0(bytes: &[u8], batch: &mut Products) {
     steps::<STEP, 34>(bytes, |blocks, unit| {
         scales::<34>(blocks, 0, &mut batch.d, unit);
         store(batch, unit, bytes32::<34>(blocks, 2));
@@ -290,7 +290,7 @@ pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_1(bytes: &[u8], batch: &mut Products) {
     steps::<STEP, 36>(bytes, |blocks, unit| {
         scales::<36>(blocks, 0, &mut batch.d, unit);
         store(batch, unit, bytes32::<36>(blocks, 4));

@@ -7,7 +7,7 @@ use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
 use super::portable::{q2_header, q6_k_scale, q6_k_scales};
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch_far, table128};
+use crate::scan::simd::memory::{load128, load256, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
@@ -90,7 +90,7 @@ impl Signed {
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q6_k(bytes: &[u8], batch: &mut Products) {
     let (low, pair) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
     for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
@@ -114,7 +114,7 @@ pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q3_k(bytes: &[u8], batch: &mut Products) {
     let (two, four) = (_mm256_set1_epi8(3), _mm256_set1_epi8(4));
     for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
@@ -140,7 +140,7 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
+pub(super) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
     let (low, flip) = (_mm256_set1_epi8(15), _mm256_set1_epi8(-128));
     let table = _mm256_xor_si256(_mm256_broadcastsi128_si256(table128(&IQ4_VALUES)), flip);
     for (i, block) in bytes.as_chunks::<136>().0.iter().take(BATCH).enumerate() {
@@ -204,7 +204,7 @@ impl Minimum {
 }
 
 #[target_feature(enable = "avx2")]
-pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     let two = _mm256_set1_epi8(3);
     for (i, block) in bytes.as_chunks::<84>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);

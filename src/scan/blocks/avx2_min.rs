@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::sums::{Affine, steps};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch_far, store256};
+use crate::scan::simd::memory::{load128, load256, prefetch_far, store256};
 
 /// Superblocks to a step.
 const STEP: usize = 8;
@@ -101,7 +101,7 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     let low = _mm256_set1_epi8(15);
     let codes = |block: &[u8], c: usize| {
         let v = load256(block, 16 + 32 * c);
@@ -111,7 +111,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q5_k(bytes: &[u8], batch: &mut Affine) {
     let (low, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
     let codes = |block: &[u8], c: usize| {
         let (v, bits) = (load256(block, 48 + 32 * c), load256(block, 16));

@@ -1,6 +1,6 @@
 //! Kernels for AVX-512 with VNNI: the types with one scale for 32 codes, sixteen blocks at a time.
 //!
-//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of the door.
+//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of `simd::memory`.
 
 use std::arch::x86_64::*;
 
@@ -9,7 +9,7 @@ use super::fp4::E2M1_DOUBLED;
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{Flat, Products, steps};
-use crate::scan::simd_quant::memory::{load128, load256, prefetch, store512, table128};
+use crate::scan::simd::memory::{load128, load256, prefetch, store512, table128};
 
 /// Blocks to a step.
 const STEP: usize = 16;
@@ -110,7 +110,7 @@ fn plain_nibbles<const SIZE: usize>(blocks: &[u8], qs: usize, table: __m128i) ->
 
 /// Codes are nibbles less 8.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q4_0(bytes: &[u8], batch: &mut Products) {
     const TABLE: [i8; 16] = square_table(8);
     let table = table128(&TABLE);
     steps::<STEP, 18>(bytes, |blocks, unit| {
@@ -124,7 +124,7 @@ pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
 
 /// Codes are the nibbles.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q4_1(bytes: &[u8], batch: &mut Flat) {
+pub(super) fn q4_1(bytes: &[u8], batch: &mut Flat) {
     const TABLE: [i8; 16] = counting(0);
     let table = table128(&TABLE);
     steps::<STEP, 20>(bytes, |blocks, unit| {
@@ -148,7 +148,7 @@ fn store(batch: &mut Products, unit: usize, (sum, sum_sq, zeros): Sixteen) {
 macro_rules! nibble_kernels {
     ($($name:ident $batch:ident $size:literal $qs:literal $fifth:expr, $table:expr;)*) => {$(
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut $batch) {
+        pub(super) fn $name(bytes: &[u8], batch: &mut $batch) {
             const TABLE: [i8; 16] = $table;
             let table = table128(&TABLE);
             steps::<STEP, $size>(bytes, |blocks, unit| {
@@ -181,7 +181,7 @@ nibble_kernels! {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn mxfp4(bytes: &[u8], batch: &mut Products) {
     let table = table128(&E2M1_DOUBLED);
     steps::<STEP, 17>(bytes, |blocks, unit| {
         for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
@@ -225,7 +225,7 @@ fn bytes32<const SIZE: usize>(blocks: &[u8], qs: usize) -> Sixteen {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_0(bytes: &[u8], batch: &mut Products) {
     steps::<STEP, 34>(bytes, |blocks, unit| {
         scales::<34>(blocks, 0, &mut batch.d, unit);
         store(batch, unit, bytes32::<34>(blocks, 2));
@@ -233,7 +233,7 @@ pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_1(bytes: &[u8], batch: &mut Products) {
     steps::<STEP, 36>(bytes, |blocks, unit| {
         scales::<36>(blocks, 0, &mut batch.d, unit);
         store(batch, unit, bytes32::<36>(blocks, 4));

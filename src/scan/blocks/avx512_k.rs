@@ -10,7 +10,7 @@ use super::iq4::{IQ4_VALUES, iq4_xs_scales};
 use super::k_quants::q3_scales;
 use super::portable::q2_header;
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, table128};
+use crate::scan::simd::memory::{load128, load256, load512, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
@@ -89,7 +89,7 @@ impl Signed {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
-pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q3_k(bytes: &[u8], batch: &mut Products) {
     let (two, four) = (_mm512_set1_epi8(3), _mm512_set1_epi8(4));
     for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
@@ -114,7 +114,7 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
-pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
+pub(super) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
     let (low, flip) = (_mm512_set1_epi8(15), _mm512_set1_epi8(-128));
     let table = _mm512_xor_si512(_mm512_broadcast_i32x4(table128(&IQ4_VALUES)), flip);
     for (i, block) in bytes.as_chunks::<136>().0.iter().take(BATCH).enumerate() {
@@ -138,7 +138,7 @@ pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     const SQUARES: [i8; 16] = [0, 1, 4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let two = _mm512_set1_epi8(3);
     let table = _mm512_broadcast_i32x4(table128(&SQUARES));

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::sums::{Affine, steps};
-use crate::scan::simd_quant::memory::{load128, load256, load512, prefetch_far, store512};
+use crate::scan::simd::memory::{load128, load256, load512, prefetch_far, store512};
 
 /// Superblocks to a step.
 const STEP: usize = 16;
@@ -100,7 +100,7 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     let low = _mm512_set1_epi8(15);
     let codes = |block: &[u8]| {
         let (a, b) = (load512(block, 16), load512(block, 80));
@@ -111,7 +111,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q5_k(bytes: &[u8], batch: &mut Affine) {
     let (low, fifth) = (_mm512_set1_epi8(15), _mm512_set1_epi8(16));
     // Bit g goes to bit 4; g is two more in the upper half.
     let rotate = |g: i32| _mm512_inserti64x4::<1>(_mm512_set1_epi32((36 - g) % 32), _mm256_set1_epi32((34 - g) % 32));

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::avx2_k::span;
 use super::portable::{self, q6_k_scale, q6_k_scales};
 use super::sums::{BATCH, Products};
-use crate::scan::simd_quant::memory::{halves256, load128, load256, load512, prefetch_far, store512};
+use crate::scan::simd::memory::{halves256, load128, load256, load512, prefetch_far, store512};
 
 /// Superblocks to a step.
 const STEP: usize = 16;
@@ -125,7 +125,7 @@ fn step(blocks: &[u8], batch: &mut Products, unit: usize) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
-pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q6_k(bytes: &[u8], batch: &mut Products) {
     for (blocks, unit) in bytes.chunks(STEP * SIZE).zip((0..BATCH).step_by(STEP)) {
         if blocks.len() == STEP * SIZE {
             step(blocks, batch, unit);

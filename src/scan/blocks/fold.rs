@@ -6,9 +6,9 @@
 
 use super::decoded::{self, LANES, tree};
 use super::sums::{BATCH, Flat, Products};
-use super::{Decode, LONGEST, SimdLevel, scales};
-use crate::dtype::Dtype;
-use crate::scan::simd_quant::fetch;
+use super::{Block, LONGEST};
+use crate::scan::simd::Level;
+use crate::scan::simd::memory::prefetch_range;
 use crate::stats::{LeafStats, ScaleHealth};
 
 /// Units between two looks at the extremes: those of a leaf of 16,384 elements in blocks of 32.
@@ -16,11 +16,9 @@ pub(super) const STRETCH: usize = 512;
 
 /// How units lie in the bytes of a batch, and how to decode one.
 #[derive(Clone, Copy)]
-pub(in crate::scan) struct Layout {
-    /// What the blocks are.
-    pub(super) dtype: Dtype,
-    /// Decodes a block.
-    pub(super) decode: Decode,
+pub(super) struct BatchLayout {
+    /// The blocks' type.
+    pub(super) block: &'static Block,
     /// Bytes of a block.
     pub(super) block_bytes: usize,
     /// Units of a block.
@@ -29,23 +27,29 @@ pub(in crate::scan) struct Layout {
     pub(super) elements: usize,
 }
 
-impl Layout {
+impl BatchLayout {
+    /// The layout of batches of a type.
+    pub(super) fn new(block: &'static Block) -> Self {
+        let units = block.scales.units();
+        Self { block, block_bytes: block.bytes, units, elements: block.elements / units }
+    }
+
     /// The block of unit `i`.
     #[inline(always)]
-    pub(super) fn block<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
+    pub(super) fn block_of<'a>(&self, bytes: &'a [u8], i: usize) -> &'a [u8] {
         &bytes[i / self.units * self.block_bytes..][..self.block_bytes]
     }
 
-    /// Asks for memory some way past some units.
+    /// Requests memory some way past some units.
     #[inline(always)]
-    pub(super) fn fetch(&self, bytes: &[u8], unit: usize, units: usize) {
-        fetch(bytes, unit * self.block_bytes, units * self.block_bytes);
+    pub(super) fn prefetch(&self, bytes: &[u8], unit: usize, units: usize) {
+        prefetch_range(bytes, unit * self.block_bytes, units * self.block_bytes);
     }
 
     /// The values of unit `i`, in `values`.
     #[inline(always)]
-    fn decode<'a>(&self, level: SimdLevel, bytes: &[u8], i: usize, values: &'a mut [f32; LONGEST]) -> &'a [f32] {
-        (self.decode)(level, self.block(bytes, i), values);
+    fn decode<'a>(&self, level: Level, bytes: &[u8], i: usize, values: &'a mut [f32; LONGEST]) -> &'a [f32] {
+        (self.block.decode)(level, self.block_of(bytes, i), values);
         &values[i % self.units * self.elements..][..self.elements]
     }
 
@@ -67,7 +71,7 @@ impl Layout {
 
 /// The statistics of a leaf in the making.
 #[repr(align(64))]
-pub(in crate::scan) struct Fold {
+pub(super) struct Fold {
     pub(super) sum: [f64; LANES],
     pub(super) sum_sq: [f64; LANES],
     /// Zeros, negative zeros and zero scales of batches: kept in lanes up to the end, as adding lanes up takes as long as a batch.
@@ -123,7 +127,7 @@ impl Fold {
 
     /// Takes in the number of units of a batch; gives it and the place of their bounds.
     #[inline(always)]
-    pub(super) fn begin(&mut self, layout: &Layout, bytes: &[u8]) -> (usize, usize) {
+    pub(super) fn begin(&mut self, layout: &BatchLayout, bytes: &[u8]) -> (usize, usize) {
         let (count, first) = (layout.count(bytes), self.units.min(STRETCH - BATCH));
         self.stats.elements += (count * layout.elements) as u64;
         self.stats.scales.blocks += count as u64;
@@ -134,7 +138,7 @@ impl Fold {
     /// All of a unit but the number of its elements, value by value.
     #[cold]
     #[inline(never)]
-    pub(super) fn whole(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+    pub(super) fn whole(&mut self, level: Level, layout: &BatchLayout, bytes: &[u8], i: usize) {
         let (mut unit, mut values) = (LeafStats::default(), [0.0; LONGEST]);
         decoded::add(layout.decode(level, bytes, i, &mut values), &mut unit);
         self.min = self.min.min(unit.min as f32);
@@ -147,7 +151,7 @@ impl Fold {
         self.stats.sum += unit.sum;
         self.stats.sum_sq += unit.sum_sq;
         let mut health = ScaleHealth::default();
-        scales::add(layout.dtype, layout.block(bytes, i), &mut health);
+        layout.block.scales.add(layout.block_of(bytes, i), &mut health);
         self.stats.scales.nan += health.nan;
         self.stats.scales.inf += health.inf;
         self.stats.scales.zero += health.zero;
@@ -166,7 +170,7 @@ impl Fold {
 
     /// The zeros of a unit, value by value.
     #[inline(always)]
-    fn zeros(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+    fn zeros(&mut self, level: Level, layout: &BatchLayout, bytes: &[u8], i: usize) {
         let mut values = [0.0; LONGEST];
         let (mut zeros, mut negative) = (0, 0);
         for v in layout.decode(level, bytes, i, &mut values) {
@@ -179,7 +183,7 @@ impl Fold {
 
     /// The extremes of a unit of finite values.
     #[inline(always)]
-    fn look(&mut self, level: SimdLevel, layout: &Layout, bytes: &[u8], i: usize) {
+    fn look(&mut self, level: Level, layout: &BatchLayout, bytes: &[u8], i: usize) {
         let (mut min, mut max) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
         for values in layout.decode(level, bytes, i, &mut self.values).as_chunks::<16>().0 {
             // Two loops: out of one the compiler makes shuffles instead of minima and maxima.
@@ -244,7 +248,7 @@ fn find(values: &[f32], value: f32) -> Option<usize> {
 
 /// Looks at the extremes of the units since the last look.
 #[inline(always)]
-pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8], fold: &mut Fold) {
+pub(super) fn extremes(level: Level, layout: &BatchLayout, bytes: &[u8], fold: &mut Fold) {
     let count = fold.units.min(STRETCH);
     fold.units = 0;
     let padded = count.next_multiple_of(16);
@@ -289,13 +293,7 @@ pub(in crate::scan) fn extremes(level: SimdLevel, layout: &Layout, bytes: &[u8],
 /// Adds a batch of units of the form d x p. Memory is asked for under way if they are `LONG`: for small blocks that costs more than
 /// it gains.
 #[inline(always)]
-pub(in crate::scan) fn products<const LONG: bool>(
-    level: SimdLevel,
-    layout: &Layout,
-    bytes: &[u8],
-    batch: &mut Products,
-    fold: &mut Fold,
-) {
+pub(super) fn products<const LONG: bool>(level: Level, layout: &BatchLayout, bytes: &[u8], batch: &mut Products, fold: &mut Fold) {
     let (count, first) = fold.begin(layout, bytes);
     let all = layout.elements as u32;
     for i in count..count.next_multiple_of(LANES) {
@@ -319,7 +317,7 @@ pub(in crate::scan) fn products<const LONG: bool>(
     let (mut zeros, mut negative, mut zero_scales) = (fold.zeros, fold.negative, fold.zero_scales);
     for at in (0..count).step_by(LANES) {
         if LONG {
-            layout.fetch(bytes, at, LANES);
+            layout.prefetch(bytes, at, LANES);
         }
         let (scale, sum, sum_sq) = (eight(&batch.d, at), eight(&batch.sum, at), eight(&batch.sum_sq, at));
         let (none, below) = (eight(&batch.zeros, at), eight(&batch.negative, at));
@@ -373,7 +371,7 @@ pub(super) fn code_of(offset: f32, scale: f32, most: f32) -> f32 {
 
 /// Adds a batch of units of the form d x q + m, where q runs from 0 to `most`.
 #[inline(always)]
-pub(in crate::scan) fn flat(level: SimdLevel, layout: &Layout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold) {
+pub(super) fn flat(level: Level, layout: &BatchLayout, bytes: &[u8], batch: &mut Flat, most: f32, fold: &mut Fold) {
     let (count, first) = fold.begin(layout, bytes);
     let elements = layout.elements as f64;
     for i in count..count.next_multiple_of(LANES) {

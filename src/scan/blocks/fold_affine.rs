@@ -1,10 +1,10 @@
 //! From the integers of a batch to the statistics, for superblocks whose groups have minimums.
 
-use super::SimdLevel;
 use super::decoded::LANES;
-use super::fold::{Fold, Layout, code_of, eight};
+use super::fold::{BatchLayout, Fold, code_of, eight};
 use super::sums::{Affine, BATCH};
 use crate::dtype::Dtype;
+use crate::scan::simd::Level;
 
 /// Superblocks that go side by side.
 const WIDE: usize = 16;
@@ -76,12 +76,13 @@ fn count(dtype: Dtype, block: &[u8], g: usize, per: usize, code: u8) -> u64 {
 
 /// Adds the zeros of group `g` of superblock `i`, which has a code that decodes to 0.
 #[inline(always)]
-fn add_zeros(layout: &Layout, bytes: &[u8], batch: &Affine, i: usize, g: usize, per: usize, fold: &mut Fold) {
+fn add_zeros(layout: &BatchLayout, bytes: &[u8], batch: &Affine, i: usize, g: usize, per: usize, fold: &mut Fold) {
     let (d, dmin) = (batch.d[i], batch.dmin[i]);
     let byte = |words: &[[u32; BATCH]; 4]| f32::from((words[g / 4 % 4][i] >> (8 * (g % 4))) as u8);
     let (dl, ml) = (d * byte(&batch.scales), dmin * byte(&batch.mins));
     // Under a zero scale every code is 0; otherwise no two codes are the same value.
-    let zeros = if dl == 0.0 { per as u64 } else { count(layout.dtype, layout.block(bytes, i), g, per, (ml / dl + 0.5) as u8) };
+    let zeros =
+        if dl == 0.0 { per as u64 } else { count(layout.block.dtype, layout.block_of(bytes, i), g, per, (ml / dl + 0.5) as u8) };
     fold.stats.zeros += zeros;
     // -0 less +0 is -0; what else cancels is +0.
     if d.is_sign_negative() && ml.to_bits() == 0 {
@@ -91,9 +92,9 @@ fn add_zeros(layout: &Layout, bytes: &[u8], batch: &Affine, i: usize, g: usize, 
 
 /// Adds a batch of superblocks of 8 or 16 groups, codes from 0 to `most`.
 #[inline(always)]
-pub(in crate::scan) fn affine<const GROUPS: usize>(
-    level: SimdLevel,
-    layout: &Layout,
+pub(super) fn affine<const GROUPS: usize>(
+    level: Level,
+    layout: &BatchLayout,
     bytes: &[u8],
     batch: &mut Affine,
     most: f32,
@@ -107,7 +108,7 @@ pub(in crate::scan) fn affine<const GROUPS: usize>(
     let mut scales = Scales { zero: [0; BATCH], mins: [0; BATCH] };
     let (mut odd, mut zero) = ([0; WIDE], [0; WIDE]);
     for at in (0..units).step_by(WIDE) {
-        layout.fetch(bytes, at, WIDE);
+        layout.prefetch(bytes, at, WIDE);
         let mut bounds = Bounds { high: [f32::NEG_INFINITY; WIDE], low: [f32::INFINITY; WIDE], zero: [0; WIDE], mins: [0; WIDE] };
         let (d, dmin) = (wide(&batch.d, at), wide(&batch.dmin, at));
         for g in 0..GROUPS {

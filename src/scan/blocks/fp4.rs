@@ -28,7 +28,7 @@ pub(super) fn ue4m3_half(x: u8) -> f32 {
 
 /// e (1 byte), 16 bytes of nibbles.
 #[inline(always)]
-pub(in crate::scan) fn mxfp4(block: &[u8], out: &mut [f32]) {
+pub(super) fn mxfp4(block: &[u8], out: &mut [f32]) {
     let d = e8m0_half(block[0]);
     for (i, y) in out[..32].iter_mut().enumerate() {
         *y = f32::from(E2M1_DOUBLED[usize::from(nibble(&block[1..17], i))]) * d;
@@ -37,7 +37,7 @@ pub(in crate::scan) fn mxfp4(block: &[u8], out: &mut [f32]) {
 
 /// Four scales (1 byte each), then for each its 16 elements in 8 bytes: low nibbles, then high.
 #[inline(always)]
-pub(in crate::scan) fn nvfp4(block: &[u8], out: &mut [f32]) {
+pub(super) fn nvfp4(block: &[u8], out: &mut [f32]) {
     for (sub, y) in out[..64].chunks_exact_mut(16).enumerate() {
         let (d, qs) = (ue4m3_half(block[sub]), &block[4 + 8 * sub..][..8]);
         for (i, y) in y.iter_mut().enumerate() {

@@ -2,7 +2,8 @@
 //!
 //! Layouts and order of operations: `ggml-common.h` and `dequantize_row_iq1_*` of `ggml-quants.c`.
 
-use super::{f16_at, f16_to_f32, grids};
+use super::{f16_at, grids};
+use crate::scan::simd::f16_to_f32;
 
 /// Eight elements of an IQ1: d x (2 scale + 1) x (value ± 1/8).
 #[derive(Clone, Copy)]
@@ -52,12 +53,12 @@ fn decode(d: f32, out: &mut [f32], eight: impl Fn(usize) -> Shifted) {
 
 /// d (2 bytes), 32 low bytes of grid indices, 8 x u16 (four times 3 high bits, a scale of 3 bits, the sign of the shift).
 #[inline(always)]
-pub(in crate::scan) fn iq1_s(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq1_s(block: &[u8], out: &mut [f32]) {
     decode(f16_at(block, 0), out, |i| s_eight(block, i));
 }
 
 /// 32 low bytes of grid indices, 16 bytes of (3 high bits, sign of the shift) nibbles, 4 x u16 (four scales of 3 bits, 4 bits of d).
 #[inline(always)]
-pub(in crate::scan) fn iq1_m(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq1_m(block: &[u8], out: &mut [f32]) {
     decode(f16_to_f32(m_scale(block)), out, |i| m_eight(block, i));
 }

@@ -73,18 +73,18 @@ pub(super) fn decode_eight(db: f32, e: Eight, out: &mut [f32]) {
 
 /// d (2 bytes), 8 x (4 grid indices, then 4 seven-bit sign indices and a four-bit scale in a u32).
 #[inline(always)]
-pub(in crate::scan) fn iq2_xxs(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq2_xxs(block: &[u8], out: &mut [f32]) {
     decode_halves(f16_at(block, 0), 0.25, out, |i| xxs_eight(block, i));
 }
 
 /// d (2 bytes), 32 x u16 (9 bits of grid index, 7 of sign index), 16 scales of four bits, one for 16 elements.
 #[inline(always)]
-pub(in crate::scan) fn iq2_xs(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq2_xs(block: &[u8], out: &mut [f32]) {
     decode_halves(f16_at(block, 0), 0.25, out, |i| xs_eight(block, i));
 }
 
 /// d (2 bytes), 32 low bytes of grid indices, 32 bytes of signs, 8 bytes of high index bits, 16 scales of four bits.
 #[inline(always)]
-pub(in crate::scan) fn iq2_s(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq2_s(block: &[u8], out: &mut [f32]) {
     decode_halves(f16_at(block, 0), 0.25, out, |i| s_eight(block, i));
 }

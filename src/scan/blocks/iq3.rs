@@ -24,13 +24,13 @@ pub(super) fn s_eight(block: &[u8], i: usize) -> Eight {
 
 /// d (2 bytes), 64 grid indices, 8 x u32 (4 seven-bit sign indices, a four-bit scale).
 #[inline(always)]
-pub(in crate::scan) fn iq3_xxs(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq3_xxs(block: &[u8], out: &mut [f32]) {
     decode_halves(f16_at(block, 0), 0.5, out, |i| xxs_eight(block, i));
 }
 
 /// d (2 bytes), 64 low bytes of grid indices, 8 bytes of ninth bits, 32 bytes of signs, 8 scales of four bits: d x (1 + 2 s).
 #[inline(always)]
-pub(in crate::scan) fn iq3_s(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq3_s(block: &[u8], out: &mut [f32]) {
     let d = f16_at(block, 0);
     for (i, y) in out[..256].chunks_exact_mut(8).enumerate() {
         let e = s_eight(block, i);

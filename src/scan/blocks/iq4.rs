@@ -22,7 +22,7 @@ pub(super) fn iq4_xs_scales(block: &[u8]) -> [i8; 8] {
 
 /// d (2 bytes), 16 bytes of nibbles.
 #[inline(always)]
-pub(in crate::scan) fn iq4_nl(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq4_nl(block: &[u8], out: &mut [f32]) {
     let d = f16_at(block, 0);
     for (i, y) in out[..32].iter_mut().enumerate() {
         *y = d * f32::from(IQ4_VALUES[usize::from(nibble(&block[2..18], i))]);
@@ -31,7 +31,7 @@ pub(in crate::scan) fn iq4_nl(block: &[u8], out: &mut [f32]) {
 
 /// d (2 bytes), scales (2 + 4 bytes), eight groups of 32 in 16 bytes of nibbles each.
 #[inline(always)]
-pub(in crate::scan) fn iq4_xs(block: &[u8], out: &mut [f32]) {
+pub(super) fn iq4_xs(block: &[u8], out: &mut [f32]) {
     let (d, scales) = (f16_at(block, 0), iq4_xs_scales(block));
     for (g, y) in out[..256].chunks_exact_mut(32).enumerate() {
         let (dl, qs) = (d * f32::from(scales[g]), &block[8 + 16 * g..][..16]);

@@ -37,7 +37,7 @@ pub(super) fn q3_scales(packed: &[u8]) -> [i8; 16] {
 
 /// scales (16 bytes: nibbles of scale and minimum), 64 bytes of 2-bit codes, d, dmin.
 #[inline(always)]
-pub(in crate::scan) fn q2_k(block: &[u8], out: &mut [f32]) {
+pub(super) fn q2_k(block: &[u8], out: &mut [f32]) {
     let (scales, qs, d, dmin) = (&block[..16], &block[16..80], f16_at(block, 80), f16_at(block, 82));
     for (g, (y, &packed)) in out[..256].chunks_exact_mut(16).zip(scales).enumerate() {
         let (dl, ml) = (d * f32::from(packed & 15), dmin * f32::from(packed >> 4));
@@ -50,7 +50,7 @@ pub(in crate::scan) fn q2_k(block: &[u8], out: &mut [f32]) {
 
 /// high bits (32 bytes), 64 bytes of 2-bit codes, scales (12), d. A clear high bit takes 4 off.
 #[inline(always)]
-pub(in crate::scan) fn q3_k(block: &[u8], out: &mut [f32]) {
+pub(super) fn q3_k(block: &[u8], out: &mut [f32]) {
     let (high, qs, d) = (&block[..32], &block[32..96], f16_at(block, 108));
     let scales = q3_scales(&block[96..108]);
     for (g, (y, &scale)) in out[..256].chunks_exact_mut(16).zip(&scales).enumerate() {
@@ -66,7 +66,7 @@ pub(in crate::scan) fn q3_k(block: &[u8], out: &mut [f32]) {
 
 /// d, dmin, scales (12 bytes), 128 bytes of nibbles: each 32 bytes are two groups.
 #[inline(always)]
-pub(in crate::scan) fn q4_k(block: &[u8], out: &mut [f32]) {
+pub(super) fn q4_k(block: &[u8], out: &mut [f32]) {
     let (d, dmin, qs) = (f16_at(block, 0), f16_at(block, 2), &block[16..144]);
     let (scales, mins) = scales_and_mins(&block[4..16]);
     for (g, y) in out[..256].chunks_exact_mut(32).enumerate() {
@@ -79,7 +79,7 @@ pub(in crate::scan) fn q4_k(block: &[u8], out: &mut [f32]) {
 
 /// d, dmin, scales (12 bytes), fifth bits (32), 128 bytes of nibbles; bit g of a byte of fifth bits is for group g.
 #[inline(always)]
-pub(in crate::scan) fn q5_k(block: &[u8], out: &mut [f32]) {
+pub(super) fn q5_k(block: &[u8], out: &mut [f32]) {
     let (d, dmin, high, qs) = (f16_at(block, 0), f16_at(block, 2), &block[16..48], &block[48..176]);
     let (scales, mins) = scales_and_mins(&block[4..16]);
     for (g, y) in out[..256].chunks_exact_mut(32).enumerate() {
@@ -93,7 +93,7 @@ pub(in crate::scan) fn q5_k(block: &[u8], out: &mut [f32]) {
 
 /// low nibbles (128 bytes), high pairs of bits (64), scales (16 signed bytes), d: d x scale x (q - 32).
 #[inline(always)]
-pub(in crate::scan) fn q6_k(block: &[u8], out: &mut [f32]) {
+pub(super) fn q6_k(block: &[u8], out: &mut [f32]) {
     let (low, high, scales, d) = (&block[..128], &block[128..192], &block[192..208], f16_at(block, 208));
     for (g, (y, &scale)) in out[..256].chunks_exact_mut(16).zip(scales).enumerate() {
         let dl = d * f32::from(scale as i8);
@@ -110,7 +110,7 @@ pub(in crate::scan) fn q6_k(block: &[u8], out: &mut [f32]) {
 
 /// d (f32), 256 signed bytes, 16 sums of 16 codes (i16, an aid to dot products): d x q.
 #[inline(always)]
-pub(in crate::scan) fn q8_k(block: &[u8], out: &mut [f32]) {
+pub(super) fn q8_k(block: &[u8], out: &mut [f32]) {
     let d = f32::from_le_bytes([block[0], block[1], block[2], block[3]]);
     for (y, &q) in out[..256].iter_mut().zip(&block[4..260]) {
         *y = d * f32::from(q as i8);

@@ -18,7 +18,7 @@ fn fifth_bits(b: &[u8]) -> u32 {
 
 /// d (2 bytes), 16 bytes of nibbles: d x (q - 8).
 #[inline(always)]
-pub(in crate::scan) fn q4_0(block: &[u8], out: &mut [f32]) {
+pub(super) fn q4_0(block: &[u8], out: &mut [f32]) {
     let (d, qs) = (f16_at(block, 0), &block[2..18]);
     for (i, y) in out[..32].iter_mut().enumerate() {
         *y = d * (i32::from(nibble(qs, i)) - 8) as f32;
@@ -27,7 +27,7 @@ pub(in crate::scan) fn q4_0(block: &[u8], out: &mut [f32]) {
 
 /// d, m (2 bytes each), 16 bytes of nibbles: d x q + m.
 #[inline(always)]
-pub(in crate::scan) fn q4_1(block: &[u8], out: &mut [f32]) {
+pub(super) fn q4_1(block: &[u8], out: &mut [f32]) {
     let (d, m, qs) = (f16_at(block, 0), f16_at(block, 2), &block[4..20]);
     for (i, y) in out[..32].iter_mut().enumerate() {
         *y = d * f32::from(nibble(qs, i)) + m;
@@ -36,7 +36,7 @@ pub(in crate::scan) fn q4_1(block: &[u8], out: &mut [f32]) {
 
 /// d (2 bytes), fifth bits (4), 16 bytes of nibbles: d x (q - 16).
 #[inline(always)]
-pub(in crate::scan) fn q5_0(block: &[u8], out: &mut [f32]) {
+pub(super) fn q5_0(block: &[u8], out: &mut [f32]) {
     let (d, high, qs) = (f16_at(block, 0), fifth_bits(&block[2..6]), &block[6..22]);
     for (i, y) in out[..32].iter_mut().enumerate() {
         let q = u32::from(nibble(qs, i)) | (high >> i & 1) << 4;
@@ -46,7 +46,7 @@ pub(in crate::scan) fn q5_0(block: &[u8], out: &mut [f32]) {
 
 /// d, m (2 bytes each), fifth bits (4), 16 bytes of nibbles: d x q + m.
 #[inline(always)]
-pub(in crate::scan) fn q5_1(block: &[u8], out: &mut [f32]) {
+pub(super) fn q5_1(block: &[u8], out: &mut [f32]) {
     let (d, m, high, qs) = (f16_at(block, 0), f16_at(block, 2), fifth_bits(&block[4..8]), &block[8..24]);
     for (i, y) in out[..32].iter_mut().enumerate() {
         let q = u32::from(nibble(qs, i)) | (high >> i & 1) << 4;
@@ -56,7 +56,7 @@ pub(in crate::scan) fn q5_1(block: &[u8], out: &mut [f32]) {
 
 /// d (2 bytes), 32 signed bytes: d x q.
 #[inline(always)]
-pub(in crate::scan) fn q8_0(block: &[u8], out: &mut [f32]) {
+pub(super) fn q8_0(block: &[u8], out: &mut [f32]) {
     let d = f16_at(block, 0);
     for (y, &q) in out[..32].iter_mut().zip(&block[2..34]) {
         *y = f32::from(q as i8) * d;
@@ -65,7 +65,7 @@ pub(in crate::scan) fn q8_0(block: &[u8], out: &mut [f32]) {
 
 /// d (2 bytes), d x sum of the codes (2, an aid to dot products, not a value), 32 signed bytes: d x q. ggml has no decoder for it.
 #[inline(always)]
-pub(in crate::scan) fn q8_1(block: &[u8], out: &mut [f32]) {
+pub(super) fn q8_1(block: &[u8], out: &mut [f32]) {
     let d = f16_at(block, 0);
     for (y, &q) in out[..32].iter_mut().zip(&block[4..36]) {
         *y = f32::from(q as i8) * d;

@@ -1,6 +1,6 @@
 //! Kernels for NEON: the types with one scale for 32 codes, eight blocks at a time.
 //!
-//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of the door.
+//! No `unsafe`: intrinsics on registers are safe where their features are enabled; loads and stores are functions of `simd::memory`.
 
 use std::arch::aarch64::*;
 
@@ -8,7 +8,7 @@ use super::fp4::{E2M1_DOUBLED, ue4m3_half};
 use super::iq4::IQ4_VALUES;
 use super::portable::mxfp4_scale;
 use super::sums::{self, BATCH, Flat, Products};
-use crate::scan::simd_quant::memory::{Word, eight, load128, prefetch_far, store128, table128, widen_halves};
+use crate::scan::simd::memory::{Word, eight, load128, prefetch_far, store128, table128, widen_halves};
 
 /// Blocks to a step.
 const STEP: usize = 8;
@@ -168,7 +168,7 @@ fn fives(block: &[u8], high: usize, qs: usize) -> [int8x16_t; 2] {
 macro_rules! product_kernels {
     ($($name:ident $size:literal $bias:literal $wide:literal, $codes:expr;)*) => {$(
         #[target_feature(enable = "neon")]
-        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut Products) {
+        pub(super) fn $name(bytes: &[u8], batch: &mut Products) {
             steps::<STEP, $size>(bytes, |blocks, unit| {
                 scales::<$size>(blocks, 0, &mut batch.d, unit);
                 tally::<$size, $bias, $wide>(blocks, $codes).store(batch, unit);
@@ -201,7 +201,7 @@ fn looked_up(block: &[u8], qs: usize, table: &[i8; 16]) -> [int8x16_t; 2] {
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn mxfp4(bytes: &[u8], batch: &mut Products) {
     steps::<STEP, 17>(bytes, |blocks, unit| {
         for (d, block) in batch.d[unit..unit + STEP].iter_mut().zip(blocks.as_chunks::<17>().0) {
             *d = mxfp4_scale(block[0]);
@@ -213,7 +213,7 @@ pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
 macro_rules! flat_kernels {
     ($($name:ident $size:literal, $codes:expr;)*) => {$(
         #[target_feature(enable = "neon")]
-        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut Flat) {
+        pub(super) fn $name(bytes: &[u8], batch: &mut Flat) {
             steps::<STEP, $size>(bytes, |blocks, unit| {
                 scales::<$size>(blocks, 0, &mut batch.d, unit);
                 scales::<$size>(blocks, 2, &mut batch.m, unit);
@@ -232,7 +232,7 @@ flat_kernels! {
 
 /// Four units a block, eight bytes of nibbles each.
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn nvfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn nvfp4(bytes: &[u8], batch: &mut Products) {
     for (block, i) in bytes.as_chunks::<36>().0.iter().zip((0..BATCH).step_by(4)) {
         prefetch_far(block, 0);
         for (d, &scale) in batch.d[i..i + 4].iter_mut().zip(block) {

@@ -10,7 +10,7 @@ use super::k_quants::q3_scales;
 use super::neon::{squares, totals16};
 use super::portable::{q2_header, q6_k_scale, q6_k_scales};
 use super::sums::{Affine, BATCH, Products};
-use crate::scan::simd_quant::memory::{eight, load128, prefetch_far, table128};
+use crate::scan::simd::memory::{eight, load128, prefetch_far, table128};
 
 /// Asks for the memory of a superblock some way ahead.
 #[inline(always)]
@@ -96,7 +96,7 @@ fn signed<const BIAS: u8>(batch: &mut Products, i: usize, codes: [Eight; 2], sca
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q6_k(bytes: &[u8], batch: &mut Products) {
     let (low, pair) = (vdupq_n_u8(15), vdupq_n_u8(0x30));
     for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
@@ -140,7 +140,7 @@ fn pairs(block: &[u8], at: usize) -> Eight {
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q3_k(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
         batch.d[i] = f16_at(block, 108);
@@ -159,7 +159,7 @@ pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
 
 /// No code is 0: zeros are all under a zero scale.
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
+pub(super) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
     let (table, low) = (table128(&IQ4_VALUES), vdupq_n_u8(15));
     for (i, block) in bytes.as_chunks::<136>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
@@ -187,7 +187,7 @@ pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     for (i, block) in bytes.as_chunks::<84>().0.iter().take(BATCH).enumerate() {
         prefetch_block(block);
         q2_header(block, batch, i);

@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use super::neon::{squares, steps, totals16, totals32};
 use super::neon_k::sums;
 use super::sums::Affine;
-use crate::scan::simd_quant::memory::{eight, four, load128, store128, widen_halves};
+use crate::scan::simd::memory::{eight, four, load128, store128, widen_halves};
 
 /// Superblocks to a step.
 const STEP: usize = 4;
@@ -79,7 +79,7 @@ fn step<const SIZE: usize>(blocks: &[u8], batch: &mut Affine, unit: usize, codes
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     let low = vdupq_n_u8(15);
     let codes = |block: &[u8], c: usize| {
         let v = [load128(block, 16 + 32 * c), load128(block, 32 + 32 * c)];
@@ -89,7 +89,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q5_k(bytes: &[u8], batch: &mut Affine) {
     let (low, fifth) = (vdupq_n_u8(15), vdupq_n_u8(16));
     let codes = |block: &[u8], c: usize| {
         let part = |half: usize| {

@@ -58,28 +58,28 @@ fn fill<const SIZE: usize, const N: usize>(
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q4_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q4_0(bytes: &[u8], batch: &mut Products) {
     fill::<18, 32>(bytes, batch, |b| f16_at(b, 0), |b| nibbles(&b[2..]).map(|q| q - 8));
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q5_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q5_0(bytes: &[u8], batch: &mut Products) {
     fill::<22, 32>(bytes, batch, |b| f16_at(b, 0), |b| fives(&b[2..], &b[6..]).map(|q| q - 16));
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q8_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_0(bytes: &[u8], batch: &mut Products) {
     fill::<34, 32>(bytes, batch, |b| f16_at(b, 0), |b| std::array::from_fn(|i| b[2 + i] as i8));
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q8_1(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_1(bytes: &[u8], batch: &mut Products) {
     fill::<36, 32>(bytes, batch, |b| f16_at(b, 0), |b| std::array::from_fn(|i| b[4 + i] as i8));
 }
 
 /// A scale whose products overflow an f32 is set infinite, to have the unit decoded.
 #[inline(always)]
-pub(in crate::scan) fn q8_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q8_k(bytes: &[u8], batch: &mut Products) {
     let scale = |b: &[u8; 292]| {
         let d = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         if (d * 128.0).is_finite() && d != DONE { d } else { f32::INFINITY }
@@ -88,7 +88,7 @@ pub(in crate::scan) fn q8_k(bytes: &[u8], batch: &mut Products) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn iq4_nl(bytes: &[u8], batch: &mut Products) {
+pub(super) fn iq4_nl(bytes: &[u8], batch: &mut Products) {
     fill::<18, 32>(bytes, batch, |b| f16_at(b, 0), |b| nibbles(&b[2..]).map(|q| IQ4_VALUES[usize::from(q as u8 & 15)]));
 }
 
@@ -99,14 +99,14 @@ pub(super) fn mxfp4_scale(e: u8) -> f32 {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn mxfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn mxfp4(bytes: &[u8], batch: &mut Products) {
     let codes = |b: &[u8; 17]| nibbles(&b[1..]).map(|q| E2M1_DOUBLED[usize::from(q as u8 & 15)]);
     fill::<17, 32>(bytes, batch, |b| mxfp4_scale(b[0]), codes);
 }
 
 /// Four units a block.
 #[inline(always)]
-pub(in crate::scan) fn nvfp4(bytes: &[u8], batch: &mut Products) {
+pub(super) fn nvfp4(bytes: &[u8], batch: &mut Products) {
     for (block, units) in bytes.as_chunks::<36>().0.iter().zip((0..BATCH).step_by(4)) {
         for sub in 0..4 {
             let qs = &block[4 + 8 * sub..][..8];
@@ -132,12 +132,12 @@ fn fill_flat<const SIZE: usize>(bytes: &[u8], batch: &mut Flat, codes: impl Fn(&
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q4_1(bytes: &[u8], batch: &mut Flat) {
+pub(super) fn q4_1(bytes: &[u8], batch: &mut Flat) {
     fill_flat::<20>(bytes, batch, |b| nibbles(&b[4..]));
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q5_1(bytes: &[u8], batch: &mut Flat) {
+pub(super) fn q5_1(bytes: &[u8], batch: &mut Flat) {
     fill_flat::<24>(bytes, batch, |b| fives(&b[4..], &b[8..]));
 }
 
@@ -164,7 +164,7 @@ fn fill_groups<const PER: usize>(batch: &mut Products, i: usize, scales: &[i8], 
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q3_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q3_k(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<110>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_at(block, 108);
         let scales = q3_scales(&block[96..108]);
@@ -211,7 +211,7 @@ pub(super) fn q6_k_zeros(block: &[u8; 210], batch: &mut Products, i: usize) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q6_k(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<210>().0.iter().take(BATCH).enumerate() {
         let scales = q6_k_scales(block);
         batch.d[i] = q6_k_scale(block, &scales);
@@ -221,7 +221,7 @@ pub(in crate::scan) fn q6_k(bytes: &[u8], batch: &mut Products) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
+pub(super) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<136>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_at(block, 0);
         let scales = iq4_xs_scales(block);
@@ -267,7 +267,7 @@ pub(super) fn q2_header(block: &[u8], batch: &mut Affine, i: usize) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q4_k(bytes: &[u8], batch: &mut Affine) {
     for (i, block) in bytes.as_chunks::<144>().0.iter().take(BATCH).enumerate() {
         k_header(block, batch, i);
         fill_affine::<32>(batch, i, 8, |g| {
@@ -278,7 +278,7 @@ pub(in crate::scan) fn q4_k(bytes: &[u8], batch: &mut Affine) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q5_k(bytes: &[u8], batch: &mut Affine) {
     for (i, block) in bytes.as_chunks::<176>().0.iter().take(BATCH).enumerate() {
         k_header(block, batch, i);
         fill_affine::<32>(batch, i, 8, |g| {
@@ -289,7 +289,7 @@ pub(in crate::scan) fn q5_k(bytes: &[u8], batch: &mut Affine) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q2_k(bytes: &[u8], batch: &mut Affine) {
+pub(super) fn q2_k(bytes: &[u8], batch: &mut Affine) {
     for (i, block) in bytes.as_chunks::<84>().0.iter().take(BATCH).enumerate() {
         q2_header(block, batch, i);
         fill_affine::<16>(batch, i, 16, |g| {
@@ -322,7 +322,7 @@ fn bit_counts(qs: &[u8]) -> (u32, u32, u32) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn tq2_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn tq2_0(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<66>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_at(block, 64);
         let (low, high, both) = bit_counts(&block[..64]);
@@ -331,7 +331,7 @@ pub(in crate::scan) fn tq2_0(bytes: &[u8], batch: &mut Products) {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn q2_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q2_0(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<18>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_at(block, 0);
         let (low, high, both) = bit_counts(&block[2..]);
@@ -341,7 +341,7 @@ pub(in crate::scan) fn q2_0(bytes: &[u8], batch: &mut Products) {
 
 /// No value is 0 but under a zero scale, when the decoder is asked.
 #[inline(always)]
-pub(in crate::scan) fn q1_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn q1_0(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<18>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_at(block, 0);
         let ones: u32 = block[2..].as_chunks::<8>().0.iter().map(|&w| u64::from_le_bytes(w).count_ones()).sum();
@@ -370,7 +370,7 @@ const fn digit_table(digits: usize) -> [u8; 256] {
 }
 
 #[inline(always)]
-pub(in crate::scan) fn tq1_0(bytes: &[u8], batch: &mut Products) {
+pub(super) fn tq1_0(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<54>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_at(block, 52);
         let (mut sum, mut zeros) = (0u32, 0u32);

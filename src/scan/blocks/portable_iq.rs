@@ -82,7 +82,7 @@ fn shifted<const PER: usize>(batch: &mut Products, i: usize, eight: impl Fn(usiz
 macro_rules! kernels {
     ($($name:ident: $size:literal, $factor:literal, $call:expr;)*) => {$(
         #[inline(always)]
-        pub(in crate::scan) fn $name(bytes: &[u8], batch: &mut Products) {
+        pub(super) fn $name(bytes: &[u8], batch: &mut Products) {
             for (i, block) in bytes.as_chunks::<$size>().0.iter().take(BATCH).enumerate() {
                 batch.d[i] = f16_at(block, 0) * $factor;
                 $call(batch, i, block);
@@ -102,7 +102,7 @@ kernels! {
 
 /// The f16 of IQ1_M is not at the start.
 #[inline(always)]
-pub(in crate::scan) fn iq1_m(bytes: &[u8], batch: &mut Products) {
+pub(super) fn iq1_m(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<56>().0.iter().take(BATCH).enumerate() {
         batch.d[i] = f16_to_f32(iq1::m_scale(block)) * 0.125;
         shifted::<16>(batch, i, |at| iq1::m_eight(block, at));

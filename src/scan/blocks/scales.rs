@@ -1,46 +1,61 @@
-//! Health of the stored scales of one block.
+//! The scales that blocks store, and which of them are NaN, infinite or zero.
 
-use super::{f16_at, f16_to_f32, iq1};
-use crate::dtype::Dtype;
+use super::{f16_at, iq1};
+use crate::scan::simd::f16_to_f32;
 use crate::stats::ScaleHealth;
 
-/// Where the f16 scales of a block are, the scale proper first; empty where they are something else.
-pub(super) const fn f16_offsets(dtype: Dtype) -> &'static [usize] {
-    match dtype {
-        Dtype::MXFP4 | Dtype::NVFP4 | Dtype::Q8_K | Dtype::IQ1_M => &[],
-        Dtype::Q4_1 | Dtype::Q5_1 | Dtype::Q4_K | Dtype::Q5_K => &[0, 2],
-        Dtype::Q2_K => &[80, 82],
-        Dtype::Q3_K => &[108],
-        Dtype::Q6_K => &[208],
-        Dtype::TQ1_0 => &[52],
-        Dtype::TQ2_0 => &[64],
-        _ => &[0],
-    }
+/// How a block type stores its scales.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scales {
+    /// F16 at these offsets: the scale, then the minimum where there is one.
+    F16(&'static [usize]),
+    /// An F32 at the start.
+    F32,
+    /// An F16 in four parts, the upper four bits of the last four words.
+    Iq1M,
+    /// A byte of E8M0 at the start.
+    E8m0,
+    /// Four bytes of unsigned E4M3 at the start, each for a quarter of the block.
+    Ue4m3,
 }
 
-/// Adds the scales of one block. A block counts once under each heading, however many of its scales are so.
-pub(super) fn add(dtype: Dtype, block: &[u8], health: &mut ScaleHealth) {
-    match dtype {
-        Dtype::MXFP4 => e8m0(block[0], health),
-        Dtype::NVFP4 => block[..4].iter().for_each(|&x| ue4m3(x, health)),
-        Dtype::Q8_K => floats([f32::from_le_bytes([block[0], block[1], block[2], block[3]])], health),
-        Dtype::IQ1_M => floats([f16_to_f32(iq1::m_scale(block))], health),
-        _ => match *f16_offsets(dtype) {
-            [d, m] => floats([f16_at(block, d), f16_at(block, m)], health),
-            [d] => floats([f16_at(block, d)], health),
-            _ => {}
-        },
+impl Scales {
+    /// Number of units of a block: runs of elements under one stored scale.
+    pub(super) fn units(self) -> usize {
+        if self == Self::Ue4m3 { 4 } else { 1 }
     }
-}
 
-/// The scales of a leaf of 4-bit floats, which the batches do not hold as they are stored. `false` for any other dtype.
-pub(super) fn four_bit_floats(dtype: Dtype, bytes: &[u8], health: &mut ScaleHealth) -> bool {
-    match dtype {
-        Dtype::MXFP4 => bytes.as_chunks::<17>().0.iter().for_each(|b| e8m0(b[0], health)),
-        Dtype::NVFP4 => bytes.as_chunks::<36>().0.iter().flat_map(|b| &b[..4]).for_each(|&x| ue4m3(x, health)),
-        _ => return false,
+    /// Byte offsets of the F16 scales of a block; empty where they are something else.
+    pub(super) fn f16_offsets(self) -> &'static [usize] {
+        match self {
+            Self::F16(offsets) => offsets,
+            _ => &[],
+        }
     }
-    true
+
+    /// Counts the scales of one block. A block counts once under each heading, however many of its scales belong there.
+    pub(super) fn add(self, block: &[u8], health: &mut ScaleHealth) {
+        match self {
+            Self::F16([d, m]) => floats([f16_at(block, *d), f16_at(block, *m)], health),
+            Self::F16(offsets) => offsets.iter().for_each(|d| floats([f16_at(block, *d)], health)),
+            Self::F32 => floats([f32::from_le_bytes([block[0], block[1], block[2], block[3]])], health),
+            Self::Iq1M => floats([f16_to_f32(iq1::m_scale(block))], health),
+            Self::E8m0 => e8m0(block[0], health),
+            Self::Ue4m3 => block[..4].iter().for_each(|&x| ue4m3(x, health)),
+        }
+    }
+
+    /// Counts the scales of the blocks of a leaf of 4-bit floats (MXFP4 of 17 bytes, NVFP4 of 36), whose batches do not hold the scales
+    /// as they are stored. `None` for any other type.
+    pub(super) fn of_four_bit_floats(self, bytes: &[u8]) -> Option<ScaleHealth> {
+        let mut health = ScaleHealth::default();
+        match self {
+            Self::E8m0 => bytes.as_chunks::<17>().0.iter().for_each(|b| e8m0(b[0], &mut health)),
+            Self::Ue4m3 => bytes.as_chunks::<36>().0.iter().flat_map(|b| &b[..4]).for_each(|&x| ue4m3(x, &mut health)),
+            _ => return None,
+        }
+        Some(health)
+    }
 }
 
 /// A scale, and a minimum where there is one.

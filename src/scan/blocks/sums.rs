@@ -8,14 +8,14 @@
 //! A kernel fills these integers; they are the same however it is written. `fold` takes it from there.
 
 /// Units in a batch.
-pub(in crate::scan) const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// The scale of a unit that has been dealt with: no stored scale is this (an f32 that is goes to decoding).
 pub(super) const DONE: f32 = f32::from_bits(0x0080_0001);
 
 /// Units whose values are d x p.
 #[repr(align(64))]
-pub(in crate::scan) struct Products {
+pub(super) struct Products {
     /// The scale; not finite where the unit must be decoded.
     pub(super) d: [f32; BATCH],
     /// Sum of p.
@@ -34,7 +34,7 @@ pub(in crate::scan) struct Products {
 
 /// Units whose values are d x q + m, q unsigned.
 #[repr(align(64))]
-pub(in crate::scan) struct Flat {
+pub(super) struct Flat {
     /// The scale.
     pub(super) d: [f32; BATCH],
     /// The minimum.
@@ -47,7 +47,7 @@ pub(in crate::scan) struct Flat {
 
 /// Superblocks whose values are (d x scale) x q - (dmin x minimum), scale and minimum integers of a group, q unsigned.
 #[repr(align(64))]
-pub(in crate::scan) struct Affine {
+pub(super) struct Affine {
     /// The scale of the scales.
     pub(super) d: [f32; BATCH],
     /// The scale of the minimums.

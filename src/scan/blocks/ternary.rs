@@ -15,7 +15,7 @@ pub(super) const fn digit(byte: u8, n: usize) -> i8 {
 /// 48 bytes of five digits, 4 bytes of four digits, d. The first 32 bytes give their first digits, then their second, and
 /// so on; then the next 16 bytes; then the last 4.
 #[inline(always)]
-pub(in crate::scan) fn tq1_0(block: &[u8], out: &mut [f32]) {
+pub(super) fn tq1_0(block: &[u8], out: &mut [f32]) {
     let d = f16_at(block, 52);
     let mut y = out[..256].iter_mut();
     for (bytes, digits) in [(&block[..32], 5), (&block[32..48], 5), (&block[48..52], 4)] {
@@ -29,7 +29,7 @@ pub(in crate::scan) fn tq1_0(block: &[u8], out: &mut [f32]) {
 
 /// 64 bytes of 2-bit codes, d: d x (q - 1). Each 32 bytes give their lowest pairs of bits, then the next, and so on.
 #[inline(always)]
-pub(in crate::scan) fn tq2_0(block: &[u8], out: &mut [f32]) {
+pub(super) fn tq2_0(block: &[u8], out: &mut [f32]) {
     let d = f16_at(block, 64);
     for (i, y) in out[..256].chunks_exact_mut(32).enumerate() {
         for (y, &b) in y.iter_mut().zip(&block[32 * (i / 4)..][..32]) {

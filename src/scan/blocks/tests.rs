@@ -1,6 +1,7 @@
 //! Fast kernels against decoding, and instruction sets against each other, on random and hostile blocks.
 
 use super::*;
+use crate::scan::{Simd, leaf};
 
 /// A small generator: what matters is that it is fixed.
 struct Random(u64);
@@ -33,9 +34,9 @@ const KINDS: u64 = 6;
 /// `blocks` blocks of random codes under scales of a kind: 0 ordinary, 1 ordinary with one hostile block in eight, 2 all hostile,
 /// 3 with equal scale and minimum (values that cancel to 0), 4 mostly zero bytes, 5 raw random bytes.
 fn make(dtype: Dtype, blocks: usize, kind: u64, random: &mut Random) -> Vec<u8> {
-    let (_, size) = block_size(dtype).unwrap();
-    let mut bytes: Vec<u8> = (0..blocks * size).map(|_| random.next() as u8).collect();
-    for block in bytes.chunks_exact_mut(size) {
+    let row = block(dtype).unwrap();
+    let mut bytes: Vec<u8> = (0..blocks * row.bytes).map(|_| random.next() as u8).collect();
+    for block in bytes.chunks_exact_mut(row.bytes) {
         if kind == 5 {
             continue;
         }
@@ -44,7 +45,7 @@ fn make(dtype: Dtype, blocks: usize, kind: u64, random: &mut Random) -> Vec<u8> 
         }
         let hostile = kind == 2 || (kind == 1 && random.below(8) == 0);
         let scale = 0x1c00 + random.below(0x500) as u16;
-        for &at in scales::f16_offsets(dtype) {
+        for &at in row.scales.f16_offsets() {
             let bits = match kind {
                 _ if hostile => hostile_f16(random),
                 3 => [scale, 0x8000 | scale, scale + 0x400][random.below(3) as usize],
@@ -88,7 +89,8 @@ fn counts(s: &LeafStats) -> [u64; 6] {
 #[test]
 fn kernels_agree_with_decoding_and_with_each_other() {
     let mut random = Random(0x0123_4567_89ab_cdef);
-    for &dtype in Dtype::ALL.iter().filter(|d| has_kernel(**d)) {
+    for row in BLOCKS {
+        let dtype = row.dtype;
         // A minimum makes the decoder round each value; without one every product is exact (but for the f32 scale of Q8_K).
         let exact = !matches!(dtype, Dtype::Q4_1 | Dtype::Q5_1 | Dtype::Q2_K | Dtype::Q4_K | Dtype::Q5_K | Dtype::Q8_K);
         for round in 0..120 {
@@ -97,14 +99,14 @@ fn kernels_agree_with_decoding_and_with_each_other() {
             let mut bytes = make(dtype, blocks, kind, &mut random);
             bytes.insert(0, 0);
             let bytes = &bytes[1..];
-            let fast = leaf_with(SimdLevel::Portable, dtype, bytes).unwrap();
-            for level in [SimdLevel::Neon, SimdLevel::Avx2, SimdLevel::Avx512] {
-                let other = leaf_with(level, dtype, bytes).unwrap();
+            let fast = row.leaf(Level::choose(Simd::Portable).unwrap(), bytes);
+            for level in Level::all() {
+                let other = row.leaf(level, bytes);
                 assert_eq!(other, fast, "{dtype:?}, {level:?}, kind {kind}, {blocks} blocks");
                 let bits = |s: &LeafStats| [s.min, s.max, s.sum, s.sum_sq].map(f64::to_bits);
                 assert_eq!(bits(&other), bits(&fast), "{dtype:?}, {level:?}, kind {kind}, {blocks} blocks");
             }
-            let slow = leaf_by_decoding(dtype, bytes).unwrap();
+            let slow = row.leaf_by_decoding(Level::best(), bytes);
             assert_eq!(counts(&fast), counts(&slow), "{dtype:?}, kind {kind}, {blocks} blocks");
             assert_eq!((fast.min, fast.max), (slow.min, slow.max), "{dtype:?}, kind {kind}, {blocks} blocks");
             assert_eq!(fast.scales, slow.scales, "{dtype:?}, kind {kind}, {blocks} blocks");
@@ -125,9 +127,9 @@ fn every_f16_is_exact() {
 }
 
 #[test]
-fn every_block_quant_has_a_kernel() {
+fn every_block_quant_has_one_row() {
     for &dtype in Dtype::ALL {
-        assert_eq!(has_kernel(dtype), dtype.is_block_quant(), "{dtype:?}");
+        assert_eq!(BLOCKS.iter().filter(|row| row.dtype == dtype).count(), usize::from(dtype.is_block_quant()), "{dtype:?}");
     }
 }
 
@@ -138,6 +140,6 @@ fn only_whole_blocks_decode() {
     assert!(decode_block(Dtype::Q4_0, &[0; 17], &mut out).is_none());
     assert!(decode_block(Dtype::Q4_0, &[0; 18], &mut out[..31]).is_none());
     assert!(decode_block(Dtype::F16, &[0; 2], &mut out[..1]).is_none());
-    assert_eq!(leaf(Dtype::BF16, &[0; 2]), None);
+    assert_eq!(leaf(Dtype::Q4_0, &[0; 17]), None);
     assert_eq!(leaf(Dtype::Q6_K, &[]), Some(LeafStats::default()));
 }

@@ -1,5 +1,6 @@
 //! How the elements of a dtype lie in memory, and what their codes stand for.
 
+use super::super::blocks::block;
 use super::super::kernel::value_table;
 use crate::dtype::Dtype;
 
@@ -75,7 +76,7 @@ impl Class {
             D::U16 => (Halves, Unsigned, u64::MAX, None),
             D::I8 => (Bytes, Signed, u64::MAX, None),
             D::U8 | D::BOOL => (Bytes, Unsigned, u64::MAX, None),
-            _ if super::super::blocks::has_kernel(dtype) => (Blocks, Float, 0x7fff_ffff, Some((8, 23))),
+            _ if block(dtype).is_some() => (Blocks, Float, 0x7fff_ffff, Some((8, 23))),
             _ => return None,
         };
         Some(Self { dtype, storage, kind, mask, float, values: value_table(dtype) })

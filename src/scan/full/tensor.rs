@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::blocks::decode_block;
+use super::super::blocks::block;
+use super::super::simd::Level;
 use super::band::{Band, Cut};
 use super::bits::{load, pack, pack_values};
 use super::cast::CastTarget;
@@ -277,14 +278,12 @@ fn unpack(class: &Class, bytes: &[u8], elements: usize, codes: &mut Vec<u8>) {
     codes.truncate(elements);
 }
 
-/// The values of whole blocks.
+/// Decodes whole blocks.
 fn decode(dtype: Dtype, bytes: &[u8], values: &mut Vec<f32>) {
-    let Some(info) = dtype.info() else { return };
+    let (Some(block), Some(info)) = (block(dtype), dtype.info()) else { return };
     let (elements, size) = (info.elements_per_block as usize, info.bytes_per_block as usize);
     values.resize(bytes.len() / size * elements, 0.0);
-    for (block, out) in bytes.chunks_exact(size).zip(values.chunks_exact_mut(elements)) {
-        let _ = decode_block(dtype, block, out);
-    }
+    block.decode(Level::best(), bytes, values);
 }
 
 /// Counts F32 values that are BF16 or F16 values.

@@ -1,66 +1,91 @@
-//! Which vector instructions a scan uses: the only place where the processor is asked, and the only door to `unsafe` in the
-//! scan.
+//! Instruction sets: the only place of the scan that asks the processor, and the only one with `unsafe`.
 //!
-//! A kernel is written once, over [`Token`], and runs on every set of instructions. A token proves that the processor has what
-//! it stands for: only [`Level::choose`] makes one, after asking. Vectors can only be made with a token, so whoever holds one
-//! holds the proof. All sets have the same logical lanes (32 integers, 16 floats) and none fuses a multiply with an add, so the
-//! digits are the same.
+//! A token proves that the processor has a set of features: only detection makes one. [`Level`] holds the tokens of what a scan uses.
+//! Kernels run on it in one of two ways:
+//!
+//! - A kernel over [`Token`] is written once and compiled for every instruction set ([`Level::run`]). Vectors can only be made with a
+//!   token, so whoever holds one holds the proof. All sets have the same logical lanes (32 integers, 16 floats) and none fuses a
+//!   multiply with an add, so the digits are the same.
+//! - A block quant has a kernel in plain code and others written with intrinsics ([`dispatch!`](dispatch::dispatch)). All of them give
+//!   the same integers, and the floating-point steps are the same expressions in the same order, so the digits are the same too.
 
 mod avx2;
 mod avx512;
+pub(super) mod dispatch;
+pub(super) mod features;
+pub(super) mod memory;
 #[cfg(target_arch = "aarch64")]
-pub(super) mod neon;
+mod neon;
 mod portable;
+
+use std::sync::OnceLock;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::LeafStats;
 
+pub(super) use portable::f16_to_f32;
+
 /// Vector instructions, by choice of the caller. Figures are the same with all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Simd {
-    /// The best this processor has.
+    /// The best that this processor has.
     #[default]
     Auto,
-    /// What the compiler makes of plain code for the target it was given (SSE2 on x86-64, what NEON it finds a use for on aarch64).
+    /// Plain code as compiled for the target (SSE2 on x86-64; on aarch64 the compiler may use NEON).
     Portable,
-    /// AVX2 with F16C (x86-64).
+    /// AVX2 with F16C, BMI1, BMI2, LZCNT and POPCNT (x86-64).
     Avx2,
-    /// AVX-512 F, BW, DQ and VL (x86-64).
+    /// AVX-512 F, BW, DQ and VL (x86-64). The kernels of block quants take VNNI too: on a processor without it, block quants run on
+    /// AVX2 and all other types on AVX-512.
     Avx512,
     /// NEON (aarch64).
     Neon,
 }
 
-/// What [`Simd`] comes to on this processor, with the proof that it is there.
+/// The instructions that a scan uses, with the proof that this processor has them.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Level {
+    /// Plain code.
     Portable(portable::Portable),
+    /// AVX2 for every type.
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    /// AVX-512 without VNNI: AVX2 for block quants, AVX-512 for every other type.
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512),
+    /// AVX-512 for every type.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(avx512::Avx512, avx512::Vnni),
+    /// NEON for every type.
     #[cfg(target_arch = "aarch64")]
     Neon(neon::Neon),
 }
 
 impl Level {
+    /// The level for what the caller chose.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when this processor lacks the instructions.
     pub(super) fn choose(simd: Simd) -> Result<Self> {
         #[cfg(target_arch = "x86_64")]
         {
             if matches!(simd, Simd::Auto | Simd::Avx512)
-                && let Some(token) = avx512::Avx512::ask()
+                && let Some(token) = avx512::Avx512::detect()
             {
-                return Ok(Self::Avx512(token));
+                return Ok(match avx512::Vnni::detect() {
+                    Some(vnni) => Self::Avx512Vnni(token, vnni),
+                    None => Self::Avx512(token),
+                });
             }
             if matches!(simd, Simd::Auto | Simd::Avx2)
-                && let Some(token) = avx2::Avx2::ask()
+                && let Some(token) = avx2::Avx2::detect()
             {
                 return Ok(Self::Avx2(token));
             }
         }
         #[cfg(target_arch = "aarch64")]
         if matches!(simd, Simd::Auto | Simd::Neon)
-            && let Some(token) = neon::Neon::ask()
+            && let Some(token) = neon::Neon::detect()
         {
             return Ok(Self::Neon(token));
         }
@@ -72,6 +97,21 @@ impl Level {
         }
     }
 
+    /// The best level of this processor, detected once.
+    pub(super) fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Self::choose(Simd::Auto).unwrap_or(Self::Portable(portable::Portable)))
+    }
+
+    /// Every level that this processor has, for tests that compare them.
+    #[cfg(test)]
+    pub(super) fn all() -> Vec<Self> {
+        let chosen = [Simd::Portable, Simd::Avx2, Simd::Avx512, Simd::Neon].into_iter().filter_map(|simd| Self::choose(simd).ok());
+        #[cfg(target_arch = "x86_64")]
+        let chosen = chosen.chain(avx512::Avx512::detect().map(Self::Avx512));
+        chosen.collect()
+    }
+
     /// Runs a kernel with these instructions.
     #[inline]
     pub(super) fn run(self, job: impl Job) -> LeafStats {
@@ -80,7 +120,7 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(token) => token.run(job),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(token) => token.run(job),
+            Self::Avx512(token) | Self::Avx512Vnni(token, _) => token.run(job),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(token) => token.run(job),
         }
