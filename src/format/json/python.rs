@@ -194,7 +194,7 @@ mod tests {
         super::python_json(bytes, &ample())
     }
 
-    /// What Python's own json read of some 400 texts; `scripts/make_python_json.py`.
+    /// What Python's own json read of some 400 texts; `scripts/truth/make_python_json.py`.
     fn cases() -> Vec<(Vec<u8>, Value)> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/python_json.json");
         let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

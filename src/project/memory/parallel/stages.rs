@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(counts(43, 10, Dealing::BeforeLast), [4, 4, 4, 4, 4, 4, 5, 5, 5, 4]);
     }
 
-    /// What `scripts/llama_layer_split.cpp` prints for equal shares.
+    /// What `scripts/truth/llama_layer_split.cpp` prints for equal shares.
     #[test]
     fn the_head_counts_as_a_layer() {
         let printed: [(u64, &[u64]); 11] = [

@@ -1,0 +1,12 @@
+//! What a folder holds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+#[path = "../common/build.rs"]
+mod build;
+#[path = "../common/writers.rs"]
+mod writers;
+
+mod declared;
+mod hub_cache;
+mod repos;
+mod weight_sets;
