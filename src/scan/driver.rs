@@ -11,7 +11,7 @@ use crate::threads::{self, Team};
 
 use super::input::Input;
 use super::kernel::LeafKernel;
-use super::plan::{Cursor, Job, Layout, Next, Unit};
+use super::plan::{Cursor, Job, Next, Slicing, Unit};
 use super::simd::Level;
 use super::{FileOutcome, IoUsed, ScanFile, ScanOptions, ScanOutcome, Skip, TensorOutcome};
 
@@ -90,13 +90,13 @@ struct Progress {
     handed_out: bool,
     folds: BTreeMap<usize, TensorFold>,
     outcome: FileOutcome,
-    /// Whether nodes are what is asked for: a scan of the whole keeps none, a file may have a million tensors.
+    /// Whether nodes are kept: a scan of the whole keeps none, a file may have a million tensors.
     part: bool,
 }
 
 impl Progress {
     fn new(file: &ScanFile, part: bool) -> Self {
-        let start = |tensor: &super::ScanTensor| match Layout::in_file(file, tensor) {
+        let start = |tensor: &super::ScanTensor| match Slicing::in_file(file, tensor) {
             Err(skip) => TensorOutcome { skipped: Some(skip), ..TensorOutcome::default() },
             Ok(_) if tensor.elements == 0 => TensorOutcome { stats: Some(TensorStats::default()), ..TensorOutcome::default() },
             Ok(_) => TensorOutcome::default(),
@@ -114,8 +114,8 @@ impl Progress {
 
     /// Puts the figures of a unit in their tensor.
     fn insert(&mut self, tensor: &super::ScanTensor, unit: &Unit, stats: TensorStats) {
-        let Ok(layout) = Layout::of(tensor) else { return };
-        let fold = self.folds.entry(unit.tensor).or_insert_with(|| TensorFold::new(layout.slices, layout.leaves_per_slice));
+        let Ok(slicing) = Slicing::of(tensor) else { return };
+        let fold = self.folds.entry(unit.tensor).or_insert_with(|| TensorFold::new(slicing.slices, slicing.leaves_per_slice));
         fold.insert(PartNode { slice: unit.slice, level: unit.level, index: unit.index, stats });
         if fold.stats().is_some()
             && let Some(fold) = self.folds.remove(&unit.tensor)
@@ -275,7 +275,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Closes a file that has nothing outstanding, with a last look at what it is now.
+    /// Closes a file that has nothing outstanding, and checks that it is still what it was.
     fn close_finished(&self, file: usize) {
         let mut state = self.lock();
         let stopped = state.stopped;

@@ -20,7 +20,7 @@ pub struct PartNode {
 }
 
 /// Collects the nodes of a tensor in any order. Slices that are whole are kept when there are several, so that a report can say
-/// which expert is sick.
+/// which expert holds NaN.
 #[derive(Debug, Clone)]
 pub struct TensorFold {
     slices: u64,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Health of the scales stored inside block quants. All zero for dtypes without scales of their own.
+/// Counts of the blocks of block quants whose stored scales are NaN, infinite or zero. All are 0 for dtypes without such scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScaleHealth {
     /// Blocks seen.
@@ -16,7 +16,7 @@ pub struct ScaleHealth {
 }
 
 impl ScaleHealth {
-    /// Both together.
+    /// Adds the counts of both.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         Self {
@@ -27,8 +27,8 @@ impl ScaleHealth {
         }
     }
 
-    /// Whether any scale is NaN or infinite.
-    pub fn is_sick(self) -> bool {
+    /// Whether any scale is invalid: NaN or infinite.
+    pub fn has_nan_or_inf(self) -> bool {
         self.nan != 0 || self.inf != 0
     }
 }
@@ -61,7 +61,7 @@ pub struct LeafStats {
     /// What the sums are centred on: 0 for plain sums. A kernel gives another pivot where the mean is so large beside the
     /// spread that plain sums would lose the standard deviation.
     pub pivot: f64,
-    /// Health of block scales.
+    /// Blocks with invalid or zero scales.
     pub scales: ScaleHealth,
 }
 

@@ -27,7 +27,7 @@ pub struct TensorStats {
     pub raw_max: f64,
     /// Mean and spread.
     pub moments: Moments,
-    /// Health of block scales.
+    /// Blocks with invalid or zero scales.
     pub scales: ScaleHealth,
 }
 

@@ -39,7 +39,7 @@ const REGISTRIES: &[Registry] = &[
         helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
     },
     Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
-    Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
+    Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "raw_bits", "scalar", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
     Registry {
         folder: "src/report",

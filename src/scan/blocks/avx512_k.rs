@@ -12,7 +12,7 @@ use super::portable::q2_header;
 use super::sums::{Affine, BATCH, Products};
 use crate::scan::simd::memory::{load128, load256, load512, prefetch_far, table128};
 
-/// Asks for the memory of a superblock some way ahead.
+/// Requests the memory of a superblock some way ahead.
 #[inline(always)]
 pub(super) fn prefetch_block(block: &[u8]) {
     for at in (0..block.len()).step_by(64) {

@@ -11,7 +11,7 @@ use crate::scan::simd::Level;
 use crate::scan::simd::memory::prefetch_range;
 use crate::stats::{LeafStats, ScaleHealth};
 
-/// Units between two looks at the extremes: those of a leaf of 16,384 elements in blocks of 32.
+/// Units between two searches for extremes: those of a leaf of 16,384 elements in blocks of 32.
 pub(super) const STRETCH: usize = 512;
 
 /// How units lie in the bytes of a batch, and how to decode one.
@@ -78,15 +78,15 @@ pub(super) struct Fold {
     zeros: [u32; LANES],
     negative: [u32; LANES],
     pub(super) zero_scales: [u32; LANES],
-    /// Bounds of the values of each unit since the last look; no bounds (low above high) where there is nothing to gain.
+    /// Bounds of the values of each unit since extremes were last sought; no bounds (low above high) where there is nothing to gain.
     pub(super) high: [f32; STRETCH],
     pub(super) low: [f32; STRETCH],
-    /// Units since the last look.
+    /// Units since extremes were last sought.
     units: usize,
     /// Extremes so far; f32 as the values are.
     min: f32,
     max: f32,
-    /// The values of the unit looked at: here, so that they need not be zeroed for every look.
+    /// The values of the unit being decoded: kept here, so that they need not be zeroed each time.
     values: [f32; LONGEST],
     /// Counts; the sums of what was decoded.
     pub(super) stats: LeafStats,
@@ -111,7 +111,7 @@ impl Fold {
         }
     }
 
-    /// The statistics. The health of scales is that of the floats that the batches held: not that of 4-bit floats.
+    /// The statistics. Scales are counted as the floats that the batches held, which for 4-bit floats are not those stored.
     pub(super) fn finish(&self) -> LeafStats {
         let mut stats = self.stats;
         stats.min = f64::from(self.min);
@@ -150,11 +150,11 @@ impl Fold {
         self.stats.neg_inf += unit.neg_inf;
         self.stats.sum += unit.sum;
         self.stats.sum_sq += unit.sum_sq;
-        let mut health = ScaleHealth::default();
-        layout.block.scales.add(layout.block_of(bytes, i), &mut health);
-        self.stats.scales.nan += health.nan;
-        self.stats.scales.inf += health.inf;
-        self.stats.scales.zero += health.zero;
+        let mut scales = ScaleHealth::default();
+        layout.block.scales.add(layout.block_of(bytes, i), &mut scales);
+        self.stats.scales.nan += scales.nan;
+        self.stats.scales.inf += scales.inf;
+        self.stats.scales.zero += scales.zero;
     }
 
     /// Takes away the bounds of those units, from `first` on, whose bits are set: what has no value left must not win over all
@@ -183,7 +183,7 @@ impl Fold {
 
     /// The extremes of a unit of finite values.
     #[inline(always)]
-    fn look(&mut self, level: Level, layout: &BatchLayout, bytes: &[u8], i: usize) {
+    fn decode_extremes(&mut self, level: Level, layout: &BatchLayout, bytes: &[u8], i: usize) {
         let (mut min, mut max) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
         for values in layout.decode(level, bytes, i, &mut self.values).as_chunks::<16>().0 {
             // Two loops: out of one the compiler makes shuffles instead of minima and maxima.
@@ -246,7 +246,7 @@ fn find(values: &[f32], value: f32) -> Option<usize> {
     chunks[chunk].iter().position(|&v| v == value).map(|lane| 16 * chunk + lane)
 }
 
-/// Looks at the extremes of the units since the last look.
+/// Finds the extremes of the units of a stretch.
 #[inline(always)]
 pub(super) fn extremes(level: Level, layout: &BatchLayout, bytes: &[u8], fold: &mut Fold) {
     let count = fold.units.min(STRETCH);
@@ -254,7 +254,7 @@ pub(super) fn extremes(level: Level, layout: &BatchLayout, bytes: &[u8], fold: &
     let padded = count.next_multiple_of(16);
     fold.high[count..padded].fill(f32::NEG_INFINITY);
     fold.low[count..padded].fill(f32::INFINITY);
-    // The most promising units first: each look makes the others less so. Finding them costs a pass over the bounds.
+    // The most promising units first: each one decoded makes the others less so. Finding them costs a pass over the bounds.
     let rounds = if padded <= 256 { padded } else { 1 };
     for _ in 0..rounds {
         let (high, low) = (most(&fold.high[..padded]), least(&fold.low[..padded]));
@@ -265,10 +265,10 @@ pub(super) fn extremes(level: Level, layout: &BatchLayout, bytes: &[u8], fold: &
         let highest = if beats_max { find(&fold.high[..padded], high) } else { None };
         let lowest = if beats_min { find(&fold.low[..padded], low) } else { None };
         if let Some(i) = highest {
-            fold.look(level, layout, bytes, i);
+            fold.decode_extremes(level, layout, bytes, i);
         }
         if let Some(i) = lowest.filter(|_| lowest != highest) {
-            fold.look(level, layout, bytes, i);
+            fold.decode_extremes(level, layout, bytes, i);
         }
         for i in [highest, lowest].into_iter().flatten() {
             (fold.high[i], fold.low[i]) = (f32::NEG_INFINITY, f32::INFINITY);
@@ -283,14 +283,14 @@ pub(super) fn extremes(level: Level, layout: &BatchLayout, bytes: &[u8], fold: &
         if higher | lower {
             for i in at..at + 16 {
                 if fold.high[i] > fold.max || fold.low[i] < fold.min {
-                    fold.look(level, layout, bytes, i);
+                    fold.decode_extremes(level, layout, bytes, i);
                 }
             }
         }
     }
 }
 
-/// Adds a batch of units of the form d x p. Memory is asked for under way if they are `LONG`: for small blocks that costs more than
+/// Adds a batch of units of the form d x p. Memory is requested under way if they are `LONG`: for small blocks that costs more than
 /// it gains.
 #[inline(always)]
 pub(super) fn products<const LONG: bool>(level: Level, layout: &BatchLayout, bytes: &[u8], batch: &mut Products, fold: &mut Fold) {

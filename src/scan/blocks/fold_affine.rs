@@ -10,7 +10,7 @@ use crate::scan::simd::Level;
 const WIDE: usize = 16;
 
 /// What the scales of a batch say.
-struct Scales {
+struct GroupFacts {
     /// A bit for each group that has a code which may decode to 0.
     zero: [u32; BATCH],
     /// Sum of the minimums (above bit 16: at most 16 x 63) and of their squares (below: at most 16 x 63^2).
@@ -105,7 +105,7 @@ pub(super) fn affine<const GROUPS: usize>(
     for i in units..units.next_multiple_of(WIDE) {
         batch.clear(i);
     }
-    let mut scales = Scales { zero: [0; BATCH], mins: [0; BATCH] };
+    let mut scales = GroupFacts { zero: [0; BATCH], mins: [0; BATCH] };
     let (mut odd, mut zero) = ([0; WIDE], [0; WIDE]);
     for at in (0..units).step_by(WIDE) {
         layout.prefetch(bytes, at, WIDE);

@@ -2,24 +2,24 @@
 //!
 //! Layouts and order of operations: `ggml-common.h` and `dequantize_row_iq3_*` of `ggml-quants.c`.
 
-use super::iq2::{Eight, decode_eight, decode_halves, even_signs};
+use super::iq2::{EightValues, decode_eight, decode_halves, even_signs};
 use super::{f16_at, grids};
 
-/// Eight elements at position `i` of 32 of an IQ3_XXS superblock.
+/// EightValues elements at position `i` of 32 of an IQ3_XXS superblock.
 #[inline(always)]
-pub(super) fn xxs_eight(block: &[u8], i: usize) -> Eight {
+pub(super) fn xxs_eight(block: &[u8], i: usize) -> EightValues {
     let at = 66 + 4 * (i / 4);
     let word = u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
     let row = |k: usize| u64::from(grids::IQ3_XXS[usize::from(block[2 + 2 * i + k])]);
-    Eight { row: row(0) | row(1) << 32, signs: even_signs(word >> (7 * (i % 4))), scale: (word >> 28) as u8 }
+    EightValues { row: row(0) | row(1) << 32, signs: even_signs(word >> (7 * (i % 4))), scale: (word >> 28) as u8 }
 }
 
-/// Eight elements at position `i` of 32 of an IQ3_S superblock.
+/// EightValues elements at position `i` of 32 of an IQ3_S superblock.
 #[inline(always)]
-pub(super) fn s_eight(block: &[u8], i: usize) -> Eight {
+pub(super) fn s_eight(block: &[u8], i: usize) -> EightValues {
     let high = usize::from(block[66 + i / 4]) >> (2 * (i % 4));
     let row = |k: usize| u64::from(grids::IQ3_S[usize::from(block[2 + 2 * i + k]) | (high >> k & 1) << 8]);
-    Eight { row: row(0) | row(1) << 32, signs: block[74 + i], scale: block[106 + i / 8] >> (4 * (i / 4 % 2)) & 15 }
+    EightValues { row: row(0) | row(1) << 32, signs: block[74 + i], scale: block[106 + i / 8] >> (4 * (i / 4 % 2)) & 15 }
 }
 
 /// d (2 bytes), 64 grid indices, 8 x u32 (4 seven-bit sign indices, a four-bit scale).

@@ -13,7 +13,7 @@ use crate::scan::simd::memory::{Word, eight, load128, prefetch_far, store128, ta
 /// Blocks to a step.
 const STEP: usize = 8;
 
-/// Runs `step` on eight blocks at a time, and asks for memory ahead of them.
+/// Runs `step` on eight blocks at a time, and requests memory ahead of them.
 #[inline(always)]
 pub(super) fn steps<const STEP: usize, const SIZE: usize>(bytes: &[u8], mut step: impl FnMut(&[u8], usize)) {
     sums::steps::<STEP, SIZE>(bytes, |blocks, unit| {

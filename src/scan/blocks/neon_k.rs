@@ -12,7 +12,7 @@ use super::portable::{q2_header, q6_k_scale, q6_k_scales};
 use super::sums::{Affine, BATCH, Products};
 use crate::scan::simd::memory::{eight, load128, prefetch_far, table128};
 
-/// Asks for the memory of a superblock some way ahead.
+/// Requests the memory of a superblock some way ahead.
 #[inline(always)]
 fn prefetch_block(block: &[u8]) {
     for at in (0..block.len()).step_by(64) {

@@ -4,7 +4,7 @@
 //! No p is 0, so that zeros come only from a zero d, which is left to decoding.
 
 use super::iq1::{self, Shifted};
-use super::iq2::{self, Eight};
+use super::iq2::{self, EightValues};
 use super::portable::tally;
 use super::sums::{BATCH, Products};
 use super::{f16_at, f16_to_f32, iq3};
@@ -44,7 +44,7 @@ fn fill<const PER: usize>(batch: &mut Products, i: usize, scales: &[i8], codes: 
 
 /// IQ2 and IQ3: `PER` elements share a scale.
 #[inline(always)]
-fn signed<const PER: usize>(batch: &mut Products, i: usize, most: i32, eight: impl Fn(usize) -> Eight) {
+fn signed<const PER: usize>(batch: &mut Products, i: usize, most: i32, eight: impl Fn(usize) -> EightValues) {
     let (mut rows, mut signs) = ([0u8; 256], [0u8; 256]);
     let mut scales = [0i8; 16];
     for at in 0..32 {

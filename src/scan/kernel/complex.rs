@@ -5,7 +5,7 @@
 
 use crate::stats::LeafStats;
 
-use super::super::simd::{Job, Level, Token};
+use super::super::simd::{Level, Token, VectorKernel};
 
 /// Elements looked at together: 4 KiB.
 const BLOCK: usize = 512;
@@ -14,12 +14,12 @@ const ABS: u32 = 0x7fff_ffff;
 const INF: u32 = 0x7f80_0000;
 
 pub(super) fn c64(bytes: &[u8], level: Level) -> LeafStats {
-    level.run(Leaf(bytes))
+    level.run(ComplexLeaf(bytes))
 }
 
-struct Leaf<'a>(&'a [u8]);
+struct ComplexLeaf<'a>(&'a [u8]);
 
-impl Job for Leaf<'_> {
+impl VectorKernel for ComplexLeaf<'_> {
     #[inline(always)]
     fn call<S: Token>(self, _token: S) -> LeafStats {
         let elements = self.0.as_chunks::<8>().0;

@@ -6,13 +6,13 @@ use std::marker::PhantomData;
 
 use crate::stats::LeafStats;
 
-use super::super::simd::{Doubles, Job, Level, Token};
-use super::tail::{Sums, add_up, fold};
+use super::super::simd::{Doubles, Level, Token, VectorKernel};
+use super::scalar::{Sums, add_up, fold};
 
 /// Elements decoded at once: 4 KiB of f64.
 const BLOCK: usize = 512;
 
-/// How far ahead bytes are asked for.
+/// Distance in bytes to the memory that is requested ahead.
 const AHEAD: usize = 4096;
 
 /// An element of `N` bytes that becomes an f64.
@@ -26,7 +26,7 @@ trait Element<const N: usize> {
 macro_rules! elements {
     ($($name:ident $size:literal $type:ty;)*) => {$(
         pub(super) fn $name(bytes: &[u8], level: Level) -> LeafStats {
-            level.run(Leaf::<$type, $size>(bytes, PhantomData))
+            level.run(NumberLeaf::<$type, $size>(bytes, PhantomData))
         }
     )*};
 }
@@ -54,9 +54,9 @@ impl Element<8> for f64 {
     }
 }
 
-struct Leaf<'a, E, const N: usize>(&'a [u8], PhantomData<E>);
+struct NumberLeaf<'a, E, const N: usize>(&'a [u8], PhantomData<E>);
 
-impl<E: Element<N>, const N: usize> Job for Leaf<'_, E, N> {
+impl<E: Element<N>, const N: usize> VectorKernel for NumberLeaf<'_, E, N> {
     #[inline(always)]
     fn call<S: Token>(self, token: S) -> LeafStats {
         leaf::<S, E, N>(token, self.0)

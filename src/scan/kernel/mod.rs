@@ -7,9 +7,9 @@ mod codes;
 mod complex;
 mod double;
 mod float;
-mod look;
+mod raw_bits;
 mod small;
-mod tail;
+mod scalar;
 
 pub(super) use small::value_table;
 

@@ -79,9 +79,9 @@ fn decode(dtype: Dtype, b: &[u8]) -> f64 {
 fn reference(dtype: Dtype, bytes: &[u8]) -> TensorStats {
     let width = dtype.info().unwrap().bytes_per_block as usize;
     let values: Vec<f64> = bytes.chunks_exact(width).map(|b| decode(dtype, b)).collect();
-    let plain = tail::fold(values.iter().copied());
+    let plain = scalar::fold(values.iter().copied());
     let mean = plain.sum / plain.finite() as f64;
-    let centred = tail::Sums::around(mean, values.iter().copied());
+    let centred = scalar::Sums::around(mean, values.iter().copied());
     LeafStats { pivot: mean, sum: centred.sum, sum_sq: centred.sum_sq, ..plain }.into()
 }
 

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use super::features::features_of;
 use super::memory;
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
 /// Proof of AVX2, F16C, BMI1, BMI2, LZCNT and POPCNT.
@@ -41,8 +41,8 @@ pub(in super::super) struct F64s([__m256d; 4]);
 features_of!(
     avx2,
     compiled! {
-        fn with_features(token: Avx2, job: impl Job) -> LeafStats {
-            job.call(token)
+        fn with_features(token: Avx2, kernel: impl VectorKernel) -> LeafStats {
+            kernel.call(token)
         }
     }
 );
@@ -54,9 +54,9 @@ impl Token for Avx2 {
     type Doubles = F64s;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
         // SAFETY: proved.
-        unsafe { with_features(self, job) }
+        unsafe { with_features(self, kernel) }
     }
 
     #[inline(always)]

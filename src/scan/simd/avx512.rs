@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use super::features::features_of;
 use super::memory;
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
 /// Proof of AVX-512 F, BW, DQ and VL, and of all that [`Avx2`](super::avx2::Avx2) proves.
@@ -52,8 +52,8 @@ pub(in super::super) struct F64s(__m512d, __m512d);
 features_of!(
     avx512,
     compiled! {
-        fn with_features(token: Avx512, job: impl Job) -> LeafStats {
-            job.call(token)
+        fn with_features(token: Avx512, kernel: impl VectorKernel) -> LeafStats {
+            kernel.call(token)
         }
     }
 );
@@ -65,9 +65,9 @@ impl Token for Avx512 {
     type Doubles = F64s;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
         // SAFETY: proved.
-        unsafe { with_features(self, job) }
+        unsafe { with_features(self, kernel) }
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Instruction sets: the only place of the scan that asks the processor, and the only one with `unsafe`.
+//! Instruction sets: the only place of the scan that detects features, and the only one with `unsafe`.
 //!
 //! A token proves that the processor has a set of features: only detection makes one. [`Level`] holds the tokens of what a scan uses.
 //! Kernels run on it in one of two ways:
@@ -114,22 +114,22 @@ impl Level {
 
     /// Runs a kernel with these instructions.
     #[inline]
-    pub(super) fn run(self, job: impl Job) -> LeafStats {
+    pub(super) fn run(self, kernel: impl VectorKernel) -> LeafStats {
         match self {
-            Self::Portable(token) => token.run(job),
+            Self::Portable(token) => token.run(kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(token) => token.run(job),
+            Self::Avx2(token) => token.run(kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(token) | Self::Avx512Vnni(token, _) => token.run(job),
+            Self::Avx512(token) | Self::Avx512Vnni(token, _) => token.run(kernel),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon(token) => token.run(job),
+            Self::Neon(token) => token.run(kernel),
         }
     }
 }
 
 /// A kernel with its bytes. `call` and all that it calls must be `#[inline(always)]` to be compiled for the token's
 /// instructions.
-pub(super) trait Job {
+pub(super) trait VectorKernel {
     fn call<S: Token>(self, token: S) -> LeafStats;
 }
 
@@ -144,9 +144,9 @@ pub(super) trait Token: Copy {
     /// 16 floats of 64 bits.
     type Doubles: Doubles<Self>;
 
-    fn run(self, job: impl Job) -> LeafStats;
+    fn run(self, kernel: impl VectorKernel) -> LeafStats;
 
-    /// Asks for the 64 bytes at `at` bytes after the start of `bytes`, which need not be there.
+    /// Requests the line of memory `at` bytes after the start of `bytes`, which may lie outside them.
     fn prefetch(self, bytes: &[u8], at: usize);
 
     /// 32 BF16 values: those at even places, those at odd places.

@@ -8,7 +8,7 @@ use std::arch::asm;
 
 use super::features::features_of;
 use super::memory;
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
 /// Proof of NEON.
@@ -41,8 +41,8 @@ pub(in super::super) struct F64s([float64x2_t; 8]);
 features_of!(
     neon,
     compiled! {
-        fn with_features(token: Neon, job: impl Job) -> LeafStats {
-            job.call(token)
+        fn with_features(token: Neon, kernel: impl VectorKernel) -> LeafStats {
+            kernel.call(token)
         }
     }
 );
@@ -66,9 +66,9 @@ impl Token for Neon {
     type Doubles = F64s;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
         // SAFETY: proved.
-        unsafe { with_features(self, job) }
+        unsafe { with_features(self, kernel) }
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Plain code, for the compiler to vectorise as the target allows.
 
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
 /// Needs nothing, so anybody may have one.
@@ -49,8 +49,8 @@ impl Token for Portable {
     type Doubles = Lanes<f64, 16>;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
-        job.call(self)
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
+        kernel.call(self)
     }
 
     #[inline(always)]

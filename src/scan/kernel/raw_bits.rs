@@ -1,33 +1,33 @@
-//! What the bits of floats tell as integers: extremes, zeros, and whether anything is odd.
+//! Extremes, zeros, NaN and infinities of floats, found on their raw bits as integers.
 
 use super::super::simd::{Ints, Token};
-use super::float::Format;
+use super::float::FloatFormat;
 
-/// Extremes and the smallest magnitude.
+/// Detail of a pass: extremes and the smallest magnitude.
 pub(super) const QUICK: u8 = 0;
-/// Also zeros, and the smallest magnitude above zero.
+/// Detail of a pass: also zeros, and the smallest magnitude above zero.
 pub(super) const ZEROS: u8 = 1;
-/// Also NaN and infinities, which are left out of the extremes.
+/// Detail of a pass: also NaN and infinities, which are left out of the extremes.
 pub(super) const MASKED: u8 = 2;
 
-/// How far ahead bytes are asked for: 4 KiB was the best of the distances tried.
+/// Distance in bytes to the memory that is requested ahead: 4 KiB was the best of those tried.
 pub(super) const AHEAD: usize = 4096;
 
 /// Vectors to a round of [`vectors`].
 pub(super) const ROUND: usize = 4;
 
-/// The looks at a superblock: each asks for one half of what lies ahead.
+/// The two passes over a superblock: each requests one half of the memory ahead.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     First,
     Second,
 }
 
-/// Does something with each vector in a range, in order. Four go to a round, so that counting, bounds and requests for memory
-/// cost once what the vectors cost four times; a macro, because a closure may fail to be compiled for the token's instructions.
+/// Runs a block for each vector of a range, in order: an unrolled loop. A round takes four vectors, so that counting, bounds checks and
+/// requests for memory are paid once for four. It is a macro because a closure may not be compiled for the token's instructions.
 macro_rules! vectors {
     ($token:ident, $bytes:ident, $from:ident..$to:ident, $bits_type:ty, $pass:ident, |$bits:ident| $body:block) => {{
-        use $crate::scan::kernel::look::{AHEAD, Pass, ROUND};
+        use $crate::scan::kernel::raw_bits::{AHEAD, Pass, ROUND};
         const LINE: usize = 64;
         let size = <$bits_type as Ints<S>>::BYTES;
         let half = if Pass::$pass == Pass::Second { ($to - $from) / 2 } else { 0 };
@@ -61,12 +61,12 @@ pub(super) use vectors;
 /// are the largest, and in reverse order. So one signed maximum finds the largest value if any is without sign, and one
 /// unsigned maximum the lowest if any has a sign. If all have the same sign, the other extreme is the smallest magnitude.
 #[derive(Clone, Copy)]
-pub(super) struct Look<B> {
+pub(super) struct BitStats<B> {
     /// Signed maximum of the bits.
     pub(super) largest: B,
     /// Unsigned maximum of the bits.
     pub(super) lowest: B,
-    /// The smallest magnitude above zero, less one. If a quick look meets a zero: 0.
+    /// The smallest magnitude above zero, less one. 0 if a pass of detail [`QUICK`] meets a zero.
     pub(super) least: B,
     pub(super) zeros: B,
     pub(super) negative_zeros: B,
@@ -75,10 +75,10 @@ pub(super) struct Look<B> {
     pub(super) neg_inf: B,
 }
 
-impl<B: Copy> Look<B> {
-    /// Of no vectors.
+impl<B: Copy> BitStats<B> {
+    /// The figures of no vectors.
     #[inline(always)]
-    pub(super) fn none<S: Token, F: Format<Bits<S> = B>>(token: S) -> Self
+    pub(super) fn none<S: Token, F: FloatFormat<Bits<S> = B>>(token: S) -> Self
     where
         B: Ints<S>,
     {
@@ -95,9 +95,9 @@ impl<B: Copy> Look<B> {
         }
     }
 
-    /// Looks at the vectors in `from..to`, going on with the counts of `self`; extremes begin anew.
+    /// Adds the vectors of `from..to` to the counts of `self`; extremes begin anew.
     #[inline(always)]
-    pub(super) fn over<S: Token, F: Format<Bits<S> = B>, const CLOSENESS: u8>(
+    pub(super) fn over<S: Token, F: FloatFormat<Bits<S> = B>, const DETAIL: u8>(
         self,
         token: S,
         bytes: &[u8],
@@ -108,40 +108,40 @@ impl<B: Copy> Look<B> {
         B: Ints<S>,
     {
         let fresh = Self::none::<S, F>(token);
-        let mut look = Self { largest: fresh.largest, lowest: fresh.lowest, least: fresh.least, ..self };
+        let mut stats = Self { largest: fresh.largest, lowest: fresh.lowest, least: fresh.least, ..self };
         let splat = |value| B::splat(token, value);
         let (abs, sign) = (splat(F::ABS), splat(!F::ABS));
         vectors!(token, bytes, from..to, B, First, |bits| {
             let magnitude = bits.and(abs);
-            if CLOSENESS == MASKED {
+            if DETAIL == MASKED {
                 let (finite, inf) = (splat(F::INF - 1), splat(F::INF));
-                look.largest = look.largest.max_signed(bits.where_at_most(magnitude, finite, sign));
-                look.lowest = look.lowest.max_unsigned(bits.where_at_most(magnitude, finite, splat(0)));
-                look.nan = look.nan.count_greater(magnitude, inf);
-                look.pos_inf = look.pos_inf.count_equal(bits, inf);
-                look.neg_inf = look.neg_inf.count_equal(bits, splat(!F::ABS | F::INF));
+                stats.largest = stats.largest.max_signed(bits.where_at_most(magnitude, finite, sign));
+                stats.lowest = stats.lowest.max_unsigned(bits.where_at_most(magnitude, finite, splat(0)));
+                stats.nan = stats.nan.count_greater(magnitude, inf);
+                stats.pos_inf = stats.pos_inf.count_equal(bits, inf);
+                stats.neg_inf = stats.neg_inf.count_equal(bits, splat(!F::ABS | F::INF));
             } else {
-                look.largest = look.largest.max_signed(bits);
-                look.lowest = look.lowest.max_unsigned(bits);
+                stats.largest = stats.largest.max_signed(bits);
+                stats.lowest = stats.lowest.max_unsigned(bits);
             }
-            if CLOSENESS == QUICK {
-                look.least = look.least.min_unsigned(magnitude);
+            if DETAIL == QUICK {
+                stats.least = stats.least.min_unsigned(magnitude);
             } else {
-                look.least = look.least.min_unsigned(magnitude.sub(splat(1)));
-                look.zeros = look.zeros.count_equal(magnitude, splat(0));
-                look.negative_zeros = look.negative_zeros.count_equal(bits, sign);
+                stats.least = stats.least.min_unsigned(magnitude.sub(splat(1)));
+                stats.zeros = stats.zeros.count_equal(magnitude, splat(0));
+                stats.negative_zeros = stats.negative_zeros.count_equal(bits, sign);
             }
         });
-        if CLOSENESS == QUICK {
+        if DETAIL == QUICK {
             // Saturating: 0 stays.
-            look.least = look.least.sub(splat(1).min_unsigned(look.least));
+            stats.least = stats.least.sub(splat(1).min_unsigned(stats.least));
         }
-        look
+        stats
     }
 
     /// Whether a value lies beyond a magnitude on either side.
     #[inline(always)]
-    pub(super) fn beyond<S: Token, F: Format<Bits<S> = B>>(&self, token: S, limit: u32) -> bool
+    pub(super) fn beyond<S: Token, F: FloatFormat<Bits<S> = B>>(&self, token: S, limit: u32) -> bool
     where
         B: Ints<S>,
     {
@@ -157,7 +157,7 @@ impl<B: Copy> Look<B> {
         self.nan.any_greater(before.nan) || self.pos_inf.any_greater(before.pos_inf) || self.neg_inf.any_greater(before.neg_inf)
     }
 
-    /// Both together; `later` has gone on with the counts of `self`.
+    /// Merges the extremes of both; the counts of `later` include those of `self`.
     #[inline(always)]
     pub(super) fn and<S: Token>(self, later: Self) -> Self
     where
@@ -171,9 +171,9 @@ impl<B: Copy> Look<B> {
         }
     }
 
-    /// Bits of the lowest and the largest finite value; `None` if nothing is finite.
+    /// The bits of the lowest and the largest finite value; `None` if nothing is finite.
     #[inline(always)]
-    pub(super) fn extremes<S: Token, F: Format<Bits<S> = B>>(&self) -> Option<(u32, u32)>
+    pub(super) fn extremes<S: Token, F: FloatFormat<Bits<S> = B>>(&self) -> Option<(u32, u32)>
     where
         B: Ints<S>,
     {

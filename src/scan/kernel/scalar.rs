@@ -1,4 +1,4 @@
-//! What several kernels share: elements one by one, and the last steps of a leaf.
+//! Figures of elements taken one by one, and the last steps of a leaf, which several kernels share.
 
 use crate::stats::LeafStats;
 
@@ -10,7 +10,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Of the finite ones among some values.
+    /// The sums of the finite ones among some values.
     pub(super) fn around(pivot: f64, values: impl Iterator<Item = f64>) -> Self {
         let mut sums = Self::default();
         for value in values.filter(|value| value.is_finite()) {
