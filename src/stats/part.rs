@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn floats_survive_json_to_the_bit() {
-        let leaf = LeafStats { elements: 3, min: -0.1, max: f64::MAX, sum: 1.0 / 3.0, sum_sq: 5e-324, ..LeafStats::default() };
+        let counts = crate::stats::ElementCounts { elements: 3, ..crate::stats::ElementCounts::default() };
+        let leaf = LeafStats { counts, min: -0.1, max: f64::MAX, sum: 1.0 / 3.0, sum_sq: 5e-324, ..LeafStats::default() };
         for stats in [TensorStats::from(leaf), TensorStats::default()] {
             let text = serde_json::to_string(&stats).unwrap();
             assert_eq!(serde_json::from_str::<TensorStats>(&text).unwrap(), stats);

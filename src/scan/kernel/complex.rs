@@ -23,7 +23,8 @@ impl VectorKernel for ComplexLeaf<'_> {
     #[inline(always)]
     fn call<S: Token>(self, _token: S) -> LeafStats {
         let elements = self.0.as_chunks::<8>().0;
-        let mut stats = LeafStats { elements: elements.len() as u64, ..LeafStats::default() };
+        let mut stats = LeafStats::default();
+        stats.elements = elements.len() as u64;
         for block in elements.chunks(BLOCK) {
             let both = || block.iter().map(|element| u64::from_le_bytes(*element));
             let zeros = both().map(|bits| u64::from(bits & 0x7fff_ffff_7fff_ffff == 0)).sum::<u64>();

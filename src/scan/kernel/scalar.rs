@@ -45,22 +45,12 @@ pub(super) fn add_up(mut lanes: [f64; 16]) -> f64 {
 pub(super) fn fold(values: impl Iterator<Item = f64>) -> LeafStats {
     let mut stats = LeafStats::default();
     for value in values {
-        stats.elements += 1;
+        stats.counts.add(value, 1);
         if value.is_finite() {
             stats.min = stats.min.min(value);
             stats.max = stats.max.max(value);
             stats.sum += value;
             stats.sum_sq += value * value;
-            if value == 0.0 {
-                stats.zeros += 1;
-                stats.negative_zeros += u64::from(value.is_sign_negative());
-            }
-        } else if value.is_nan() {
-            stats.nan += 1;
-        } else if value > 0.0 {
-            stats.pos_inf += 1;
-        } else {
-            stats.neg_inf += 1;
         }
     }
     stats
