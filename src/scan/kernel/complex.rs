@@ -3,7 +3,7 @@
 //! An element is zero if both parts are, NaN if a part is NaN, else infinite if a part is infinite, with the sign of the real
 //! part if that is the infinite one. It has no order and no moments.
 
-use crate::stats::LeafStats;
+use crate::stats::{ElementCounts, LeafStats};
 
 use super::super::simd::{Level, Token, VectorKernel};
 
@@ -23,8 +23,8 @@ impl VectorKernel for ComplexLeaf<'_> {
     #[inline(always)]
     fn call<S: Token>(self, _token: S) -> LeafStats {
         let elements = self.0.as_chunks::<8>().0;
-        let mut stats = LeafStats::default();
-        stats.elements = elements.len() as u64;
+        let counts = ElementCounts { elements: elements.len() as u64, ..ElementCounts::default() };
+        let mut stats = LeafStats { counts, ..LeafStats::default() };
         for block in elements.chunks(BLOCK) {
             let both = || block.iter().map(|element| u64::from_le_bytes(*element));
             let zeros = both().map(|bits| u64::from(bits & 0x7fff_ffff_7fff_ffff == 0)).sum::<u64>();
