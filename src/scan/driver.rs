@@ -21,7 +21,7 @@ use super::{FileOutcome, IoUsed, ScanFile, ScanOptions, ScanOutcome, Skip, Tenso
 /// figures. After a stop by the observer, tensors that were wholly read have their figures.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) when the processor lacks the instructions asked for.
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) when the processor lacks the instructions chosen.
 pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) -> Result<ScanOutcome> {
     let begun = Instant::now();
     let level = Level::choose(options.simd)?;
@@ -82,7 +82,7 @@ struct State<'a> {
     stopped: bool,
 }
 
-/// One file in the making.
+/// What is known so far of one file.
 struct Progress {
     input: Option<Arc<Input>>,
     /// Jobs handed out and not yet brought back; whether the cursor has left the file.
@@ -170,7 +170,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The next job with its file; `None` when there is no more, or the observer says stop.
+    /// The next job with its file; `None` when there is no more, or the observer asks to stop.
     fn take(&self) -> Option<(Job, Arc<Input>)> {
         loop {
             if self.observer.cancelled() {

@@ -50,7 +50,7 @@ impl Skip {
 pub struct TensorOutcome {
     /// Its figures; `None` if it was not scanned, or not wholly. Never zero in place of unknown.
     pub stats: Option<TensorStats>,
-    /// Figures of its slices in order; empty unless several were asked for and the tensor was scanned.
+    /// Figures of its slices in order; empty unless several were requested and the tensor was scanned.
     pub slices: Vec<TensorStats>,
     /// Why there are no figures.
     pub skipped: Option<Skip>,

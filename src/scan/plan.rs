@@ -40,7 +40,7 @@ impl Slicing {
         if tensor.offset.saturating_add(tensor.bytes) > len { Err(Skip::BeyondEnd) } else { Ok(slicing) }
     }
 
-    /// The same from a part's record.
+    /// How the tensor of a part's record was cut.
     pub(super) fn of_part(tensor: &PartTensor) -> Option<Self> {
         let name = tensor.dtype.as_deref()?;
         let dtype = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == Some(name))?;

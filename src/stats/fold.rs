@@ -1,4 +1,4 @@
-//! One tensor in the making: a tree for each of its slices, and a tree over the slices.
+//! Collecting the figures of one tensor: a tree for each of its slices, and a tree over the slices.
 
 use std::collections::BTreeMap;
 

@@ -51,9 +51,9 @@ pub struct ScanPart {
     pub part_schema: String,
     /// Elements of a leaf, so that parts of differing builds are not mixed.
     pub leaf_elements: u64,
-    /// Which part, from 1.
+    /// Number of this part, from 1.
     pub index: u32,
-    /// Of how many.
+    /// Number of parts.
     pub count: u32,
     /// Whether everything that belongs to this part was read (or refused for a stated reason); `false` after an interruption.
     pub finished: bool,

@@ -61,7 +61,7 @@ impl From<LeafStats> for TensorStats {
 }
 
 impl TensorStats {
-    /// Both together; `self` is what lies earlier.
+    /// Merges both; `self` is what lies earlier.
     #[must_use]
     pub fn merge(&self, later: &Self) -> Self {
         Self {

@@ -21,7 +21,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree over so many leaves, empty as yet.
+    /// Makes an empty tree over a number of leaves.
     pub fn new(leaves: u64) -> Self {
         Self { leaves: leaves.min(1 << 62), waiting: BTreeMap::new() }
     }

@@ -42,7 +42,7 @@ pub(super) fn span(scales: __m128i) -> (i32, i32) {
     (least(biased) - 128, 127 - least(_mm_xor_si128(biased, _mm_set1_epi8(-1))))
 }
 
-/// A superblock with signed group scales in the making.
+/// Sums so far of a superblock with signed group scales.
 struct Signed {
     scales: __m256i,
     sum: __m256i,
@@ -162,7 +162,7 @@ pub(super) fn iq4_xs(bytes: &[u8], batch: &mut Products) {
     }
 }
 
-/// A superblock of groups with scales and minimums in the making.
+/// Sums so far of a superblock whose groups have scales and minimums.
 struct Minimum {
     scales: __m256i,
     mins: __m256i,

@@ -31,7 +31,7 @@ fn lanes(groups: [i8; 4]) -> __m512i {
     _mm512_inserti32x4::<3>(v, lane(groups[3]))
 }
 
-/// A superblock with signed group scales in the making.
+/// Sums so far of a superblock with signed group scales.
 struct Signed {
     scales: __m512i,
     squares: __m512i,

@@ -69,7 +69,7 @@ impl BatchLayout {
     }
 }
 
-/// The statistics of a leaf in the making.
+/// The statistics of a leaf so far.
 #[repr(align(64))]
 pub(super) struct Fold {
     pub(super) sum: [f64; LANES],

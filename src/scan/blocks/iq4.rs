@@ -5,7 +5,7 @@
 use super::f16_at;
 use super::legacy::nibble;
 
-/// `kvalues_iq4nl` of `ggml-common.h`. There is no zero among them.
+/// `kvalues_iq4nl` of `ggml-common.h`. None of them is zero.
 pub(super) const IQ4_VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// The eight scales, less 32, of an IQ4_XS superblock: 2 high bits each in `scales_h`, 4 low bits each in 4 bytes.

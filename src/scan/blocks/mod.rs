@@ -122,7 +122,7 @@ impl Block {
     }
 }
 
-/// Decodes one block with the best instructions of this processor. `None` when the dtype is no block type, or a slice is not exactly
+/// Decodes one block with the best instructions of this processor. `None` when the dtype is not a block type, or a slice is not exactly
 /// one block (bytes) or its elements (`out`) long. For tests and benchmarks.
 #[doc(hidden)]
 pub fn decode_block(dtype: Dtype, bytes: &[u8], out: &mut [f32]) -> Option<()> {

@@ -66,7 +66,7 @@ pub(super) fn squares(a: int8x16_t, b: int8x16_t) -> uint16x8_t {
     vreinterpretq_u16_s16(vmlal_high_s8(v, b, b))
 }
 
-/// The same of any codes: only two squares of -128 fit.
+/// Sums of squares of any 32 codes: only two squares of -128 fit 16 bits.
 #[inline]
 #[target_feature(enable = "neon")]
 fn wide_squares(a: int8x16_t, b: int8x16_t) -> uint32x4_t {

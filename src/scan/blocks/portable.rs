@@ -339,7 +339,7 @@ pub(super) fn q2_0(bytes: &[u8], batch: &mut Products) {
     }
 }
 
-/// No value is 0 but under a zero scale, when the decoder is asked.
+/// No value is 0 except under a zero scale, in which case the block is decoded.
 #[inline(always)]
 pub(super) fn q1_0(bytes: &[u8], batch: &mut Products) {
     for (i, block) in bytes.as_chunks::<18>().0.iter().take(BATCH).enumerate() {

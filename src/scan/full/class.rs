@@ -169,7 +169,7 @@ impl ElementClass {
         }
     }
 
-    /// As [`ElementClass::key32`].
+    /// The key of a 64-bit element; see [`ElementClass::key32`].
     #[inline(always)]
     pub(super) fn key64(&self, bits: u64) -> u64 {
         match self.kind {

@@ -91,9 +91,9 @@ fn is_float(class: &ElementClass) -> bool {
 #[derive(Debug, Clone, Default)]
 struct FirstPass {
     finite: u64,
-    /// Of the shorter types.
+    /// Thresholds of a shorter type.
     found: Vec<Found>,
-    /// Of the longer types.
+    /// Thresholds of a longer type, as far as they are known.
     within: Vec<Within>,
     /// Keys and their counts, where they are kept.
     kept: Option<Vec<(u32, u64)>>,

@@ -22,7 +22,7 @@ use crate::scan::{Part, ScanFile, ScanOptions};
 use crate::stats::full::{FullStats, Quantiles};
 use crate::threads::{self, Team};
 
-/// Tensors of up to so many bytes go whole to one thread: some bands.
+/// Largest tensor, in bytes, that goes whole to one thread: some bands.
 pub(super) const SMALL: u64 = 2 * BAND_BYTES;
 /// Bands after which counters of 32 bits are emptied: far fewer elements than they can count.
 pub(super) const BANDS_A_DRAIN: u32 = 1024;
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// As [`Run::read`], into the buffers of a worker.
+    /// Reads a band as [`Run::read`] does, into the buffers of a worker.
     pub(super) fn show(&self, worker: &mut Worker, band: &Band, mut visit: impl FnMut(&mut Worker, &[u8])) -> bool {
         let (mut buffer, mut gathered) = (std::mem::take(&mut worker.buffer), std::mem::take(&mut worker.gathered));
         let read = self.read(band, &mut buffer, &mut gathered, &mut |bytes| visit(worker, bytes));

@@ -45,7 +45,7 @@ fn is_float(class: &ElementClass) -> bool {
     class.dtype.is_float()
 }
 
-/// Of magnitudes and their counts, in any order.
+/// The quantiles of magnitudes with their counts, given in any order.
 pub(super) fn quantiles(mut magnitudes: Vec<(f64, u64)>) -> Option<Quantiles> {
     magnitudes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let ranks = ranks(magnitudes.iter().map(|(_, count)| count).sum())?;

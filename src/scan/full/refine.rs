@@ -23,7 +23,7 @@ pub(super) struct Search {
 const FEW: u64 = 1 << 19;
 
 impl Search {
-    /// From the counted upper 16 bits of all keys; `None` where there is no finite value.
+    /// Begins a search from the counted upper 16 bits of all keys; `None` where there is no finite value.
     pub(super) fn new(class: &ElementClass, bins: &[(u16, u64)]) -> Option<Self> {
         let open = class.key_bits()? - 16;
         let finite = |bin: u16| class.float.is_none() || u64::from(bin) < class.infinite_key() >> open;

@@ -1,6 +1,6 @@
 //! F32, F16 and BF16.
 //!
-//! A leaf goes by in superblocks of 1,024 elements, each in two passes over bytes that the first pass has brought into the
+//! A leaf is read in superblocks of 1,024 elements, each in two passes over bytes that the first pass has brought into the
 //! first-level cache. The first takes extremes from the raw bits as integers ([`raw_bits`](super::raw_bits)); that also tells whether any
 //! value is zero, NaN,
 //! infinite, so large that its square overflows f32, or so small that its square loses bits. Only then is it repeated in more detail.
@@ -270,7 +270,7 @@ fn in_f32<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: usi
     (sums.0.add(sum_a.widen()).add(sum_b.widen()), sums.1.add(sq_a.widen()).add(sq_b.widen()))
 }
 
-/// The same of what lies in a window. With a scale of 1 and nothing outside, the digits are those of [`in_f32`].
+/// Sums of the values in a window, added to `sums`. With a scale of 1 and nothing outside, the digits are those of [`in_f32`].
 #[inline(always)]
 fn in_window<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: usize, window: Window, sums: Pair<S>) -> Pair<S> {
     let zero = S::Floats::splat(token, 0.0);
@@ -297,7 +297,8 @@ fn in_window<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: 
     )
 }
 
-/// The same of all finite values in f64 around a pivot. The pivot is given as an element, which replaces elements that are not finite.
+/// Sums of all finite values in f64 around a pivot, added to `sums`. The pivot is given as an element, which replaces elements that are
+/// not finite.
 #[inline(always)]
 fn in_f64<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: usize, pivot: u32, sums: Pair<S>) -> Pair<S> {
     let splat = |value| F::Bits::<S>::splat(token, value);
