@@ -9,24 +9,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use weighbridge::dtype::Dtype;
-use weighbridge::scan::block_quant::{SimdLevel, leaf_by_decoding, leaf_with};
+use weighbridge::scan::blocks::{f16_scale_offsets, leaf_by_decoding};
+use weighbridge::scan::{Simd, leaf_with};
 
 const BYTES: usize = 64 << 20;
 const LEAF: usize = 16_384;
-
-/// Where the f16 scales (and minimums) of a block are.
-fn f16_offsets(dtype: Dtype) -> &'static [usize] {
-    match dtype {
-        Dtype::Q4_1 | Dtype::Q5_1 | Dtype::Q4_K | Dtype::Q5_K => &[0, 2],
-        Dtype::Q2_K => &[80, 82],
-        Dtype::Q3_K => &[108],
-        Dtype::Q6_K => &[208],
-        Dtype::TQ1_0 => &[52],
-        Dtype::TQ2_0 => &[64],
-        Dtype::MXFP4 | Dtype::NVFP4 | Dtype::Q8_K | Dtype::IQ1_M => &[],
-        _ => &[0],
-    }
-}
 
 /// Random blocks whose scales are those of a trained tensor: of one size, give or take a factor of two.
 fn blocks(dtype: Dtype, size: usize) -> Vec<u8> {
@@ -42,7 +29,7 @@ fn blocks(dtype: Dtype, size: usize) -> Vec<u8> {
         *word = next().to_le_bytes();
     }
     for block in bytes.chunks_exact_mut(size) {
-        for &at in f16_offsets(dtype) {
+        for &at in f16_scale_offsets(dtype) {
             let scale = 0x1c00 + (next() % 0x500) as u16;
             block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
         }
@@ -77,7 +64,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let best_only = wanted.iter().any(|w| w == "512");
     let wanted: Vec<String> = wanted.into_iter().filter(|w| w != "512").collect();
-    let levels = [SimdLevel::Avx512, SimdLevel::Avx2, SimdLevel::Portable];
+    let levels = [Simd::Avx512, Simd::Avx2, Simd::Portable];
     let header =
         "type     | limit GB/s | AVX-512 GB/s | ratio | G el/s | AVX2 GB/s | ratio | portable GB/s | ratio | decoding GB/s";
     let mut out = vec![header.to_owned()];
@@ -89,15 +76,18 @@ fn main() {
         let size = row.bytes_per_block as usize;
         let bytes = blocks(dtype, size);
         let leaf_bytes = LEAF / row.elements_per_block as usize * size;
+        // A level that this processor lacks shows as 0 GB/s.
+        let kernels = levels.map(|simd| leaf_with(simd, dtype).ok().flatten());
         let mut best = [f64::INFINITY; 5];
         for round in 0..5 {
             best[0] = best[0].min(seconds(|| {
                 black_box(sum_words(black_box(&bytes)));
             }));
-            for (i, &level) in levels.iter().enumerate().take(if best_only { 1 } else { 3 }) {
+            for (i, kernel) in kernels.iter().enumerate().take(if best_only { 1 } else { 3 }) {
+                let Some(kernel) = kernel else { continue };
                 best[i + 1] = best[i + 1].min(seconds(|| {
                     for leaf in bytes.chunks(leaf_bytes) {
-                        black_box(leaf_with(level, dtype, leaf));
+                        black_box(kernel(leaf));
                     }
                 }));
             }

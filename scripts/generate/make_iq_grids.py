@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write src/scan/kernel/block_quant/grids.rs: the lookup grids of ggml's i-quants,
+"""Write src/scan/blocks/grids.rs: the lookup grids of ggml's i-quants,
 in the packed form in which python `gguf` carries them.
 
     scripts/generate/make_iq_grids.py        (needs gguf 0.19.0, see scripts/truth/requirements.txt)
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from gguf import quants
 
-OUT = Path(__file__).resolve().parents[2] / "src/scan/kernel/block_quant/grids.rs"
+OUT = Path(__file__).resolve().parents[2] / "src/scan/blocks/grids.rs"
 GRIDS = [("IQ2_XXS", quants.IQ2_XXS, 2), ("IQ2_XS", quants.IQ2_XS, 2), ("IQ2_S", quants.IQ2_S, 2),
          ("IQ1_S", quants.IQ1_S, 2), ("IQ3_XXS", quants.IQ3_XXS, 4), ("IQ3_S", quants.IQ3_S, 4)]
 

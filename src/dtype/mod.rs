@@ -58,7 +58,7 @@ macro_rules! dtypes {
             pub const ALL: &'static [Dtype] = &[$(Dtype::$variant),*];
 
             /// The row of the table; `None` for an unknown dtype.
-            pub fn info(self) -> Option<&'static DtypeInfo> {
+            pub const fn info(self) -> Option<&'static DtypeInfo> {
                 match self {
                     $(Dtype::$variant => { const ROW: DtypeInfo = $row; Some(&ROW) })*
                     Dtype::Unknown(_) => None,

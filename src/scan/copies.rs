@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use super::kernel::block_quant::decode_block;
+use super::blocks::block;
+use super::simd::Level;
 use crate::checkpoint::Tensor;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
@@ -115,14 +116,9 @@ fn decode_row(tensor: &Tensor<'_>, source: &FileSource, index: u64, row: u64) ->
         Dtype::F16 => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
         Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
         dtype => {
-            let (block, elements) =
-                (usize::try_from(info.bytes_per_block).unwrap_or(1), usize::try_from(info.elements_per_block).unwrap_or(1));
+            let Some(block) = block(dtype) else { return Ok(None) };
             let mut values = vec![0.0; usize::try_from(row).unwrap_or(0)];
-            for (bytes, out) in bytes.chunks_exact(block).zip(values.chunks_exact_mut(elements)) {
-                if decode_block(dtype, bytes, out).is_none() {
-                    return Ok(None);
-                }
-            }
+            block.decode(Level::best(), &bytes, &mut values);
             values
         }
     };

@@ -10,8 +10,8 @@ use crate::stats::{LeafStats, PartNode, TensorFold, TensorStats, Tree};
 use crate::threads::{self, Team};
 
 use super::input::Input;
-use super::kernel::{Kernel, kernel};
-use super::plan::{Cursor, Job, Layout, Next, Unit};
+use super::kernel::LeafKernel;
+use super::plan::{Cursor, Job, Next, Slicing, Unit};
 use super::simd::Level;
 use super::{FileOutcome, IoUsed, ScanFile, ScanOptions, ScanOutcome, Skip, TensorOutcome};
 
@@ -21,7 +21,7 @@ use super::{FileOutcome, IoUsed, ScanFile, ScanOptions, ScanOutcome, Skip, Tenso
 /// figures. After a stop by the observer, tensors that were wholly read have their figures.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) when the processor lacks the instructions asked for.
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) when the processor lacks the instructions chosen.
 pub fn scan(files: &[ScanFile], options: &ScanOptions, observer: &dyn Observer) -> Result<ScanOutcome> {
     let begun = Instant::now();
     let level = Level::choose(options.simd)?;
@@ -82,7 +82,7 @@ struct State<'a> {
     stopped: bool,
 }
 
-/// One file in the making.
+/// What is known so far of one file.
 struct Progress {
     input: Option<Arc<Input>>,
     /// Jobs handed out and not yet brought back; whether the cursor has left the file.
@@ -90,13 +90,13 @@ struct Progress {
     handed_out: bool,
     folds: BTreeMap<usize, TensorFold>,
     outcome: FileOutcome,
-    /// Whether nodes are what is asked for: a scan of the whole keeps none, a file may have a million tensors.
+    /// Whether nodes are kept: a scan of the whole keeps none, a file may have a million tensors.
     part: bool,
 }
 
 impl Progress {
     fn new(file: &ScanFile, part: bool) -> Self {
-        let start = |tensor: &super::ScanTensor| match Layout::in_file(file, tensor) {
+        let start = |tensor: &super::ScanTensor| match Slicing::in_file(file, tensor) {
             Err(skip) => TensorOutcome { skipped: Some(skip), ..TensorOutcome::default() },
             Ok(_) if tensor.elements == 0 => TensorOutcome { stats: Some(TensorStats::default()), ..TensorOutcome::default() },
             Ok(_) => TensorOutcome::default(),
@@ -114,8 +114,8 @@ impl Progress {
 
     /// Puts the figures of a unit in their tensor.
     fn insert(&mut self, tensor: &super::ScanTensor, unit: &Unit, stats: TensorStats) {
-        let Ok(layout) = Layout::of(tensor) else { return };
-        let fold = self.folds.entry(unit.tensor).or_insert_with(|| TensorFold::new(layout.slices, layout.leaves_per_slice));
+        let Ok(slicing) = Slicing::of(tensor) else { return };
+        let fold = self.folds.entry(unit.tensor).or_insert_with(|| TensorFold::new(slicing.slices, slicing.leaves_per_slice));
         fold.insert(PartNode { slice: unit.slice, level: unit.level, index: unit.index, stats });
         if fold.stats().is_some()
             && let Some(fold) = self.folds.remove(&unit.tensor)
@@ -170,7 +170,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The next job with its file; `None` when there is no more, or the observer says stop.
+    /// The next job with its file; `None` when there is no more, or the observer asks to stop.
     fn take(&self) -> Option<(Job, Arc<Input>)> {
         loop {
             if self.observer.cancelled() {
@@ -232,7 +232,7 @@ impl<'a> Shared<'a> {
                     break;
                 }
                 let from = usize::try_from(unit.offset - start).unwrap_or(usize::MAX);
-                let Some(kernel) = kernel(unit.dtype) else { break };
+                let Some(kernel) = LeafKernel::of(unit.dtype) else { break };
                 let Some(bytes) = bytes.get(from..from.saturating_add(usize::try_from(unit.bytes).unwrap_or(usize::MAX))) else {
                     break;
                 };
@@ -244,7 +244,7 @@ impl<'a> Shared<'a> {
     }
 
     /// The leaves of a unit, folded to its node.
-    fn unit(&self, kernel: &Kernel, unit: &Unit, bytes: &[u8]) -> TensorStats {
+    fn unit(&self, kernel: LeafKernel, unit: &Unit, bytes: &[u8]) -> TensorStats {
         let leaf_bytes = usize::try_from(unit.leaf_bytes).unwrap_or(usize::MAX);
         let mut tree = Tree::new(unit.bytes.div_ceil(unit.leaf_bytes));
         for (index, leaf) in bytes.chunks(leaf_bytes).enumerate() {
@@ -275,7 +275,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Closes a file that has nothing outstanding, with a last look at what it is now.
+    /// Closes a file that has nothing outstanding, and checks that it is still what it was.
     fn close_finished(&self, file: usize) {
         let mut state = self.lock();
         let stopped = state.stopped;

@@ -6,6 +6,8 @@
 //!
 //! A file that changes or shrinks while it is scanned loses its figures; the others keep theirs.
 
+#[doc(hidden)]
+pub mod blocks;
 mod comparisons;
 mod copies;
 mod driver;
@@ -18,12 +20,11 @@ mod part_document;
 mod plan;
 mod selection;
 mod simd;
-mod simd_quant;
 
 pub use comparisons::{Comparisons, TieCheck};
 pub use copies::{CopyCheck, compare};
 pub use driver::scan;
-pub use kernel::{KERNELS, Kernel, block_quant, has_kernel, leaf};
+pub use kernel::{KERNELS, Kernel, has_kernel, leaf, leaf_with};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
 pub use part_document::{MergedScan, PartDocument, PartDocuments};

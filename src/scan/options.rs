@@ -65,7 +65,7 @@ impl Choice for Io {
 /// One of several parts of a scan, each of about the same number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// From 1.
+    /// Number of this part, from 1.
     pub index: u32,
     /// How many there are.
     pub count: u32,

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::{LEAF_ELEMENTS, PART_SCHEMA, PartFile, PartNode, PartTensor, ScanPart, TensorFold, TensorStats, check_set};
 
-use super::plan::Layout;
+use super::plan::Slicing;
 use super::{Part, ScanFile};
 
 /// Why a tensor has no figures.
@@ -50,7 +50,7 @@ impl Skip {
 pub struct TensorOutcome {
     /// Its figures; `None` if it was not scanned, or not wholly. Never zero in place of unknown.
     pub stats: Option<TensorStats>,
-    /// Figures of its slices in order; empty unless several were asked for and the tensor was scanned.
+    /// Figures of its slices in order; empty unless several were requested and the tensor was scanned.
     pub slices: Vec<TensorStats>,
     /// Why there are no figures.
     pub skipped: Option<Skip>,
@@ -196,8 +196,8 @@ fn merge_tensor(pieces: &[&PartTensor]) -> Result<TensorOutcome> {
         return Ok(TensorOutcome { skipped, ..TensorOutcome::default() });
     }
     let damaged = || Error::new(ErrorKind::Usage, "the parts overlap or leave a gap: they are damaged or of different scans");
-    let Some(layout) = Layout::of_part(pieces[0]) else { return Err(damaged()) };
-    let mut fold = TensorFold::new(layout.slices, layout.leaves_per_slice);
+    let Some(slicing) = Slicing::of_part(pieces[0]) else { return Err(damaged()) };
+    let mut fold = TensorFold::new(slicing.slices, slicing.leaves_per_slice);
     for node in pieces.iter().flat_map(|piece| &piece.nodes) {
         if !fold.insert(*node) {
             return Err(damaged());

@@ -11,7 +11,7 @@ pub(super) const UNIT_BYTES: u64 = 1 << 20;
 
 /// How one tensor is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct Slicing {
     pub(super) slices: u64,
     pub(super) slice_bytes: u64,
     pub(super) leaf_bytes: u64,
@@ -20,7 +20,7 @@ pub(super) struct Layout {
     pub(super) unit_level: u32,
 }
 
-impl Layout {
+impl Slicing {
     /// `Err` with the reason when the tensor cannot be scanned.
     pub(super) fn of(tensor: &ScanTensor) -> Result<Self, Skip> {
         if !has_kernel(tensor.dtype) {
@@ -32,15 +32,15 @@ impl Layout {
         Self::cut(tensor.dtype, tensor.elements, tensor.bytes, tensor.slices).ok_or(Skip::SizeMismatch)
     }
 
-    /// As [`Layout::of`], for a tensor of a file: what reaches beyond the length that the file had when its header was read is not
+    /// As [`Slicing::of`], for a tensor of a file: what reaches beyond the length that the file had when its header was read is not
     /// walked through, however much a header claims.
     pub(super) fn in_file(file: &ScanFile, tensor: &ScanTensor) -> Result<Self, Skip> {
-        let layout = Self::of(tensor)?;
+        let slicing = Self::of(tensor)?;
         let len = file.identity.map_or(u64::MAX, |identity| identity.len);
-        if tensor.offset.saturating_add(tensor.bytes) > len { Err(Skip::BeyondEnd) } else { Ok(layout) }
+        if tensor.offset.saturating_add(tensor.bytes) > len { Err(Skip::BeyondEnd) } else { Ok(slicing) }
     }
 
-    /// The same from a part's record.
+    /// How the tensor of a part's record was cut.
     pub(super) fn of_part(tensor: &PartTensor) -> Option<Self> {
         let name = tensor.dtype.as_deref()?;
         let dtype = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == Some(name))?;
@@ -86,7 +86,7 @@ pub(super) struct Unit {
     pub(super) tensor: usize,
     pub(super) dtype: Dtype,
     pub(super) slice: u64,
-    /// Node of the slice's tree at the layout's unit level.
+    /// Node of the slice's tree at the slicing's unit level.
     pub(super) index: u64,
     pub(super) level: u32,
     pub(super) leaf_bytes: u64,
@@ -119,7 +119,7 @@ pub(super) struct Cursor<'a> {
     /// Scannable tensors of the present file in order of their bytes, and how the present one is cut.
     order: Vec<usize>,
     at: usize,
-    layout: Option<Layout>,
+    slicing: Option<Slicing>,
     slice: u64,
     unit: u64,
     /// Bytes of weights that lie before the present unit, over all files; and what belongs to this part.
@@ -145,14 +145,15 @@ impl<'a> Cursor<'a> {
                 let total: u128 = files
                     .iter()
                     .flat_map(|file| file.tensors.iter().map(move |tensor| (file, tensor)))
-                    .filter(|(file, tensor)| Layout::in_file(file, tensor).is_ok())
+                    .filter(|(file, tensor)| Slicing::in_file(file, tensor).is_ok())
                     .map(|(_, tensor)| u128::from(tensor.bytes))
                     .sum();
                 let count = u128::from(part.count.max(1));
                 total * u128::from(part.index.saturating_sub(1)) / count..total * u128::from(part.index) / count
             }
         };
-        let mut cursor = Self { files, file: 0, order: Vec::new(), at: 0, layout: None, slice: 0, unit: 0, before: 0, part: range };
+        let mut cursor =
+            Self { files, file: 0, order: Vec::new(), at: 0, slicing: None, slice: 0, unit: 0, before: 0, part: range };
         cursor.enter_file();
         cursor
     }
@@ -161,7 +162,7 @@ impl<'a> Cursor<'a> {
         self.order.clear();
         (self.slice, self.unit) = (0, 0);
         let Some(file) = self.files.get(self.file) else { return };
-        let scannable = |tensor: &ScanTensor| tensor.bytes != 0 && Layout::in_file(file, tensor).is_ok();
+        let scannable = |tensor: &ScanTensor| tensor.bytes != 0 && Slicing::in_file(file, tensor).is_ok();
         self.order.extend(file.tensors.iter().enumerate().filter(|(_, tensor)| scannable(tensor)).map(|(index, _)| index));
         self.order.sort_unstable_by_key(|&index| (file.tensors[index].offset, index));
         self.go_to(0);
@@ -169,7 +170,7 @@ impl<'a> Cursor<'a> {
 
     fn go_to(&mut self, at: usize) {
         self.at = at;
-        self.layout = self.order.get(at).and_then(|&index| Layout::of(&self.files[self.file].tensors[index]).ok());
+        self.slicing = self.order.get(at).and_then(|&index| Slicing::of(&self.files[self.file].tensors[index]).ok());
     }
 
     /// Leaves the present file; what was not handed out of it stays so.
@@ -179,8 +180,8 @@ impl<'a> Cursor<'a> {
         }
         let tensors = &self.files[self.file].tensors;
         let left: u128 = self.order[self.at..].iter().map(|&index| u128::from(tensors[index].bytes)).sum();
-        let inside = match self.layout {
-            Some(layout) => self.slice * layout.slice_bytes + self.unit * layout.unit_bytes(),
+        let inside = match self.slicing {
+            Some(slicing) => self.slice * slicing.slice_bytes + self.unit * slicing.unit_bytes(),
             None => 0,
         };
         self.before += left - u128::from(inside);
@@ -225,30 +226,30 @@ impl<'a> Cursor<'a> {
     }
 
     fn peek(&self) -> Option<Unit> {
-        let (tensor, layout) = (*self.order.get(self.at)?, self.layout?);
+        let (tensor, slicing) = (*self.order.get(self.at)?, self.slicing?);
         let of = &self.files[self.file].tensors[tensor];
-        let inside = self.unit * layout.unit_bytes();
+        let inside = self.unit * slicing.unit_bytes();
         Some(Unit {
             tensor,
             dtype: of.dtype,
             slice: self.slice,
             index: self.unit,
-            level: layout.unit_level.min(crate::stats::levels(layout.leaves_per_slice)),
-            leaf_bytes: layout.leaf_bytes,
-            offset: of.offset + self.slice * layout.slice_bytes + inside,
-            bytes: layout.unit_bytes().min(layout.slice_bytes - inside),
+            level: slicing.unit_level.min(crate::stats::levels(slicing.leaves_per_slice)),
+            leaf_bytes: slicing.leaf_bytes,
+            offset: of.offset + self.slice * slicing.slice_bytes + inside,
+            bytes: slicing.unit_bytes().min(slicing.slice_bytes - inside),
         })
     }
 
     fn step(&mut self, bytes: u64) {
-        let Some(layout) = self.layout else { return };
+        let Some(slicing) = self.slicing else { return };
         self.before += u128::from(bytes);
         self.unit += 1;
-        if self.unit == layout.units_per_slice() {
+        if self.unit == slicing.units_per_slice() {
             self.unit = 0;
             self.slice += 1;
         }
-        if self.slice == layout.slices {
+        if self.slice == slicing.slices {
             self.slice = 0;
             self.go_to(self.at + 1);
         }

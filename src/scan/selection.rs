@@ -9,7 +9,7 @@ use super::{ScanFile, ScanOutcome, ScanTensor};
 /// Most expert slices of one tensor that get figures of their own; published models have up to 512 experts.
 const MAX_SLICES: u64 = 4096;
 
-/// What to scan, and where each piece stands in the checkpoint.
+/// What to scan, and where each piece belongs in the checkpoint.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// The scan's input.

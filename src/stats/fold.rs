@@ -1,4 +1,4 @@
-//! One tensor in the making: a tree for each of its slices, and a tree over the slices.
+//! Collecting the figures of one tensor: a tree for each of its slices, and a tree over the slices.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct PartNode {
 }
 
 /// Collects the nodes of a tensor in any order. Slices that are whole are kept when there are several, so that a report can say
-/// which expert is sick.
+/// which expert holds NaN.
 #[derive(Debug, Clone)]
 pub struct TensorFold {
     slices: u64,

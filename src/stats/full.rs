@@ -18,7 +18,7 @@ fn stated<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Re
     Option::deserialize(deserializer)
 }
 
-/// Figures of one tensor. `None` stands for what its dtype or shape does not have, or what was not asked for.
+/// Figures of one tensor. `None` stands for what its dtype or shape does not have, or what was not requested.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FullStats {
     /// Elements as stored.
@@ -160,7 +160,7 @@ impl Exponents {
 /// How many F32 values a shorter type holds exactly. NaN is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Narrower {
-    /// Values that are no NaN.
+    /// Values that are not NaN.
     pub values: u64,
     /// Those that are BF16 values.
     pub bf16: u64,
@@ -195,7 +195,7 @@ impl CastLoss {
         (self.compared > 0).then(|| (self.sum_sq_relative / self.compared as f64).sqrt())
     }
 
-    /// Both together; `self` is what lies earlier.
+    /// Merges both; `self` is what lies earlier.
     #[must_use]
     pub fn merge(&self, later: &Self) -> Self {
         Self {
@@ -266,7 +266,7 @@ fn merge<T: Clone>(into: &mut Option<T>, from: Option<&T>, both: impl FnOnce(&mu
     }
 }
 
-/// As `exact`, for each of several.
+/// Writes and reads several values as `exact` does one.
 mod exact_all {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

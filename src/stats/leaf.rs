@@ -1,8 +1,12 @@
 //! What a kernel says of one leaf.
 
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
 
-/// Health of the scales stored inside block quants. All zero for dtypes without scales of their own.
+use super::ElementCounts;
+
+/// ElementCounts of the blocks of block quants whose stored scales are NaN, infinite or zero. All are 0 for dtypes without such scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScaleHealth {
     /// Blocks seen.
@@ -16,7 +20,7 @@ pub struct ScaleHealth {
 }
 
 impl ScaleHealth {
-    /// Both together.
+    /// Adds the counts of both.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         Self {
@@ -27,8 +31,8 @@ impl ScaleHealth {
         }
     }
 
-    /// Whether any scale is NaN or infinite.
-    pub fn is_sick(self) -> bool {
+    /// Whether any scale is invalid: NaN or infinite.
+    pub fn has_nan_or_inf(self) -> bool {
         self.nan != 0 || self.inf != 0
     }
 }
@@ -38,18 +42,8 @@ impl ScaleHealth {
 /// Moments are over finite values. A dtype without an order (C64) leaves `min > max`, and then has no moments either.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LeafStats {
-    /// Elements seen.
-    pub elements: u64,
-    /// Elements that decode to +0 or -0.
-    pub zeros: u64,
-    /// Those of them that are -0.
-    pub negative_zeros: u64,
-    /// NaN elements.
-    pub nan: u64,
-    /// Elements that are +Inf.
-    pub pos_inf: u64,
-    /// Elements that are -Inf.
-    pub neg_inf: u64,
+    /// Elements by kind; they read as fields of these figures too.
+    pub counts: ElementCounts,
     /// Smallest finite value; +Inf if there is none.
     pub min: f64,
     /// Largest finite value; -Inf if there is none.
@@ -61,19 +55,14 @@ pub struct LeafStats {
     /// What the sums are centred on: 0 for plain sums. A kernel gives another pivot where the mean is so large beside the
     /// spread that plain sums would lose the standard deviation.
     pub pivot: f64,
-    /// Health of block scales.
+    /// Blocks with invalid or zero scales.
     pub scales: ScaleHealth,
 }
 
 impl Default for LeafStats {
     fn default() -> Self {
         Self {
-            elements: 0,
-            zeros: 0,
-            negative_zeros: 0,
-            nan: 0,
-            pos_inf: 0,
-            neg_inf: 0,
+            counts: ElementCounts::default(),
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             sum: 0.0,
@@ -84,9 +73,16 @@ impl Default for LeafStats {
     }
 }
 
-impl LeafStats {
-    /// Elements that are neither NaN nor infinite.
-    pub fn finite(&self) -> u64 {
-        self.elements - self.nan - self.pos_inf - self.neg_inf
+impl Deref for LeafStats {
+    type Target = ElementCounts;
+
+    fn deref(&self) -> &ElementCounts {
+        &self.counts
+    }
+}
+
+impl DerefMut for LeafStats {
+    fn deref_mut(&mut self) -> &mut ElementCounts {
+        &mut self.counts
     }
 }

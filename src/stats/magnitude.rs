@@ -27,7 +27,7 @@ pub struct TensorCutoffs {
 /// All tensors that are pruned together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cutoffs {
-    /// The shares asked for, 0 to 1.
+    /// The shares requested, 0 to 1.
     pub shares: Vec<f64>,
     /// The threshold for all weights together, at each share; `None` where no weight is finite.
     pub global: Option<Vec<Cutoff>>,

@@ -2,9 +2,10 @@
 //!
 //! A tensor (or each of its expert slices) is cut into leaves of [`LEAF_ELEMENTS`] elements. A kernel turns the bytes of a leaf
 //! into [`LeafStats`]; leaves fold into [`TensorStats`] along a binary tree whose shape depends on the number of leaves alone
-//! ([`Tree`]). Counts and extremes do not care about order; moments do, in their last digits, which is why the tree is fixed: any
+//! ([`Tree`]). ElementCounts and extremes do not care about order; moments do, in their last digits, which is why the tree is fixed: any
 //! number of threads, any split into parts and any processor give the same digits.
 
+mod counts;
 mod exact;
 mod fold;
 pub mod full;
@@ -16,6 +17,7 @@ mod part;
 mod tensor;
 mod tree;
 
+pub use counts::ElementCounts;
 pub use fold::{PartNode, TensorFold};
 pub use leaf::{LeafStats, ScaleHealth};
 pub use moments::Moments;

@@ -18,7 +18,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// From a count, a sum and a sum of squares, both taken of `value - pivot`. A pivot near the mean keeps the digits that
+    /// Makes moments of a count, a sum and a sum of squares, both taken of `value - pivot`. A pivot near the mean keeps the digits that
     /// a plain sum of squares loses when the mean is large beside the spread; 0 gives the plain sums.
     pub fn from_sums(n: u64, sum: f64, sum_sq: f64, pivot: f64) -> Self {
         if n == 0 {
@@ -28,7 +28,7 @@ impl Moments {
         Self { n, mean: within(pivot + shift), m2: within(sum_sq - sum * shift).max(0.0) }
     }
 
-    /// Both together: the pairwise update of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
+    /// Merges both by the pairwise update of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
     /// sample variances" (1979). Not commutative in the last digit: `self` is the part that lies earlier in the tensor.
     #[must_use]
     pub fn merge(self, later: Self) -> Self {

@@ -51,9 +51,9 @@ pub struct ScanPart {
     pub part_schema: String,
     /// Elements of a leaf, so that parts of differing builds are not mixed.
     pub leaf_elements: u64,
-    /// Which part, from 1.
+    /// Number of this part, from 1.
     pub index: u32,
-    /// Of how many.
+    /// Number of parts.
     pub count: u32,
     /// Whether everything that belongs to this part was read (or refused for a stated reason); `false` after an interruption.
     pub finished: bool,
@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn floats_survive_json_to_the_bit() {
-        let leaf = LeafStats { elements: 3, min: -0.1, max: f64::MAX, sum: 1.0 / 3.0, sum_sq: 5e-324, ..LeafStats::default() };
+        let counts = crate::stats::ElementCounts { elements: 3, ..crate::stats::ElementCounts::default() };
+        let leaf = LeafStats { counts, min: -0.1, max: f64::MAX, sum: 1.0 / 3.0, sum_sq: 5e-324, ..LeafStats::default() };
         for stats in [TensorStats::from(leaf), TensorStats::default()] {
             let text = serde_json::to_string(&stats).unwrap();
             assert_eq!(serde_json::from_str::<TensorStats>(&text).unwrap(), stats);

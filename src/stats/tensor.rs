@@ -1,24 +1,17 @@
 //! The figures of a tensor, of a slice of it, of a subtree of its leaves, or of many tensors together.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
-use super::{LeafStats, Moments, ScaleHealth, exact};
+use super::{ElementCounts, LeafStats, Moments, ScaleHealth, exact};
 
-/// Merged figures. Counts are of elements as stored; extremes and moments are over finite values.
+/// Merged figures. ElementCounts are of elements as stored; extremes and moments are over finite values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TensorStats {
-    /// Elements seen.
-    pub elements: u64,
-    /// Elements that decode to +0 or -0.
-    pub zeros: u64,
-    /// Those of them that are -0.
-    pub negative_zeros: u64,
-    /// NaN elements.
-    pub nan: u64,
-    /// Elements that are +Inf.
-    pub pos_inf: u64,
-    /// Elements that are -Inf.
-    pub neg_inf: u64,
+    /// Elements by kind; they read as fields of these figures too.
+    #[serde(flatten)]
+    pub counts: ElementCounts,
     /// Smallest finite value; +Inf if there is none. [`TensorStats::min`] says it with an `Option`.
     #[serde(with = "exact")]
     pub raw_min: f64,
@@ -27,8 +20,16 @@ pub struct TensorStats {
     pub raw_max: f64,
     /// Mean and spread.
     pub moments: Moments,
-    /// Health of block scales.
+    /// Blocks with invalid or zero scales.
     pub scales: ScaleHealth,
+}
+
+impl Deref for TensorStats {
+    type Target = ElementCounts;
+
+    fn deref(&self) -> &ElementCounts {
+        &self.counts
+    }
 }
 
 impl Default for TensorStats {
@@ -49,12 +50,7 @@ impl From<LeafStats> for TensorStats {
             Moments::from_sums(n, leaf.sum, leaf.sum_sq, leaf.pivot)
         };
         Self {
-            elements: leaf.elements,
-            zeros: leaf.zeros,
-            negative_zeros: leaf.negative_zeros,
-            nan: leaf.nan,
-            pos_inf: leaf.pos_inf,
-            neg_inf: leaf.neg_inf,
+            counts: leaf.counts,
             // Adding +0 makes one zero of the two, so that the sign does not depend on which was met first.
             raw_min: leaf.min + 0.0,
             raw_max: leaf.max + 0.0,
@@ -65,16 +61,11 @@ impl From<LeafStats> for TensorStats {
 }
 
 impl TensorStats {
-    /// Both together; `self` is what lies earlier.
+    /// Merges both; `self` is what lies earlier.
     #[must_use]
     pub fn merge(&self, later: &Self) -> Self {
         Self {
-            elements: self.elements.saturating_add(later.elements),
-            zeros: self.zeros.saturating_add(later.zeros),
-            negative_zeros: self.negative_zeros.saturating_add(later.negative_zeros),
-            nan: self.nan.saturating_add(later.nan),
-            pos_inf: self.pos_inf.saturating_add(later.pos_inf),
-            neg_inf: self.neg_inf.saturating_add(later.neg_inf),
+            counts: self.counts.merge(later.counts),
             raw_min: self.raw_min.min(later.raw_min),
             raw_max: self.raw_max.max(later.raw_max),
             moments: self.moments.merge(later.moments),
@@ -89,11 +80,6 @@ impl TensorStats {
             fold.push(*tensor);
         }
         fold.finish()
-    }
-
-    /// NaN and infinite elements.
-    pub fn non_finite(&self) -> u64 {
-        self.nan + self.pos_inf + self.neg_inf
     }
 
     /// Smallest finite value; `None` where there is none.
@@ -183,7 +169,10 @@ mod tests {
 
     #[test]
     fn nothing_finite_has_no_figures() {
-        let stats = TensorStats::from(LeafStats { elements: 3, nan: 2, neg_inf: 1, ..LeafStats::default() });
+        let stats = TensorStats::from(LeafStats {
+            counts: ElementCounts { elements: 3, nan: 2, neg_inf: 1, ..ElementCounts::default() },
+            ..LeafStats::default()
+        });
         assert_eq!((stats.min(), stats.mean(), stats.std(), stats.l2()), (None, None, None, None));
         assert_eq!(stats.sparsity(), Some(0.0));
         assert_eq!(TensorStats::default().sparsity(), None);
@@ -192,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_total_is_the_sum_of_its_tensors() {
-        let leaf = |x: f64| LeafStats { elements: 4, min: x, max: x, sum: 4.0 * x, sum_sq: 4.0 * x * x, ..LeafStats::default() };
+        let counts = ElementCounts { elements: 4, ..ElementCounts::default() };
+        let leaf = |x: f64| LeafStats { counts, min: x, max: x, sum: 4.0 * x, sum_sq: 4.0 * x * x, ..LeafStats::default() };
         let tensors: Vec<TensorStats> = (0..7).map(|i| leaf(f64::from(i)).into()).collect();
         let total = TensorStats::total(&tensors);
         assert_eq!((total.elements, total.mean(), total.std(), total.abs_max()), (28, Some(3.0), Some(2.0), Some(6.0)));

@@ -21,7 +21,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree over so many leaves, empty as yet.
+    /// Makes an empty tree over a number of leaves.
     pub fn new(leaves: u64) -> Self {
         Self { leaves: leaves.min(1 << 62), waiting: BTreeMap::new() }
     }
@@ -68,12 +68,13 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::LeafStats;
+    use crate::stats::{ElementCounts, LeafStats};
 
     fn leaf(i: u64) -> TensorStats {
         let x = (i as f64 * 0.37).sin() / 3.0;
         let y = (i as f64 * 0.91).cos();
-        LeafStats { elements: 2, min: x.min(y), max: x.max(y), sum: x + y, sum_sq: x * x + y * y, ..LeafStats::default() }.into()
+        let counts = ElementCounts { elements: 2, ..ElementCounts::default() };
+        LeafStats { counts, min: x.min(y), max: x.max(y), sum: x + y, sum_sq: x * x + y * y, ..LeafStats::default() }.into()
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use weighbridge::dtype::Dtype;
-use weighbridge::scan::block_quant::{decode_block, leaf, leaf_by_decoding};
+use weighbridge::scan::blocks::{decode_block, leaf_by_decoding};
+use weighbridge::scan::leaf;
 use weighbridge::stats::LeafStats;
 
 fn fixtures() -> PathBuf {

@@ -29,7 +29,7 @@ const REGISTRIES: &[Registry] = &[
     Registry { folder: "src/project/quantize/tools", list: "SCHEMES", helpers: &[] },
     Registry { folder: "src/project/memory/engines", list: "ENGINES", helpers: &[] },
     Registry { folder: "src/audit/checks", list: "CHECKS", helpers: &[] },
-    Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "look", "tail", "tests"] },
+    Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "raw_bits", "scalar", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
     Registry {
         folder: "src/report",
@@ -161,8 +161,6 @@ fn listed(tokens: &[Token], list: &str) -> HashSet<String> {
             }
             ";" if depth == 0 => break,
             word if pair[1].text == "::" => drop(out.insert(word.to_owned())),
-            // A macro's row names the module in the macro.
-            "block" if pair[1].text == "!" => drop(out.insert("block_quant".to_owned())),
             _ => {}
         }
     }

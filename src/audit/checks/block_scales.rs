@@ -24,7 +24,7 @@ const ZERO: Code = code(
 pub(super) const CHECK: Check = Check { name: "block_scales", codes: &[BROKEN, ZERO], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
-    let broken = subject.scanned().filter(|(_, _, stats)| stats.scales.is_sick()).map(|(tensor, _, stats)| {
+    let broken = subject.scanned().filter(|(_, _, stats)| stats.scales.has_nan_or_inf()).map(|(tensor, _, stats)| {
         let (of, nan, inf) = (grouped(stats.scales.blocks), grouped(stats.scales.nan), grouped(stats.scales.inf));
         subject.about(&BROKEN, &tensor, format!("of {of} blocks {nan} have a scale that is NaN, {inf} an infinite one"))
     });

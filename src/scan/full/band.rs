@@ -1,12 +1,12 @@
-//! How a tensor is cut into bands that one thread looks at in one piece.
+//! How a tensor is cut into bands that one thread takes in one piece.
 
-use super::class::{Class, Storage};
+use super::class::{ElementClass, Storage};
 use super::geometry::Geometry;
-use super::structure::Place;
+use super::structure::Rectangle;
 use crate::checkpoint::Role;
 use crate::scan::ScanTensor;
 
-/// Bytes of a band, about: it stays in a second-level cache for a second look.
+/// Bytes of a band, about: it stays in a second-level cache for a second pass.
 pub(super) const BAND_BYTES: u64 = 1 << 20;
 /// Elements of a band of block quants, which are decoded to 4 bytes each.
 const BLOCK_ELEMENTS: u64 = 1 << 18;
@@ -18,7 +18,7 @@ const PIECE: u64 = 256;
 /// How a tensor is cut. Rows that are too long are cut as well.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
-    pub(super) class: Class,
+    pub(super) class: ElementClass,
     pub(super) tensor: ScanTensor,
     pub(super) geometry: Option<Geometry>,
     /// What the tensor is for; `Other` where nobody said.
@@ -37,7 +37,7 @@ pub(super) struct Cut {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Band {
     pub(super) index: u64,
-    pub(super) place: Place,
+    pub(super) place: Rectangle,
     /// Byte offset of its first row in the file, bytes of one of its rows, bytes from one row to the next.
     pub(super) offset: u64,
     pub(super) row_bytes: u64,
@@ -47,7 +47,7 @@ pub(super) struct Band {
 impl Cut {
     /// `None` for a tensor of a dtype without a kernel, and for one without elements.
     pub(super) fn new(tensor: &ScanTensor, geometry: Option<Geometry>) -> Option<Self> {
-        let class = Class::of(tensor.dtype)?;
+        let class = ElementClass::of(tensor.dtype)?;
         let info = tensor.dtype.info()?;
         let (per_block, block_bytes) = (info.elements_per_block, info.bytes_per_block);
         let fits = |g: &Geometry| {
@@ -107,7 +107,7 @@ impl Cut {
         let (piece, rest) = (index % self.pieces, index / self.pieces);
         let (row_band, plane) = (rest % self.row_bands, rest / self.row_bands);
         let (first, column) = (row_band * self.rows, piece * self.columns);
-        let place = Place {
+        let place = Rectangle {
             row: plane * rows + first,
             rows: usize::try_from(self.rows.min(rows - first)).unwrap_or(usize::MAX),
             column,

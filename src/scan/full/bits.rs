@@ -61,7 +61,7 @@ pub(super) fn load<const N: usize>(element: &[u8; N]) -> u64 {
     bits
 }
 
-/// As [`pack`], for decoded values.
+/// Packs decoded values as [`pack`] does bytes.
 pub(super) fn pack_values(row: &[f32], out: &mut Vec<u64>) {
     for chunk in row.chunks(64) {
         let mut word = if chunk.len() == 64 { 0 } else { u64::MAX << chunk.len() };

@@ -78,7 +78,7 @@ impl CastTarget {
         lanes.iter().fold(CastLoss::default(), |sum, lane| sum.merge(&lane.loss(1)))
     }
 
-    /// What is lost of so many elements of one value.
+    /// The loss of a number of elements of one value.
     pub(super) fn loss_of(self, value: f64, count: u64) -> CastLoss {
         let mut one = One::default();
         one.add(self.grid(), value);

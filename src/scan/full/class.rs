@@ -1,5 +1,6 @@
 //! How the elements of a dtype lie in memory, and what their codes stand for.
 
+use super::super::blocks::block;
 use super::super::kernel::value_table;
 use crate::dtype::Dtype;
 
@@ -24,7 +25,7 @@ pub(super) enum Storage {
 
 /// What a 32- or 64-bit element is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NumberKind {
     Float,
     Signed,
     Unsigned,
@@ -34,10 +35,10 @@ pub(super) enum Kind {
 
 /// A dtype as the full pass sees it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Class {
+pub(super) struct ElementClass {
     pub(super) dtype: Dtype,
     pub(super) storage: Storage,
-    pub(super) kind: Kind,
+    pub(super) kind: NumberKind,
     /// An element is zero if none of these bits is set; 0 for a type that has no zero.
     pub(super) mask: u64,
     /// Bits of exponent and mantissa, for floats.
@@ -45,11 +46,11 @@ pub(super) struct Class {
     values: Option<&'static [f64; 256]>,
 }
 
-impl Class {
+impl ElementClass {
     /// `None` for a dtype that has no kernel.
     pub(super) fn of(dtype: Dtype) -> Option<Self> {
         use Dtype as D;
-        use Kind::{Complex, Float, Signed, Unsigned};
+        use NumberKind::{Complex, Float, Signed, Unsigned};
         use Storage::{Blocks, Bytes, Halves, Longs, Nibbles, Sixes, Words};
         let (storage, kind, mask, float) = match dtype {
             D::F64 => (Longs, Float, u64::MAX >> 1, Some((11, 52))),
@@ -75,7 +76,7 @@ impl Class {
             D::U16 => (Halves, Unsigned, u64::MAX, None),
             D::I8 => (Bytes, Signed, u64::MAX, None),
             D::U8 | D::BOOL => (Bytes, Unsigned, u64::MAX, None),
-            _ if super::super::block_quant::has_kernel(dtype) => (Blocks, Float, 0x7fff_ffff, Some((8, 23))),
+            _ if block(dtype).is_some() => (Blocks, Float, 0x7fff_ffff, Some((8, 23))),
             _ => return None,
         };
         Some(Self { dtype, storage, kind, mask, float, values: value_table(dtype) })
@@ -125,10 +126,10 @@ impl Class {
     /// Bits of the order of magnitude of a 32- or 64-bit element; `None` for complex numbers.
     pub(super) fn key_bits(&self) -> Option<u32> {
         match (self.storage, self.kind) {
-            (_, Kind::Complex) => None,
-            (Storage::Words | Storage::Blocks, Kind::Float) => Some(31),
+            (_, NumberKind::Complex) => None,
+            (Storage::Words | Storage::Blocks, NumberKind::Float) => Some(31),
             (Storage::Words, _) => Some(32),
-            (Storage::Longs, Kind::Float) => Some(63),
+            (Storage::Longs, NumberKind::Float) => Some(63),
             _ => Some(64),
         }
     }
@@ -137,8 +138,8 @@ impl Class {
     #[inline(always)]
     pub(super) fn key32(&self, bits: u32) -> u32 {
         match self.kind {
-            Kind::Signed => (bits as i32).unsigned_abs(),
-            Kind::Unsigned => bits,
+            NumberKind::Signed => (bits as i32).unsigned_abs(),
+            NumberKind::Unsigned => bits,
             _ => bits & 0x7fff_ffff,
         }
     }
@@ -168,12 +169,12 @@ impl Class {
         }
     }
 
-    /// As [`Class::key32`].
+    /// The key of a 64-bit element; see [`ElementClass::key32`].
     #[inline(always)]
     pub(super) fn key64(&self, bits: u64) -> u64 {
         match self.kind {
-            Kind::Signed => (bits as i64).unsigned_abs(),
-            Kind::Unsigned => bits,
+            NumberKind::Signed => (bits as i64).unsigned_abs(),
+            NumberKind::Unsigned => bits,
             _ => bits & (u64::MAX >> 1),
         }
     }
@@ -189,8 +190,8 @@ impl Class {
     /// The magnitude that a key stands for.
     pub(super) fn magnitude(&self, key: u64) -> f64 {
         match (self.kind, self.storage) {
-            (Kind::Float, Storage::Longs) => f64::from_bits(key),
-            (Kind::Float, _) => f64::from(f32::from_bits(key as u32)),
+            (NumberKind::Float, Storage::Longs) => f64::from_bits(key),
+            (NumberKind::Float, _) => f64::from(f32::from_bits(key as u32)),
             _ => key as f64,
         }
     }

@@ -1,8 +1,8 @@
 //! Thresholds of magnitude pruning, exact: one for each tensor and one for all of them together, at given shares.
 //!
 //! Magnitudes are the 31 bits of an F32 without its sign, which are ordered as the magnitudes are; every value of a shorter float is an
-//! F32, and F64 is rounded to one. The first look counts the codes of the shorter types and the upper 16 bits of the longer ones.
-//! Where there are longer types a second look counts the lower 15 bits in those of the bins that hold a threshold. A last look counts
+//! F32, and F64 is rounded to one. The first pass counts the codes of the shorter types and the upper 16 bits of the longer ones.
+//! Where there are longer types a second pass counts the lower 15 bits in those of the bins that hold a threshold. A last pass counts
 //! what the threshold for all takes of each tensor; it is spared where the codes of the first are still there.
 
 mod tables;
@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::super::input::Input;
 use super::band::{Band, Cut};
-use super::class::{Class, Kind, Storage};
+use super::class::{ElementClass, NumberKind, Storage};
 use super::counter::CODES;
-use super::driver::{Crew, Run, SMALL, lock};
+use super::driver::{Run, SMALL, Workers, lock};
 use super::tensor::Worker;
 use crate::error::Result;
 use crate::observe::Observer;
@@ -25,7 +25,7 @@ use tables::{BIN, Bins, Found, INFINITE, OPEN, Tally, Within, keys_of, locate, w
 
 /// Shares that are measured at once: each takes tables of its own.
 pub const MAX_SHARES: usize = 16;
-/// Counted codes that are kept from the first look, of all tensors together: 32 MiB.
+/// Counted codes that are kept from the first pass, of all tensors together: 32 MiB.
 const KEPT: usize = 1 << 21;
 
 /// What was found.
@@ -51,100 +51,102 @@ pub fn cutoffs(
     observer: &dyn Observer,
 ) -> Result<Option<CutoffOutcome>> {
     let shares = &shares[..shares.len().min(MAX_SHARES)];
-    let crew = Crew::new(threads::count(options.threads));
-    let pass = Pass { files, jobs: jobs(files, wanted), crew, options, observer };
-    let Some((first, all)) = pass.first_look(shares)? else { return Ok(None) };
-    let Some((own, global)) = pass.second_look(&first, all, shares)? else { return Ok(None) };
-    let Some(dropped) = pass.last_look(&first, &global)? else { return Ok(None) };
+    let workers = Workers::new(threads::count(options.threads));
+    let passes = Passes { files, candidates: candidates(files, wanted), workers, options, observer };
+    let Some((first, all)) = passes.first_pass(shares)? else { return Ok(None) };
+    let Some((own, global)) = passes.second_pass(&first, all, shares)? else { return Ok(None) };
+    let Some(dropped) = passes.last_pass(&first, &global)? else { return Ok(None) };
     let mut outcome = CutoffOutcome { global: None, files: files.iter().map(|f| vec![None; f.tensors.len()]).collect() };
-    for (((job, first), own), by_global) in pass.jobs.iter().zip(first).zip(own).zip(dropped) {
+    for (((candidate, first), own), by_global) in passes.candidates.iter().zip(first).zip(own).zip(dropped) {
         let found = TensorCutoffs { finite: first.finite, own: (first.finite > 0).then_some(own), by_global };
-        outcome.files[job.file][job.tensor] = Some(found);
+        outcome.files[candidate.file][candidate.tensor] = Some(found);
     }
     outcome.global = (!global.is_empty()).then(|| global.iter().map(|found| found.cutoff()).collect());
     Ok(Some(outcome))
 }
 
-/// One tensor.
-struct Job {
+/// A tensor whose thresholds are sought.
+struct Candidate {
     file: usize,
     tensor: usize,
     cut: Cut,
 }
 
-fn jobs(files: &[ScanFile], wanted: &[Vec<bool>]) -> Vec<Job> {
-    let mut jobs = Vec::new();
+fn candidates(files: &[ScanFile], wanted: &[Vec<bool>]) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
     for (f, (file, wanted)) in files.iter().zip(wanted).enumerate() {
         for (t, tensor) in file.tensors.iter().enumerate().filter(|(t, _)| wanted.get(*t) == Some(&true)) {
             let cut = Cut::new(tensor, None).filter(|cut| is_float(&cut.class));
-            jobs.extend(cut.map(|cut| Job { file: f, tensor: t, cut }));
+            candidates.extend(cut.map(|cut| Candidate { file: f, tensor: t, cut }));
         }
     }
-    jobs
+    candidates
 }
 
-fn is_float(class: &Class) -> bool {
-    class.kind == Kind::Float && class.dtype.is_float() && class.storage != Storage::Blocks
+fn is_float(class: &ElementClass) -> bool {
+    class.kind == NumberKind::Float && class.dtype.is_float() && class.storage != Storage::Blocks
 }
 
-/// What the first look knows of a tensor.
+/// What the first pass knows of a tensor.
 #[derive(Debug, Clone, Default)]
-struct First {
+struct FirstPass {
     finite: u64,
-    /// Of the shorter types.
+    /// Thresholds of a shorter type.
     found: Vec<Found>,
-    /// Of the longer types.
+    /// Thresholds of a longer type, as far as they are known.
     within: Vec<Within>,
     /// Keys and their counts, where they are kept.
     kept: Option<Vec<(u32, u64)>>,
 }
 
-/// All tensors together, as the first look counts them.
-struct All {
+/// AllTensors tensors together, as the first pass counts them.
+struct AllTensors {
     /// By the upper bits of keys, of longer types.
     bins: Vec<u64>,
     /// By code, of shorter types.
-    codes: Vec<(Class, Vec<u64>)>,
+    codes: Vec<(ElementClass, Vec<u64>)>,
 }
 
-/// A look at the bytes of a band.
-type Look<'l, S> = dyn Fn(&mut Worker, &Cut, &Band, &[u8], &mut S) + Sync + 'l;
+/// Takes the bytes of a band into the state of a thread.
+type Visit<'l, S> = dyn Fn(&mut Worker, &Cut, &Band, &[u8], &mut S) + Sync + 'l;
 
-struct Pass<'a> {
+struct Passes<'a> {
     files: &'a [ScanFile],
     /// In the order of the files.
-    jobs: Vec<Job>,
-    crew: Crew,
+    candidates: Vec<Candidate>,
+    workers: Workers,
     options: &'a ScanOptions,
     observer: &'a dyn Observer,
 }
 
-impl Pass<'_> {
-    /// Shows every band of some tensors to `look`: a small tensor to one thread, a large one to all. `end` takes what the threads have
+impl Passes<'_> {
+    /// Hands every band of some tensors to `visit`: a small tensor to one thread, a large one to all. `end` takes what the threads have
     /// of a tensor. False after a stop.
     fn walk<S: Send>(
         &self,
         takes: &(dyn Fn(usize) -> bool + Sync),
         begin: &(dyn Fn(usize) -> S + Sync),
-        look: &Look<'_, S>,
+        visit: &Visit<'_, S>,
         end: &(dyn Fn(usize, Vec<S>) + Sync),
     ) -> Result<bool> {
         for (index, file) in self.files.iter().enumerate() {
-            let jobs: Vec<usize> = (0..self.jobs.len()).filter(|&j| self.jobs[j].file == index && takes(j)).collect();
-            if jobs.is_empty() {
+            let candidates: Vec<usize> =
+                (0..self.candidates.len()).filter(|&j| self.candidates[j].file == index && takes(j)).collect();
+            if candidates.is_empty() {
                 continue;
             }
             let input = Input::open(file, self.options.io)?;
             let run = Run::new(&input, None, self.observer);
             let show = |worker: &mut Worker, cut: &Cut, band: u64, state: &mut S| {
                 let band = cut.band(band);
-                run.show(worker, &band, |worker, bytes| look(worker, cut, &band, bytes, state))
+                run.show(worker, &band, |worker, bytes| visit(worker, cut, &band, bytes, state))
             };
-            let (small, large): (Vec<usize>, Vec<usize>) = jobs.into_iter().partition(|&j| self.jobs[j].cut.tensor.bytes <= SMALL);
+            let (small, large): (Vec<usize>, Vec<usize>) =
+                candidates.into_iter().partition(|&j| self.candidates[j].cut.tensor.bytes <= SMALL);
             let next = AtomicUsize::new(0);
-            self.crew.all(|worker| {
+            self.workers.all(|worker| {
                 while let Some(&j) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (cut, mut state) = (&self.jobs[j].cut, begin(j));
+                    let (cut, mut state) = (&self.candidates[j].cut, begin(j));
                     if !(0..cut.bands()).all(|band| show(worker, cut, band, &mut state)) {
                         break;
                     }
@@ -152,9 +154,9 @@ impl Pass<'_> {
                 }
             });
             for j in large {
-                let (cut, next) = (&self.jobs[j].cut, AtomicU64::new(0));
+                let (cut, next) = (&self.candidates[j].cut, AtomicU64::new(0));
                 let bands = || std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|band| *band < cut.bands()));
-                let states = self.crew.all(|worker| {
+                let states = self.workers.all(|worker| {
                     let mut state = begin(j);
                     let _ = bands().all(|band| show(worker, cut, band, &mut state));
                     state
@@ -174,14 +176,14 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    fn first_look(&self, shares: &[f64]) -> Result<Option<(Vec<First>, All)>> {
-        let all = Mutex::new(All { bins: vec![0; CODES], codes: Vec::new() });
-        let found = Mutex::new(vec![First::default(); self.jobs.len()]);
+    fn first_pass(&self, shares: &[f64]) -> Result<Option<(Vec<FirstPass>, AllTensors)>> {
+        let all = Mutex::new(AllTensors { bins: vec![0; CODES], codes: Vec::new() });
+        let found = Mutex::new(vec![FirstPass::default(); self.candidates.len()]);
         let kept = AtomicUsize::new(0);
         let end = |j: usize, tallies: Vec<Tally>| {
-            let (class, counts) = (&self.jobs[j].cut.class, Tally::sum(tallies));
+            let (class, counts) = (&self.candidates[j].cut.class, Tally::sum(tallies));
             lock(&all).add(class, &counts);
-            let mut first = First::default();
+            let mut first = FirstPass::default();
             if class.is_coded() {
                 let keys = keys_of(class, counts.into_iter().map(|(code, n)| (usize::from(code), n)));
                 first.finite = keys.iter().map(|(_, n)| n).sum();
@@ -196,20 +198,20 @@ impl Pass<'_> {
             }
             lock(&found)[j] = first;
         };
-        let look = |worker: &mut Worker, cut: &Cut, band: &Band, bytes: &[u8], tally: &mut Tally| {
+        let visit = |worker: &mut Worker, cut: &Cut, band: &Band, bytes: &[u8], tally: &mut Tally| {
             worker.tally(cut, band, bytes, &mut tally.counter);
             tally.drain();
         };
-        if !self.walk(&|_| true, &|_| Tally::new(), &look, &end)? {
+        if !self.walk(&|_| true, &|_| Tally::new(), &visit, &end)? {
             return Ok(None);
         }
-        let unlocked = |mutex: Mutex<Vec<First>>| mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let unlocked = |mutex: Mutex<Vec<FirstPass>>| mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(Some((unlocked(found), all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))))
     }
 
     /// The thresholds of each tensor and of all together; the latter are empty where nothing is finite.
     #[allow(clippy::type_complexity)]
-    fn second_look(&self, first: &[First], all: All, shares: &[f64]) -> Result<Option<(Vec<Vec<Cutoff>>, Vec<Found>)>> {
+    fn second_pass(&self, first: &[FirstPass], all: AllTensors, shares: &[f64]) -> Result<Option<(Vec<Vec<Cutoff>>, Vec<Found>)>> {
         let points: Vec<(u32, u64)> =
             all.codes.iter().flat_map(|(class, codes)| keys_of(class, codes.iter().copied().enumerate())).collect();
         let mut bins = all.bins;
@@ -233,7 +235,7 @@ impl Pass<'_> {
             let counters = bins.counters();
             (bins, counters)
         };
-        let look = |_: &mut Worker, cut: &Cut, _: &Band, bytes: &[u8], (bins, counters): &mut (Bins, Vec<u64>)| {
+        let visit = |_: &mut Worker, cut: &Cut, _: &Band, bytes: &[u8], (bins, counters): &mut (Bins, Vec<u64>)| {
             cut.class.f32_keys(bytes, |key| bins.count(key, 1, counters));
         };
         let end = |j: usize, states: Vec<(Bins, Vec<u64>)>| {
@@ -250,7 +252,7 @@ impl Pass<'_> {
                 table[slot * BIN..].iter_mut().zip(from).for_each(|(a, b)| *a += b);
             }
         };
-        if !self.walk(&|j| !first[j].within.is_empty(), &begin, &look, &end)? {
+        if !self.walk(&|j| !first[j].within.is_empty(), &begin, &visit, &end)? {
             return Ok(None);
         }
         let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -259,13 +261,13 @@ impl Pass<'_> {
     }
 
     /// How many weights of each tensor the thresholds for all drop.
-    fn last_look(&self, first: &[First], global: &[Found]) -> Result<Option<Vec<Vec<u64>>>> {
+    fn last_pass(&self, first: &[FirstPass], global: &[Found]) -> Result<Option<Vec<Vec<u64>>>> {
         let up_to = |keys: &[(u32, u64)], limit: u32| keys.iter().take_while(|(key, _)| *key <= limit).map(|(_, n)| n).sum();
         let count = |keys: &[(u32, u64)]| -> Vec<u64> { global.iter().map(|found| up_to(keys, found.key)).collect() };
         let dropped: Vec<Vec<u64>> = first.iter().map(|f| f.kept.as_deref().map_or_else(|| vec![0; global.len()], count)).collect();
         let dropped = Mutex::new(dropped);
-        let begin = |j: usize| (self.jobs[j].cut.class.is_coded().then(Tally::new), vec![0u64; global.len()]);
-        let look = |worker: &mut Worker, cut: &Cut, band: &Band, bytes: &[u8], state: &mut (Option<Tally>, Vec<u64>)| {
+        let begin = |j: usize| (self.candidates[j].cut.class.is_coded().then(Tally::new), vec![0u64; global.len()]);
+        let visit = |worker: &mut Worker, cut: &Cut, band: &Band, bytes: &[u8], state: &mut (Option<Tally>, Vec<u64>)| {
             if let (Some(tally), _) = state {
                 worker.tally(cut, band, bytes, &mut tally.counter);
                 tally.drain();
@@ -285,7 +287,7 @@ impl Pass<'_> {
         };
         let end = |j: usize, states: Vec<(Option<Tally>, Vec<u64>)>| {
             let (tallies, counts): (Vec<Option<Tally>>, Vec<Vec<u64>>) = states.into_iter().unzip();
-            let class = &self.jobs[j].cut.class;
+            let class = &self.candidates[j].cut.class;
             let sum = if class.is_coded() {
                 let counts = Tally::sum(tallies.into_iter().flatten().collect());
                 count(&keys_of(class, counts.into_iter().map(|(code, n)| (usize::from(code), n))))
@@ -295,15 +297,15 @@ impl Pass<'_> {
             lock(&dropped)[j] = sum;
         };
         let more = |j: usize| !global.is_empty() && first[j].kept.is_none();
-        if !self.walk(&more, &begin, &look, &end)? {
+        if !self.walk(&more, &begin, &visit, &end)? {
             return Ok(None);
         }
         Ok(Some(dropped.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)))
     }
 }
 
-impl All {
-    fn add(&mut self, class: &Class, counts: &[(u16, u64)]) {
+impl AllTensors {
+    fn add(&mut self, class: &ElementClass, counts: &[(u16, u64)]) {
         let table = if class.is_coded() {
             match self.codes.iter().position(|(known, _)| known.dtype == class.dtype) {
                 Some(at) => &mut self.codes[at].1,
@@ -322,6 +324,6 @@ impl All {
 
 /// Bytes that are read for thresholds, at most; an estimate for a progress bar.
 pub fn bytes_to_read(files: &[ScanFile], wanted: &[Vec<bool>]) -> u64 {
-    let of = |job: &Job| job.cut.tensor.bytes.saturating_mul(if job.cut.class.is_coded() { 2 } else { 3 });
-    jobs(files, wanted).iter().map(of).fold(0, u64::saturating_add)
+    let of = |candidate: &Candidate| candidate.cut.tensor.bytes.saturating_mul(if candidate.cut.class.is_coded() { 2 } else { 3 });
+    candidates(files, wanted).iter().map(of).fold(0, u64::saturating_add)
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::super::input::Input;
-use super::super::plan::Layout;
+use super::super::plan::Slicing;
 use super::band::{BAND_BYTES, Band, Cut};
 use super::cast::CastTarget;
 use super::counter::CODES;
@@ -22,7 +22,7 @@ use crate::scan::{Part, ScanFile, ScanOptions};
 use crate::stats::full::{FullStats, Quantiles};
 use crate::threads::{self, Team};
 
-/// Tensors of up to so many bytes go whole to one thread: some bands.
+/// Largest tensor, in bytes, that goes whole to one thread: some bands.
 pub(super) const SMALL: u64 = 2 * BAND_BYTES;
 /// Bands after which counters of 32 bits are emptied: far fewer elements than they can count.
 pub(super) const BANDS_A_DRAIN: u32 = 1024;
@@ -54,7 +54,7 @@ pub fn scan_full(
     observer: &dyn Observer,
 ) -> Result<FullOutcome> {
     let begun = Instant::now();
-    let crew = Crew::new(threads::count(options.threads));
+    let workers = Workers::new(threads::count(options.threads));
     let wanted = Wanted::new(files, options.part);
     let mut outcome = FullOutcome { cast, pooled: Some(Pooled::default()), ..FullOutcome::default() };
     for (index, file) in files.iter().enumerate() {
@@ -79,7 +79,7 @@ pub fn scan_full(
                         Some((t, cut))
                     });
                     let cuts: Vec<(usize, Cut)> = cuts.collect();
-                    for (t, stats) in run.tensors(&crew, &cuts) {
+                    for (t, stats) in run.tensors(&workers, &cuts) {
                         found.tensors[t] = Some(Box::new(stats));
                     }
                     outcome.interrupted |= observer.cancelled() && run.is_stopped();
@@ -132,7 +132,7 @@ impl<'a> Wanted<'a> {
 
     fn scannable(file: &ScanFile) -> impl Iterator<Item = (usize, u64)> + '_ {
         let tensors = file.tensors.iter().enumerate();
-        tensors.filter(|(_, tensor)| Layout::in_file(file, tensor).is_ok()).map(|(t, tensor)| (t, tensor.bytes))
+        tensors.filter(|(_, tensor)| Slicing::in_file(file, tensor).is_ok()).map(|(t, tensor)| (t, tensor.bytes))
     }
 
     fn tensors(&self, file: usize) -> Vec<usize> {
@@ -149,12 +149,12 @@ impl<'a> Wanted<'a> {
 }
 
 /// The threads, and what each keeps.
-pub(super) struct Crew {
+pub(super) struct Workers {
     team: Team,
     workers: Vec<Mutex<Worker>>,
 }
 
-impl Crew {
+impl Workers {
     pub(super) fn new(threads: usize) -> Self {
         let team = Team::of(threads, "full");
         Self { workers: (0..team.len()).map(|_| Mutex::new(Worker::new())).collect(), team }
@@ -200,11 +200,11 @@ impl<'a> Run<'a> {
         lock(&self.error).take().or_else(|| self.input.verify().err())
     }
 
-    fn tensors(&self, crew: &Crew, cuts: &[(usize, Cut)]) -> Vec<(usize, FullStats)> {
+    fn tensors(&self, workers: &Workers, cuts: &[(usize, Cut)]) -> Vec<(usize, FullStats)> {
         let (mut small, large): (Vec<&(usize, Cut)>, Vec<_>) = cuts.iter().partition(|(_, cut)| cut.tensor.bytes <= SMALL);
         small.sort_by_key(|(_, cut)| cut.tensor.offset);
         let next = AtomicUsize::new(0);
-        let done = crew.all(|worker| {
+        let done = workers.all(|worker| {
             let mut done = Vec::new();
             while let Some((t, cut)) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.small(worker, cut) {
@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
         });
         let mut done: Vec<(usize, FullStats)> = done.into_iter().flatten().collect();
         for (t, cut) in large {
-            match self.large(crew, cut) {
+            match self.large(workers, cut) {
                 Some(stats) => done.push((*t, stats)),
                 None => break,
             }
@@ -224,14 +224,14 @@ impl<'a> Run<'a> {
         done
     }
 
-    /// Reads a band and shows it to `look`; false after a stop or an error.
-    fn read(&self, band: &Band, buffer: &mut Vec<u8>, gathered: &mut Vec<u8>, look: &mut dyn FnMut(&[u8])) -> bool {
+    /// Reads a band and hands it to `visit`; false after a stop or an error.
+    fn read(&self, band: &Band, buffer: &mut Vec<u8>, gathered: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8])) -> bool {
         if self.stop.load(Ordering::Relaxed) || self.observer.cancelled() {
             self.stop.store(true, Ordering::Relaxed);
             return false;
         }
         let read = if band.is_one_piece() {
-            self.input.with_bytes(band.offset, band.offset + band.bytes(), buffer, look).map(|_| ())
+            self.input.with_bytes(band.offset, band.offset + band.bytes(), buffer, visit).map(|_| ())
         } else {
             gathered.clear();
             let rows = (0..band.place.rows as u64).map(|row| band.offset + row * band.stride);
@@ -240,7 +240,7 @@ impl<'a> Run<'a> {
                     .with_bytes(start, start + band.row_bytes, buffer, &mut |bytes| gathered.extend_from_slice(bytes))
                     .map(|_| ())
             });
-            all.map(|()| look(gathered))
+            all.map(|()| visit(gathered))
         };
         if let Err(error) = read {
             lock(&self.error).get_or_insert(error);
@@ -252,19 +252,19 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// As [`Run::read`], into the buffers of a worker.
-    pub(super) fn show(&self, worker: &mut Worker, band: &Band, mut look: impl FnMut(&mut Worker, &[u8])) -> bool {
+    /// Reads a band as [`Run::read`] does, into the buffers of a worker.
+    pub(super) fn show(&self, worker: &mut Worker, band: &Band, mut visit: impl FnMut(&mut Worker, &[u8])) -> bool {
         let (mut buffer, mut gathered) = (std::mem::take(&mut worker.buffer), std::mem::take(&mut worker.gathered));
-        let read = self.read(band, &mut buffer, &mut gathered, &mut |bytes| look(worker, bytes));
+        let read = self.read(band, &mut buffer, &mut gathered, &mut |bytes| visit(worker, bytes));
         (worker.buffer, worker.gathered) = (buffer, gathered);
         read
     }
 
-    fn first_look(&self, worker: &mut Worker, cut: &Cut, band: &Band, partial: &mut Partial) -> bool {
-        self.show(worker, band, |worker, bytes| worker.look(cut, band, bytes, self.cast, partial))
+    fn count_band(&self, worker: &mut Worker, cut: &Cut, band: &Band, partial: &mut Partial) -> bool {
+        self.show(worker, band, |worker, bytes| worker.count_band(cut, band, bytes, self.cast, partial))
     }
 
-    fn further_look(&self, worker: &mut Worker, cut: &Cut, search: &Search, index: u64, mut take: impl FnMut(u64)) -> bool {
+    fn refine_band(&self, worker: &mut Worker, cut: &Cut, search: &Search, index: u64, mut take: impl FnMut(u64)) -> bool {
         let Some(bits) = cut.class.key_bits() else { return true };
         let filter = search.filter(bits);
         self.show(worker, &cut.band(index), |worker, bytes| worker.keys(cut, bytes, &filter, search, &mut take))
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
     /// A tensor on one thread.
     fn small(&self, worker: &mut Worker, cut: &Cut) -> Option<FullStats> {
         let mut partial = Partial::new(cut);
-        let whole = (0..cut.bands()).all(|index| self.first_look(worker, cut, &cut.band(index), &mut partial));
+        let whole = (0..cut.bands()).all(|index| self.count_band(worker, cut, &cut.band(index), &mut partial));
         let counts = worker.counter.take(if cut.class.is_coded() { cut.class.codes() } else { CODES });
         if !whole {
             return None;
@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
         let mut quantiles = None;
         if let Some(mut search) = Search::new(&cut.class, &counts).filter(|_| !cut.class.is_coded()) {
             let mut keys = Vec::new();
-            if !(0..cut.bands()).all(|index| self.further_look(worker, cut, &search, index, |key| keys.push(key))) {
+            if !(0..cut.bands()).all(|index| self.refine_band(worker, cut, &search, index, |key| keys.push(key))) {
                 return None;
             }
             search.pick(keys);
@@ -291,7 +291,7 @@ impl<'a> Run<'a> {
     }
 
     /// A tensor on all threads.
-    fn large(&self, crew: &Crew, cut: &Cut) -> Option<FullStats> {
+    fn large(&self, workers: &Workers, cut: &Cut) -> Option<FullStats> {
         let next = AtomicU64::new(0);
         let totals = Mutex::new(vec![0u64; CODES].into_boxed_slice());
         let drain = |worker: &mut Worker| {
@@ -299,12 +299,12 @@ impl<'a> Run<'a> {
                 worker.counter.drain(totals);
             }
         };
-        let partials = crew.all(|worker| {
+        let partials = workers.all(|worker| {
             let mut partial = Partial::new(cut);
             let mut bands = 0;
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= cut.bands() || !self.first_look(worker, cut, &cut.band(index), &mut partial) {
+                if index >= cut.bands() || !self.count_band(worker, cut, &cut.band(index), &mut partial) {
                     break;
                 }
                 bands += 1;
@@ -326,29 +326,29 @@ impl<'a> Run<'a> {
         let counts: Vec<(u16, u64)> =
             totals.iter().enumerate().filter(|(_, n)| **n > 0).map(|(code, n)| (code as u16, *n)).collect();
         drop(totals);
-        let quantiles = if cut.class.is_coded() { None } else { self.refine(crew, cut, &counts)? };
+        let quantiles = if cut.class.is_coded() { None } else { self.refine(workers, cut, &counts)? };
         Some(self.finish(cut, partial, &counts, quantiles))
     }
 
-    /// Further looks at a large tensor until its quantiles are exact. The outer `None` after a stop, the inner where nothing is finite.
+    /// Further passes over a large tensor until its quantiles are exact. The outer `None` after a stop, the inner where nothing is finite.
     #[allow(clippy::option_option)]
-    fn refine(&self, crew: &Crew, cut: &Cut, counts: &[(u16, u64)]) -> Option<Option<Quantiles>> {
+    fn refine(&self, workers: &Workers, cut: &Cut, counts: &[(u16, u64)]) -> Option<Option<Quantiles>> {
         let Some(mut search) = Search::new(&cut.class, counts) else { return Some(None) };
         while !search.is_done() {
             let next = AtomicU64::new(0);
             let bands = || std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < cut.bands()));
             if search.is_short() {
-                let keys = crew.all(|worker| {
+                let keys = workers.all(|worker| {
                     let mut keys = Vec::new();
-                    let _ = bands().all(|index| self.further_look(worker, cut, &search, index, |key| keys.push(key)));
+                    let _ = bands().all(|index| self.refine_band(worker, cut, &search, index, |key| keys.push(key)));
                     keys
                 });
                 search.pick(keys.into_iter().flatten().collect());
             } else {
-                let counters = crew.all(|worker| {
+                let counters = workers.all(|worker| {
                     let mut counters = search.counters();
                     let _ =
-                        bands().all(|index| self.further_look(worker, cut, &search, index, |key| search.count(key, &mut counters)));
+                        bands().all(|index| self.refine_band(worker, cut, &search, index, |key| search.count(key, &mut counters)));
                     counters
                 });
                 let sum = counters.into_iter().reduce(|mut all, one| {

@@ -1,7 +1,7 @@
 //! From counted codes to figures.
 
 use super::cast::CastTarget;
-use super::class::Class;
+use super::class::ElementClass;
 use crate::stats::full::{CastLoss, Exponents, FullStats, QUANTILES, Quantiles};
 use crate::stats::huffman::{entropy_bits, huffman_bits};
 
@@ -11,7 +11,7 @@ pub(super) fn ranks(n: u64) -> Option<[u64; 10]> {
 }
 
 /// The figures that follow from how often each code of a type of at most 16 bits occurs.
-pub(super) fn coded(class: &Class, counts: &[(u16, u64)], bytes: u64, cast: Option<CastTarget>) -> FullStats {
+pub(super) fn coded(class: &ElementClass, counts: &[(u16, u64)], bytes: u64, cast: Option<CastTarget>) -> FullStats {
     let mut stats = FullStats { subnormals: Some(0), ..FullStats::default() };
     let mut magnitudes = Vec::with_capacity(counts.len());
     let mut exponents = vec![0u64; 256];
@@ -41,11 +41,11 @@ pub(super) fn coded(class: &Class, counts: &[(u16, u64)], bytes: u64, cast: Opti
     stats
 }
 
-fn is_float(class: &Class) -> bool {
+fn is_float(class: &ElementClass) -> bool {
     class.dtype.is_float()
 }
 
-/// Of magnitudes and their counts, in any order.
+/// The quantiles of magnitudes with their counts, given in any order.
 pub(super) fn quantiles(mut magnitudes: Vec<(f64, u64)>) -> Option<Quantiles> {
     magnitudes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let ranks = ranks(magnitudes.iter().map(|(_, count)| count).sum())?;
@@ -62,7 +62,7 @@ pub(super) fn quantiles(mut magnitudes: Vec<(f64, u64)>) -> Option<Quantiles> {
 }
 
 /// What a coder of these exponents needs; `None` for types without an exponent.
-fn of_exponents(class: &Class, counts: &[u64], bytes: u64) -> Option<Exponents> {
+fn of_exponents(class: &ElementClass, counts: &[u64], bytes: u64) -> Option<Exponents> {
     let raw = match class.float {
         _ if class.dtype.is_block_quant() => return None,
         Some((_, mantissa)) => 1 + u64::from(mantissa),
@@ -82,7 +82,7 @@ fn of_exponents(class: &Class, counts: &[u64], bytes: u64) -> Option<Exponents> 
 }
 
 /// The figures of a longer type that follow from the upper 16 bits of its keys: exponents and, with the zeros, subnormals.
-pub(super) fn binned(class: &Class, bins: &[(u16, u64)], zeros: u64, bytes: u64) -> FullStats {
+pub(super) fn binned(class: &ElementClass, bins: &[(u16, u64)], zeros: u64, bytes: u64) -> FullStats {
     let mut stats = FullStats { zeros, subnormals: Some(0), ..FullStats::default() };
     stats.elements = bins.iter().map(|(_, count)| count).sum();
     let Some((exponent_bits, _)) = class.float else { return stats };

@@ -65,7 +65,7 @@ const MAKES_CHANNELS: &[&str] = &[
 const TAKES_CHANNELS: &[&str] = &["down_proj", "w2", "fc2", "fc_out", "lin2", "ffn_down", "wo", "output", "dense_4h_to_h"];
 
 impl Geometry {
-    /// The matrix of a tensor; `None` for vectors, bookkeeping, buffers, and packed weights, whose codes are no weights.
+    /// The matrix of a tensor; `None` for vectors, bookkeeping, buffers, and packed weights, whose codes are not weights.
     pub fn of(checkpoint: &Checkpoint, tensor: &Tensor<'_>) -> Option<Self> {
         let info = tensor.info;
         if tensor.part != Part::Weight || tensor.logical_params != info.elements || info.elements == 0 {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::class::{Class, Kind};
+use super::class::{ElementClass, NumberKind};
 use super::counter::CODES;
 use super::evaluate::quantiles;
 use crate::checkpoint::Role;
@@ -44,14 +44,14 @@ pub struct PooledPart {
     counts: Vec<(u16, u64)>,
 }
 
-fn table_len(class: &Class) -> usize {
+fn table_len(class: &ElementClass) -> usize {
     if class.is_coded() { class.codes() } else { CODES }
 }
 
 impl Pooled {
     /// Adds the counted codes of a tensor.
-    pub(super) fn add(&mut self, role: Role, class: &Class, counts: &[(u16, u64)]) {
-        if !class.is_coded() && class.kind != Kind::Float {
+    pub(super) fn add(&mut self, role: Role, class: &ElementClass, counts: &[(u16, u64)]) {
+        if !class.is_coded() && class.kind != NumberKind::Float {
             return;
         }
         let table = self.counts.entry((role, class.dtype)).or_insert_with(|| vec![0; table_len(class)]);
@@ -93,7 +93,8 @@ impl Pooled {
         let mut pooled = Self::default();
         for part in parts {
             let role = Role::ALL.iter().copied().find(|role| role.name() == part.role);
-            let class = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == Some(part.dtype.as_str())).and_then(Class::of);
+            let class =
+                Dtype::ALL.iter().copied().find(|dtype| dtype.name() == Some(part.dtype.as_str())).and_then(ElementClass::of);
             let (Some(role), Some(class)) = (role, class) else {
                 return Err(Error::new(ErrorKind::Malformed, "a part names a role or dtype that this version does not know"));
             };
@@ -109,7 +110,7 @@ impl Pooled {
         // Bits of the exponent, while all agree.
         let mut alike: Option<Option<u32>> = None;
         for ((_, dtype), counts) in self.counts.iter().filter(|((role, dtype), _)| takes(*role, *dtype)) {
-            let Some(class) = Class::of(*dtype) else { continue };
+            let Some(class) = ElementClass::of(*dtype) else { continue };
             let bits = class.float.map(|(bits, _)| bits).filter(|_| !dtype.is_block_quant());
             alike = Some(alike.map_or(bits, |known| known.filter(|known| Some(*known) == bits)));
             for (code, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {

@@ -1,7 +1,7 @@
-//! Exact quantiles of types of 32 and 64 bits: the first look counts the upper 16 bits of every key, each further look the next 16
+//! Exact quantiles of types of 32 and 64 bits: the first pass counts the upper 16 bits of every key, each further pass the next 16
 //! bits of those keys that still matter.
 
-use super::class::Class;
+use super::class::ElementClass;
 use super::counter::CODES;
 use super::evaluate::ranks;
 use crate::stats::full::Quantiles;
@@ -23,8 +23,8 @@ pub(super) struct Search {
 const FEW: u64 = 1 << 19;
 
 impl Search {
-    /// From the counted upper 16 bits of all keys; `None` where there is no finite value.
-    pub(super) fn new(class: &Class, bins: &[(u16, u64)]) -> Option<Self> {
+    /// Begins a search from the counted upper 16 bits of all keys; `None` where there is no finite value.
+    pub(super) fn new(class: &ElementClass, bins: &[(u16, u64)]) -> Option<Self> {
         let open = class.key_bits()? - 16;
         let finite = |bin: u16| class.float.is_none() || u64::from(bin) < class.infinite_key() >> open;
         let bins: Vec<(u64, u64)> = bins.iter().filter(|(bin, _)| finite(*bin)).map(|&(bin, n)| (u64::from(bin), n)).collect();
@@ -93,7 +93,7 @@ impl Search {
         self.slot(key).is_some()
     }
 
-    /// One look further.
+    /// Takes the counts of one further pass.
     pub(super) fn narrow(&mut self, counters: &[u64]) {
         let width = self.open.min(16);
         for target in &mut self.targets {
@@ -123,7 +123,7 @@ impl Search {
     }
 
     /// The magnitudes, once the search is done.
-    pub(super) fn quantiles(&self, class: &Class) -> Quantiles {
+    pub(super) fn quantiles(&self, class: &ElementClass) -> Quantiles {
         Quantiles(self.targets.map(|(key, _)| class.magnitude(key)))
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Gather {
 
 /// A band: rows of one plane from a multiple of 32 on, and columns from a multiple of 64 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Rectangle {
     /// First row, counted through all planes.
     pub(super) row: u64,
     pub(super) rows: usize,
@@ -39,13 +39,13 @@ impl Gather {
     }
 
     /// A band without any zero.
-    pub(super) fn add_full(&mut self, place: Place) {
+    pub(super) fn add_full(&mut self, place: Rectangle) {
         self.rows.set_run(line(place.row), place.rows);
         self.columns.set_run(line(place.column), place.columns);
     }
 
     /// A band as bits, every row in whole words whose spare bits are ones.
-    pub(super) fn add(&mut self, place: Place, bits: &[u64]) {
+    pub(super) fn add(&mut self, place: Rectangle, bits: &[u64]) {
         let words = place.columns.div_ceil(64).max(1);
         // Bits to be taken as set in the last word, so that what does not fill a group or a block does not count.
         let spare = |width: usize| {

@@ -1,12 +1,13 @@
-//! The looks at a band: what each adds to the figures of its tensor.
+//! The passes over a band: what each adds to the figures of its tensor.
 
 use std::ops::Range;
 
-use super::super::kernel::block_quant::decode_block;
+use super::super::blocks::block;
+use super::super::simd::Level;
 use super::band::{Band, Cut};
 use super::bits::{load, pack, pack_values};
 use super::cast::CastTarget;
-use super::class::{Class, Kind, Storage};
+use super::class::{ElementClass, NumberKind, Storage};
 use super::counter::{CODES, Counter};
 use super::refine::{Filter, Search};
 use super::structure::Gather;
@@ -79,8 +80,8 @@ impl Worker {
         }
     }
 
-    /// The first look at a band.
-    pub(super) fn look(&mut self, cut: &Cut, band: &Band, bytes: &[u8], cast: Option<CastTarget>, partial: &mut Partial) {
+    /// Counts a band: the first pass.
+    pub(super) fn count_band(&mut self, cut: &Cut, band: &Band, bytes: &[u8], cast: Option<CastTarget>, partial: &mut Partial) {
         let class = &cut.class;
         let (zeros, odd);
         let mut loss = None;
@@ -108,7 +109,7 @@ impl Worker {
             Storage::Longs => {
                 let words = bytes.as_chunks::<8>().0;
                 zeros = words.iter().filter(|w| u64::from_le_bytes(**w) & class.mask == 0).count() as u64;
-                odd = class.kind == Kind::Complex
+                odd = class.kind == NumberKind::Complex
                     || self.count_keys(class, words.iter().map(|w| class.key64(u64::from_le_bytes(*w))));
                 if class.dtype == Dtype::F64 {
                     loss = cast.map(|c| c.loss(words.len(), |i| f64::from_le_bytes(words[i])));
@@ -156,10 +157,10 @@ impl Worker {
     }
 
     /// Counts the upper bits of keys; says whether any was NaN or infinite.
-    fn count_keys(&mut self, class: &Class, keys: impl Iterator<Item = u64>) -> bool {
+    fn count_keys(&mut self, class: &ElementClass, keys: impl Iterator<Item = u64>) -> bool {
         let Some(bits) = class.key_bits() else { return false };
         let shift = bits - 16;
-        let top = if class.kind == Kind::Float { (class.infinite_key() >> shift) as usize..CODES } else { 0..0 };
+        let top = if class.kind == NumberKind::Float { (class.infinite_key() >> shift) as usize..CODES } else { 0..0 };
         let before = self.counter.sum(top.clone());
         self.counter.all(keys.map(|key| (key >> shift) as u16));
         self.counter.sum(top) > before
@@ -182,7 +183,7 @@ impl Worker {
                 Storage::Bytes => bytes.iter().position(|c| test(class.value(u16::from(*c)))),
                 Storage::Halves => bytes.as_chunks::<2>().0.iter().position(|c| test(class.value(u16::from_le_bytes(*c)))),
                 Storage::Words => bytes.as_chunks::<4>().0.iter().position(|c| test(f64::from(f32::from_le_bytes(*c)))),
-                Storage::Longs if class.kind == Kind::Complex => bytes.as_chunks::<8>().0.iter().position(|pair| {
+                Storage::Longs if class.kind == NumberKind::Complex => bytes.as_chunks::<8>().0.iter().position(|pair| {
                     let [re, im] = [0, 4].map(|at| f32::from_le_bytes([pair[at], pair[at + 1], pair[at + 2], pair[at + 3]]));
                     // As the base pass counts: a pair with a NaN is a NaN, even beside an infinity.
                     test(if re.is_nan() || im.is_nan() { f64::NAN } else { f64::from(re.abs().max(im.abs())) })
@@ -199,7 +200,7 @@ impl Worker {
     }
 
     /// A bit for each element of the band, row by row.
-    fn pack(&mut self, class: &Class, bytes: &[u8], band: &Band) {
+    fn pack(&mut self, class: &ElementClass, bytes: &[u8], band: &Band) {
         self.bits.clear();
         if class.storage == Storage::Blocks {
             for row in self.values.chunks_exact(band.place.columns) {
@@ -221,7 +222,7 @@ impl Worker {
         }
     }
 
-    /// A further look at a band: gives every finite key that passes the filter.
+    /// Takes a further pass over a band: gives every finite key that passes the filter.
     pub(super) fn keys(&mut self, cut: &Cut, bytes: &[u8], filter: &Filter, search: &Search, mut take: impl FnMut(u64)) {
         let class = &cut.class;
         let mut offer = |key: u64| {
@@ -244,7 +245,7 @@ impl Worker {
 }
 
 /// How many zeros and how many NaN or infinities a counter holds.
-fn special(class: &Class, counter: &Counter) -> (u64, u64) {
+fn special(class: &ElementClass, counter: &Counter) -> (u64, u64) {
     let sum = |codes: Range<usize>| counter.sum(codes);
     if class.storage == Storage::Halves {
         let Some((exponent, mantissa)) = class.float else { return (sum(0..1), 0) };
@@ -264,7 +265,7 @@ fn special(class: &Class, counter: &Counter) -> (u64, u64) {
 }
 
 /// Codes of 4 and 6 bits, a byte each; nothing for others.
-fn unpack(class: &Class, bytes: &[u8], elements: usize, codes: &mut Vec<u8>) {
+fn unpack(class: &ElementClass, bytes: &[u8], elements: usize, codes: &mut Vec<u8>) {
     codes.clear();
     match class.storage {
         Storage::Nibbles => codes.extend(bytes.iter().flat_map(|b| [b & 15, b >> 4])),
@@ -277,14 +278,12 @@ fn unpack(class: &Class, bytes: &[u8], elements: usize, codes: &mut Vec<u8>) {
     codes.truncate(elements);
 }
 
-/// The values of whole blocks.
+/// Decodes whole blocks.
 fn decode(dtype: Dtype, bytes: &[u8], values: &mut Vec<f32>) {
-    let Some(info) = dtype.info() else { return };
+    let (Some(block), Some(info)) = (block(dtype), dtype.info()) else { return };
     let (elements, size) = (info.elements_per_block as usize, info.bytes_per_block as usize);
     values.resize(bytes.len() / size * elements, 0.0);
-    for (block, out) in bytes.chunks_exact(size).zip(values.chunks_exact_mut(elements)) {
-        let _ = decode_block(dtype, block, out);
-    }
+    block.decode(Level::best(), bytes, values);
 }
 
 /// Counts F32 values that are BF16 or F16 values.

@@ -3,9 +3,9 @@
 //! An element is zero if both parts are, NaN if a part is NaN, else infinite if a part is infinite, with the sign of the real
 //! part if that is the infinite one. It has no order and no moments.
 
-use crate::stats::LeafStats;
+use crate::stats::{ElementCounts, LeafStats};
 
-use super::super::simd::{Job, Level, Token};
+use super::super::simd::{Level, Token, VectorKernel};
 
 /// Elements looked at together: 4 KiB.
 const BLOCK: usize = 512;
@@ -14,16 +14,17 @@ const ABS: u32 = 0x7fff_ffff;
 const INF: u32 = 0x7f80_0000;
 
 pub(super) fn c64(bytes: &[u8], level: Level) -> LeafStats {
-    level.run(Leaf(bytes))
+    level.run(ComplexLeaf(bytes))
 }
 
-struct Leaf<'a>(&'a [u8]);
+struct ComplexLeaf<'a>(&'a [u8]);
 
-impl Job for Leaf<'_> {
+impl VectorKernel for ComplexLeaf<'_> {
     #[inline(always)]
     fn call<S: Token>(self, _token: S) -> LeafStats {
         let elements = self.0.as_chunks::<8>().0;
-        let mut stats = LeafStats { elements: elements.len() as u64, ..LeafStats::default() };
+        let counts = ElementCounts { elements: elements.len() as u64, ..ElementCounts::default() };
+        let mut stats = LeafStats { counts, ..LeafStats::default() };
         for block in elements.chunks(BLOCK) {
             let both = || block.iter().map(|element| u64::from_le_bytes(*element));
             let zeros = both().map(|bits| u64::from(bits & 0x7fff_ffff_7fff_ffff == 0)).sum::<u64>();

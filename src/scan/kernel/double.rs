@@ -4,15 +4,15 @@
 
 use std::marker::PhantomData;
 
-use crate::stats::LeafStats;
+use crate::stats::{ElementCounts, LeafStats};
 
-use super::super::simd::{Doubles, Job, Level, Token};
-use super::tail::{Sums, add_up, fold};
+use super::super::simd::{Doubles, Level, Token, VectorKernel};
+use super::scalar::{Sums, add_up, fold};
 
 /// Elements decoded at once: 4 KiB of f64.
 const BLOCK: usize = 512;
 
-/// How far ahead bytes are asked for.
+/// Distance in bytes to the memory that is requested ahead.
 const AHEAD: usize = 4096;
 
 /// An element of `N` bytes that becomes an f64.
@@ -26,7 +26,7 @@ trait Element<const N: usize> {
 macro_rules! elements {
     ($($name:ident $size:literal $type:ty;)*) => {$(
         pub(super) fn $name(bytes: &[u8], level: Level) -> LeafStats {
-            level.run(Leaf::<$type, $size>(bytes, PhantomData))
+            level.run(NumberLeaf::<$type, $size>(bytes, PhantomData))
         }
     )*};
 }
@@ -54,9 +54,9 @@ impl Element<8> for f64 {
     }
 }
 
-struct Leaf<'a, E, const N: usize>(&'a [u8], PhantomData<E>);
+struct NumberLeaf<'a, E, const N: usize>(&'a [u8], PhantomData<E>);
 
-impl<E: Element<N>, const N: usize> Job for Leaf<'_, E, N> {
+impl<E: Element<N>, const N: usize> VectorKernel for NumberLeaf<'_, E, N> {
     #[inline(always)]
     fn call<S: Token>(self, token: S) -> LeafStats {
         leaf::<S, E, N>(token, self.0)
@@ -70,7 +70,7 @@ fn leaf<S: Token, E: Element<N>, const N: usize>(token: S, bytes: &[u8]) -> Leaf
     let splat = |value| S::Doubles::splat(token, value);
     let (mut min, mut max) = (splat(f64::INFINITY), splat(f64::NEG_INFINITY));
     let (mut sum, mut sq) = (splat(0.0), splat(0.0));
-    let mut counts = LeafStats::default();
+    let mut counts = ElementCounts::default();
     let mut values = [0.0; BLOCK];
     for (index, block) in blocks.iter().enumerate() {
         decode::<S, E, N>(token, bytes, index, block, &mut values);
@@ -92,12 +92,7 @@ fn leaf<S: Token, E: Element<N>, const N: usize>(token: S, bytes: &[u8]) -> Leaf
     let rest = || rest.iter().map(|element| E::decode(*element));
     let tail = fold(rest());
     let mut stats = LeafStats {
-        elements: elements.len() as u64,
-        zeros: tail.zeros + counts.zeros,
-        negative_zeros: tail.negative_zeros + counts.negative_zeros,
-        nan: tail.nan + counts.nan,
-        pos_inf: tail.pos_inf + counts.pos_inf,
-        neg_inf: tail.neg_inf + counts.neg_inf,
+        counts: ElementCounts { elements: elements.len() as u64, ..tail.counts.merge(counts) },
         // Adding 0 leaves one zero of two, whichever a processor has kept.
         min: min.lanes().into_iter().fold(tail.min, f64::min) + 0.0,
         max: max.lanes().into_iter().fold(tail.max, f64::max) + 0.0,
@@ -147,7 +142,7 @@ fn decode<S: Token, E: Element<N>, const N: usize>(
 
 /// Adds zeros, NaN and infinities of a block.
 #[inline(always)]
-fn count<E: Element<N>, const N: usize>(values: &[f64; BLOCK], counts: &mut LeafStats) {
+fn count<E: Element<N>, const N: usize>(values: &[f64; BLOCK], counts: &mut ElementCounts) {
     const SIGN: u64 = 1 << 63;
     const INF: u64 = 0x7ff << 52;
     let zeros = values.iter().map(|value| u64::from(*value == 0.0)).sum::<u64>();

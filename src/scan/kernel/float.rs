@@ -1,8 +1,9 @@
 //! F32, F16 and BF16.
 //!
-//! A leaf goes by in superblocks of 1,024 elements, each in two looks at bytes that the first look has brought into the
-//! first-level cache. The first takes extremes from the raw bits as integers ([`look`](super::look)); that also tells whether any value is zero, NaN,
-//! infinite, so large that its square overflows f32, or so small that its square loses bits. Only then is there a closer look.
+//! A leaf is read in superblocks of 1,024 elements, each in two passes over bytes that the first pass has brought into the
+//! first-level cache. The first takes extremes from the raw bits as integers ([`raw_bits`](super::raw_bits)); that also tells whether any
+//! value is zero, NaN,
+//! infinite, so large that its square overflows f32, or so small that its square loses bits. Only then is it repeated in more detail.
 //! The second sums values and squares in f32, each lane at most 32 values, and adds that to f64 lanes: the sum of squares is
 //! right to `33 * 2^-24`, so the norm to 1e-6, in the worst case, and to some 1e-8 on weights.
 //!
@@ -19,9 +20,9 @@ use std::marker::PhantomData;
 
 use crate::stats::LeafStats;
 
-use super::super::simd::{Doubles, Floats, Ints, Job, Level, Token};
-use super::look::{Look, MASKED, QUICK, ZEROS, vectors};
-use super::tail::{Sums, add_up};
+use super::super::simd::{Doubles, Floats, Ints, Level, Token, VectorKernel};
+use super::raw_bits::{BitStats, MASKED, QUICK, ZEROS, vectors};
+use super::scalar::{Sums, add_up};
 
 /// Vectors in a superblock.
 const VECTORS: usize = 32;
@@ -36,7 +37,7 @@ const AROUND: (f64, f64) = (1.0 / (1 << 30) as f64, (1u64 << 59) as f64);
 const UP: f32 = f32::from_bits((127 + 60) << 23);
 
 /// A binary floating-point format of 16 or 32 bits. Magnitudes are given as bits without sign.
-pub(super) trait Format: Sized {
+pub(super) trait FloatFormat: Sized {
     /// Bits of an element.
     const WIDTH: u32;
     /// All bits but the sign.
@@ -53,12 +54,12 @@ pub(super) trait Format: Sized {
     const SMALL: u32;
     /// What counts where there are none above `SMALL`: 2^-122. Times [`UP`], squares from here on are normal.
     const LEAST_BESIDE_SMALL: u32;
-    /// 2^-90: as `SMALL` to `TINY`.
+    /// 2^-90: without values above, values count in f64, as their squares are not normal in f32 even times [`UP`].
     const SMALLEST: u32;
 
     type Bits<S: Token>: Ints<S>;
 
-    /// As f32.
+    /// Converts a vector to f32.
     fn floats<S: Token>(token: S, bits: Self::Bits<S>) -> (S::Floats, S::Floats);
 
     /// The value of one element, exactly.
@@ -76,7 +77,7 @@ struct Bf16;
 struct F16;
 struct F32;
 
-impl Format for Bf16 {
+impl FloatFormat for Bf16 {
     const WIDTH: u32 = 16;
     const INF: u32 = 0x7f80;
     const HUGE: u32 = F32::HUGE >> 16;
@@ -104,7 +105,7 @@ impl Format for Bf16 {
     }
 }
 
-impl Format for F16 {
+impl FloatFormat for F16 {
     const WIDTH: u32 = 16;
     const INF: u32 = 0x7c00;
     const HUGE: u32 = Self::INF - 1;
@@ -132,7 +133,7 @@ impl Format for F16 {
     }
 }
 
-impl Format for F32 {
+impl FloatFormat for F32 {
     const WIDTH: u32 = 32;
     const INF: u32 = 0x7f80_0000;
     const HUGE: u32 = (127 + 60) << 23;
@@ -160,20 +161,20 @@ impl Format for F32 {
 }
 
 pub(super) fn f32(bytes: &[u8], level: Level) -> LeafStats {
-    level.run(Leaf::<F32>(bytes, PhantomData))
+    level.run(FloatLeaf::<F32>(bytes, PhantomData))
 }
 
 pub(super) fn f16(bytes: &[u8], level: Level) -> LeafStats {
-    level.run(Leaf::<F16>(bytes, PhantomData))
+    level.run(FloatLeaf::<F16>(bytes, PhantomData))
 }
 
 pub(super) fn bf16(bytes: &[u8], level: Level) -> LeafStats {
-    level.run(Leaf::<Bf16>(bytes, PhantomData))
+    level.run(FloatLeaf::<Bf16>(bytes, PhantomData))
 }
 
-struct Leaf<'a, F>(&'a [u8], PhantomData<F>);
+struct FloatLeaf<'a, F>(&'a [u8], PhantomData<F>);
 
-impl<F: Format> Job for Leaf<'_, F> {
+impl<F: FloatFormat> VectorKernel for FloatLeaf<'_, F> {
     #[inline(always)]
     fn call<S: Token>(self, token: S) -> LeafStats {
         leaf::<S, F>(token, self.0)
@@ -191,64 +192,64 @@ struct Window {
 }
 
 #[inline(always)]
-fn leaf<S: Token, F: Format>(token: S, bytes: &[u8]) -> LeafStats {
+fn leaf<S: Token, F: FloatFormat>(token: S, bytes: &[u8]) -> LeafStats {
     let step = F::Bits::<S>::BYTES;
     let end = bytes.len() / step * step;
-    let mut all = Look::none::<S, F>(token);
+    let mut all = BitStats::none::<S, F>(token);
     let mut sums = (S::Doubles::splat(token, 0.0), S::Doubles::splat(token, 0.0));
-    // What the last superblock took, and how closely to look at the next one: as two in a row took. A tensor that has zeros or NaN
-    // everywhere is looked at once; where they are few, the quick look notices. A closer look tells all that a quicker one does.
-    let (mut taken, mut closeness) = (QUICK, QUICK);
+    // The detail that the last superblock took, and the detail for the next one: what two in a row took. A tensor with zeros or NaN
+    // everywhere takes one pass of that detail; where they are few, the quick pass notices. More detail tells all that less does.
+    let (mut taken, mut detail) = (QUICK, QUICK);
     let mut from = 0;
     while from < end {
         let to = end.min(from + VECTORS * step);
-        let mut look = all;
-        if closeness == QUICK {
-            look = all.over::<S, F, QUICK>(token, bytes, from, to);
-            if look.beyond::<S, F>(token, F::INF - 1) {
-                closeness = MASKED;
-            } else if look.beyond::<S, F>(token, F::HUGE) || look.least.any_below(F::Bits::<S>::splat(token, F::TINY.max(2) - 1)) {
-                closeness = ZEROS;
+        let mut seen = all;
+        if detail == QUICK {
+            seen = all.over::<S, F, QUICK>(token, bytes, from, to);
+            if seen.beyond::<S, F>(token, F::INF - 1) {
+                detail = MASKED;
+            } else if seen.beyond::<S, F>(token, F::HUGE) || seen.least.any_below(F::Bits::<S>::splat(token, F::TINY.max(2) - 1)) {
+                detail = ZEROS;
             }
         }
-        if closeness == ZEROS {
-            look = all.over::<S, F, ZEROS>(token, bytes, from, to);
-            if look.beyond::<S, F>(token, F::INF - 1) {
-                closeness = MASKED;
+        if detail == ZEROS {
+            seen = all.over::<S, F, ZEROS>(token, bytes, from, to);
+            if seen.beyond::<S, F>(token, F::INF - 1) {
+                detail = MASKED;
             }
         }
-        if closeness == MASKED {
-            look = all.over::<S, F, MASKED>(token, bytes, from, to);
+        if detail == MASKED {
+            seen = all.over::<S, F, MASKED>(token, bytes, from, to);
         }
         let mut takes = QUICK;
-        if closeness == QUICK {
+        if detail == QUICK {
             sums = in_f32::<S, F>(token, bytes, from, to, sums);
         } else {
-            let huge = look.beyond::<S, F>(token, F::HUGE);
-            let tiny = look.least.any_below(F::Bits::<S>::splat(token, F::TINY - 1));
+            let huge = seen.beyond::<S, F>(token, F::HUGE);
+            let tiny = seen.least.any_below(F::Bits::<S>::splat(token, F::TINY - 1));
             sums = if huge {
                 let window = Window { least: F::LEAST_BESIDE_HUGE, scale: DOWN };
                 in_window::<S, F>(token, bytes, from, to, window, sums)
-            } else if !tiny && closeness == ZEROS {
+            } else if !tiny && detail == ZEROS {
                 in_f32::<S, F>(token, bytes, from, to, sums)
-            } else if closeness == MASKED && !look.beyond::<S, F>(token, 0) {
+            } else if detail == MASKED && !seen.beyond::<S, F>(token, 0) {
                 sums // of zeros
-            } else if !tiny || look.beyond::<S, F>(token, F::SMALL) {
+            } else if !tiny || seen.beyond::<S, F>(token, F::SMALL) {
                 in_window::<S, F>(token, bytes, from, to, Window { least: F::TINY, scale: 1.0 }, sums)
-            } else if look.beyond::<S, F>(token, F::SMALLEST) {
+            } else if seen.beyond::<S, F>(token, F::SMALLEST) {
                 in_window::<S, F>(token, bytes, from, to, Window { least: F::LEAST_BESIDE_SMALL, scale: UP }, sums)
             } else {
                 in_f64::<S, F>(token, bytes, from, to, 0, sums)
             };
-            if closeness == MASKED && look.has_more_odd(&all) {
+            if detail == MASKED && seen.has_more_odd(&all) {
                 takes = MASKED;
-            } else if tiny || huge || look.zeros.any_greater(all.zeros) {
+            } else if tiny || huge || seen.zeros.any_greater(all.zeros) {
                 takes = ZEROS;
             }
         }
-        closeness = takes.min(taken);
+        detail = takes.min(taken);
         taken = takes;
-        all = all.and::<S>(look);
+        all = all.and::<S>(seen);
         from = to;
     }
     finish::<S, F>(token, bytes, end, &all, sums)
@@ -256,7 +257,7 @@ fn leaf<S: Token, F: Format>(token: S, bytes: &[u8]) -> LeafStats {
 
 /// Sums of the vectors in `from..to`, added to `sums`.
 #[inline(always)]
-fn in_f32<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, sums: Pair<S>) -> Pair<S> {
+fn in_f32<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: usize, sums: Pair<S>) -> Pair<S> {
     let zero = S::Floats::splat(token, 0.0);
     let (mut sum_a, mut sum_b, mut sq_a, mut sq_b) = (zero, zero, zero, zero);
     vectors!(token, bytes, from..to, F::Bits<S>, Second, |bits| {
@@ -269,9 +270,9 @@ fn in_f32<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, s
     (sums.0.add(sum_a.widen()).add(sum_b.widen()), sums.1.add(sq_a.widen()).add(sq_b.widen()))
 }
 
-/// The same of what lies in a window. With a scale of 1 and nothing outside, the digits are those of [`in_f32`].
+/// Sums of the values in a window, added to `sums`. With a scale of 1 and nothing outside, the digits are those of [`in_f32`].
 #[inline(always)]
-fn in_window<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, window: Window, sums: Pair<S>) -> Pair<S> {
+fn in_window<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: usize, window: Window, sums: Pair<S>) -> Pair<S> {
     let zero = S::Floats::splat(token, 0.0);
     let scale = S::Floats::splat(token, window.scale);
     let splat = |value| F::Bits::<S>::splat(token, value);
@@ -296,9 +297,10 @@ fn in_window<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize
     )
 }
 
-/// The same of all finite values in f64 around a pivot, which is given as an element so that it can stand in for the others.
+/// Sums of all finite values in f64 around a pivot, added to `sums`. The pivot is given as an element, which replaces elements that are
+/// not finite.
 #[inline(always)]
-fn in_f64<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, pivot: u32, sums: Pair<S>) -> Pair<S> {
+fn in_f64<S: Token, F: FloatFormat>(token: S, bytes: &[u8], from: usize, to: usize, pivot: u32, sums: Pair<S>) -> Pair<S> {
     let splat = |value| F::Bits::<S>::splat(token, value);
     let (abs, largest, stand_in) = (splat(F::ABS), splat(F::INF - 1), splat(pivot));
     let centre = S::Doubles::splat(token, F::value(pivot));
@@ -315,7 +317,7 @@ fn in_f64<S: Token, F: Format>(token: S, bytes: &[u8], from: usize, to: usize, p
 /// Sums of all finite values in f32 around a pivot. Differences are right to 2^-24 of themselves; a pivot of 2^-30 and more
 /// keeps their squares normal, values up to 2^60 keep them in range.
 #[inline(always)]
-fn around<S: Token, F: Format, const MASKED: bool>(
+fn around<S: Token, F: FloatFormat, const MASKED: bool>(
     token: S,
     bytes: &[u8],
     from: usize,
@@ -342,11 +344,11 @@ fn around<S: Token, F: Format, const MASKED: bool>(
 
 /// Puts lanes and the elements after the last whole vector together.
 #[inline(always)]
-fn finish<S: Token, F: Format>(token: S, bytes: &[u8], end: usize, all: &Look<F::Bits<S>>, sums: Pair<S>) -> LeafStats {
+fn finish<S: Token, F: FloatFormat>(token: S, bytes: &[u8], end: usize, all: &BitStats<F::Bits<S>>, sums: Pair<S>) -> LeafStats {
     let count = |lanes: F::Bits<S>| lanes.lanes().iter().map(|lane| u64::from(*lane)).sum::<u64>();
     let width = F::WIDTH as usize / 8;
     let tail = || bytes[end..].chunks_exact(width).map(F::element).map(F::value);
-    let mut stats = super::tail::fold(tail());
+    let mut stats = super::scalar::fold(tail());
     stats.elements = (bytes.len() / width) as u64;
     stats.zeros += count(all.zeros);
     stats.negative_zeros += count(all.negative_zeros);

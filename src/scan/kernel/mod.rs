@@ -1,24 +1,24 @@
 //! The kernels: from the bytes of a leaf to its figures.
 //!
-//! [`KERNELS`] is the registry: a dtype without a row (and without a block-quant kernel) is reported as not scanned. To add
-//! one, write its file and its row.
+//! [`KERNELS`] is the registry of all types but block quants, which have a table of their own in `blocks`. A dtype without a row in
+//! either is reported as not scanned. To add one, write its file and its row.
 
-pub mod block_quant;
 mod codes;
 mod complex;
 mod double;
 mod float;
-mod look;
+mod raw_bits;
 mod small;
-mod tail;
+mod scalar;
 
 pub(super) use small::value_table;
 
 use crate::dtype::Dtype;
+use crate::error::Result;
 use crate::stats::LeafStats;
 
+use super::blocks::{Block, block};
 use super::simd::Level;
-use super::simd_quant::SimdLevel;
 
 /// One row of the registry.
 #[derive(Debug, Clone, Copy)]
@@ -28,39 +28,11 @@ pub struct Kernel {
     run: fn(&[u8], Level) -> LeafStats,
 }
 
-impl Kernel {
-    /// The figures of some whole blocks of the dtype, at most [`crate::stats::LEAF_ELEMENTS`] elements.
-    pub(super) fn leaf(&self, bytes: &[u8], level: Level) -> LeafStats {
-        (self.run)(bytes, level)
-    }
-}
-
 const fn row(dtype: Dtype, run: fn(&[u8], Level) -> LeafStats) -> Kernel {
     Kernel { dtype, run }
 }
 
-/// A row for a block quant: its kernels are registered in `block_quant`.
-macro_rules! block {
-    ($dtype:ident) => {
-        row(Dtype::$dtype, |bytes, level| block_quant::leaf_with(level.into(), Dtype::$dtype, bytes).unwrap_or_default())
-    };
-}
-
-impl From<Level> for SimdLevel {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Portable(_) => Self::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2(_) => Self::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => Self::Avx512,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon(_) => Self::Neon,
-        }
-    }
-}
-
-/// Every kernel. Rows of block quants count only where `block_quant` has the kernel.
+/// The kernels of all types but block quants.
 pub const KERNELS: &[Kernel] = &[
     row(Dtype::F64, double::f64),
     row(Dtype::F32, float::f32),
@@ -84,57 +56,54 @@ pub const KERNELS: &[Kernel] = &[
     row(Dtype::U16, double::u16),
     row(Dtype::U8, small::u8),
     row(Dtype::BOOL, small::bool),
-    block!(Q4_0),
-    block!(Q4_1),
-    block!(Q5_0),
-    block!(Q5_1),
-    block!(Q8_0),
-    block!(Q8_1),
-    block!(Q2_K),
-    block!(Q3_K),
-    block!(Q4_K),
-    block!(Q5_K),
-    block!(Q6_K),
-    block!(Q8_K),
-    block!(IQ2_XXS),
-    block!(IQ2_XS),
-    block!(IQ3_XXS),
-    block!(IQ1_S),
-    block!(IQ4_NL),
-    block!(IQ3_S),
-    block!(IQ2_S),
-    block!(IQ4_XS),
-    block!(IQ1_M),
-    block!(TQ1_0),
-    block!(TQ2_0),
-    block!(MXFP4),
-    block!(NVFP4),
-    block!(Q1_0),
-    block!(Q2_0),
 ];
 
-/// The kernel of a dtype.
-pub(super) fn kernel(dtype: Dtype) -> Option<&'static Kernel> {
-    if dtype.is_block_quant() && !block_quant::has_kernel(dtype) {
-        return None;
+/// What computes the figures of a leaf of one dtype.
+#[derive(Clone, Copy)]
+pub(super) enum LeafKernel {
+    /// A row of [`KERNELS`].
+    Plain(&'static Kernel),
+    /// A row of the table of block types.
+    Block(&'static Block),
+}
+
+impl LeafKernel {
+    /// The kernel of a dtype.
+    pub(super) fn of(dtype: Dtype) -> Option<Self> {
+        let plain = || KERNELS.iter().find(|kernel| kernel.dtype == dtype).map(Self::Plain);
+        block(dtype).map(Self::Block).or_else(plain)
     }
-    KERNELS.iter().find(|kernel| kernel.dtype == dtype)
+
+    /// The figures of some whole blocks of the dtype, at most [`crate::stats::LEAF_ELEMENTS`] elements.
+    pub(super) fn leaf(self, bytes: &[u8], level: Level) -> LeafStats {
+        match self {
+            Self::Plain(kernel) => (kernel.run)(bytes, level),
+            Self::Block(block) => block.leaf(level, bytes),
+        }
+    }
 }
 
 /// Whether a dtype can be scanned.
 pub fn has_kernel(dtype: Dtype) -> bool {
-    kernel(dtype).is_some()
+    LeafKernel::of(dtype).is_some()
 }
 
-/// The figures of some whole blocks of a dtype, computed with the best instructions this processor has; `None` for a dtype
-/// without a kernel, or bytes that are no whole blocks. For up to [`crate::stats::LEAF_ELEMENTS`] elements.
+/// The figures of some whole blocks of a dtype, computed with the best instructions of this processor; `None` for a dtype without a
+/// kernel, and for bytes that are not whole blocks. For up to [`crate::stats::LEAF_ELEMENTS`] elements.
 pub fn leaf(dtype: Dtype, bytes: &[u8]) -> Option<LeafStats> {
     let block = usize::try_from(dtype.info()?.bytes_per_block).ok()?;
-    let level = Level::choose(super::Simd::Auto).ok()?;
-    if !bytes.len().is_multiple_of(block) {
-        return None;
-    }
-    kernel(dtype).map(|kernel| kernel.leaf(bytes, level))
+    let kernel = LeafKernel::of(dtype)?;
+    bytes.len().is_multiple_of(block).then(|| kernel.leaf(bytes, Level::best()))
+}
+
+/// The kernel of a dtype for the instructions chosen; `None` for a dtype without a kernel. For tests and benchmarks.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) when this processor lacks the instructions.
+#[doc(hidden)]
+pub fn leaf_with(simd: super::Simd, dtype: Dtype) -> Result<Option<impl Fn(&[u8]) -> LeafStats>> {
+    let level = Level::choose(simd)?;
+    Ok(LeafKernel::of(dtype).map(|kernel| move |bytes: &[u8]| kernel.leaf(bytes, level)))
 }
 
 #[cfg(test)]

@@ -132,21 +132,11 @@ fn evaluate(counts: &[u64; 256], values: &[f64; 256]) -> LeafStats {
         if count == 0 {
             continue;
         }
-        stats.elements += count;
+        stats.counts.add(value, count);
         if value.is_finite() {
             stats.min = stats.min.min(value);
             stats.max = stats.max.max(value);
             sum += value * count as f64;
-            if value == 0.0 {
-                stats.zeros += count;
-                stats.negative_zeros += if value.is_sign_negative() { count } else { 0 };
-            }
-        } else if value.is_nan() {
-            stats.nan += count;
-        } else if value > 0.0 {
-            stats.pos_inf += count;
-        } else {
-            stats.neg_inf += count;
         }
     }
     let finite = stats.finite();

@@ -2,29 +2,23 @@
 
 use super::super::simd::Level;
 use super::*;
-use crate::scan::Simd;
 use crate::stats::{LEAF_ELEMENTS, TensorStats};
 
 #[test]
 fn every_dtype_has_one_row() {
     for dtype in Dtype::ALL {
-        assert_eq!(KERNELS.iter().filter(|kernel| kernel.dtype == *dtype).count(), 1, "{dtype:?}");
-        assert!(dtype.is_block_quant() || has_kernel(*dtype), "{dtype:?}");
+        let rows = KERNELS.iter().filter(|kernel| kernel.dtype == *dtype).count();
+        assert_eq!(rows + usize::from(block(*dtype).is_some()), 1, "{dtype:?}");
     }
     assert!(!has_kernel(Dtype::Unknown(0)));
-}
-
-fn levels() -> Vec<Level> {
-    [Simd::Portable, Simd::Avx2, Simd::Avx512, Simd::Neon].into_iter().filter_map(|simd| Level::choose(simd).ok()).collect()
 }
 
 #[test]
 #[cfg(target_arch = "aarch64")]
 fn neon_is_chosen_and_among_the_levels_compared() {
-    let neon = |level: &Level| block_quant::SimdLevel::from(*level) == block_quant::SimdLevel::Neon;
-    assert!(neon(&Level::choose(Simd::Auto).unwrap()));
-    assert_eq!(levels().iter().map(neon).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(block_quant::SimdLevel::detected(), block_quant::SimdLevel::Neon);
+    let neon = |level: &Level| matches!(level, Level::Neon(_));
+    assert!(neon(&Level::best()));
+    assert_eq!(Level::all().iter().map(neon).collect::<Vec<_>>(), [false, true]);
 }
 
 /// Bytes that look random, the same every time.
@@ -85,17 +79,17 @@ fn decode(dtype: Dtype, b: &[u8]) -> f64 {
 fn reference(dtype: Dtype, bytes: &[u8]) -> TensorStats {
     let width = dtype.info().unwrap().bytes_per_block as usize;
     let values: Vec<f64> = bytes.chunks_exact(width).map(|b| decode(dtype, b)).collect();
-    let plain = tail::fold(values.iter().copied());
+    let plain = scalar::fold(values.iter().copied());
     let mean = plain.sum / plain.finite() as f64;
-    let centred = tail::Sums::around(mean, values.iter().copied());
+    let centred = scalar::Sums::around(mean, values.iter().copied());
     LeafStats { pivot: mean, sum: centred.sum, sum_sq: centred.sum_sq, ..plain }.into()
 }
 
 fn agree(dtype: Dtype, bytes: &[u8], what: &str) {
     let wanted = reference(dtype, bytes);
     let mut first: Option<LeafStats> = None;
-    for level in levels() {
-        let leaf = kernel(dtype).unwrap().leaf(bytes, level);
+    for level in Level::all() {
+        let leaf = LeafKernel::of(dtype).unwrap().leaf(bytes, level);
         let first = *first.get_or_insert(leaf);
         assert_eq!(format!("{leaf:?}"), format!("{first:?}"), "{dtype:?} {what}: {level:?}");
     }
@@ -150,17 +144,17 @@ fn figures_agree_with_a_plain_loop() {
 fn random_bits_at_any_address_agree_on_every_instruction_set() {
     let mut noise = Noise(7);
     let bytes: Vec<u8> = (0..LEAF_ELEMENTS + 8).flat_map(|_| noise.next().to_le_bytes()).collect();
-    for kernel in KERNELS.iter().filter(|kernel| has_kernel(kernel.dtype)) {
-        let row = kernel.dtype.info().unwrap();
+    for dtype in Dtype::ALL {
+        let (row, kernel) = (dtype.info().unwrap(), LeafKernel::of(*dtype).unwrap());
         for (shift, blocks) in [(0, 3), (1, 40), (3, 1000), (7, 4096), (5, LEAF_ELEMENTS / row.elements_per_block)] {
             let blocks = blocks.min(LEAF_ELEMENTS / row.elements_per_block);
             let len = (blocks * row.bytes_per_block) as usize;
-            let leaves: Vec<String> = levels()
+            let leaves: Vec<String> = Level::all()
                 .into_iter()
                 .map(|level| format!("{:?}", TensorStats::from(kernel.leaf(&bytes[shift..shift + len], level))))
                 .collect();
-            assert!(leaves.windows(2).all(|pair| pair[0] == pair[1]), "{:?}: {leaves:#?}", kernel.dtype);
-            assert!(leaves[0].contains(&format!("elements: {}", blocks * row.elements_per_block)), "{:?}", kernel.dtype);
+            assert!(leaves.windows(2).all(|pair| pair[0] == pair[1]), "{dtype:?}: {leaves:#?}");
+            assert!(leaves[0].contains(&format!("elements: {}", blocks * row.elements_per_block)), "{dtype:?}");
         }
     }
 }
@@ -171,7 +165,7 @@ fn every_code_of_16_bits_is_decoded_as_the_half_crate_does() {
     agree(Dtype::F16, &bytes, "every code");
     agree(Dtype::BF16, &bytes, "every code");
     for code in 0..=u16::MAX {
-        let leaf = kernel(Dtype::F16).unwrap().leaf(&code.to_le_bytes().repeat(32), levels()[0]);
+        let leaf = LeafKernel::of(Dtype::F16).unwrap().leaf(&code.to_le_bytes().repeat(32), Level::all()[0]);
         let value = half::f16::from_bits(code).to_f64();
         if value.is_finite() {
             assert_eq!((leaf.min, leaf.sum), (value, 32.0 * value));

@@ -2,27 +2,23 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(unsafe_code)]
 // SAFETY, for every block in this file that says "proved": the instruction needs AVX2 or F16C. A vector can only be made with
-// an `Avx2`, and `Avx2::ask` makes one only on a processor that has both.
+// an `Avx2`, and `Avx2::detect` makes one only on a processor that has both.
 
 use std::arch::x86_64::*;
 
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::features::features_of;
+use super::memory;
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
-/// Proof of AVX2 and F16C.
+/// Proof of AVX2, F16C, BMI1, BMI2, LZCNT and POPCNT.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Avx2(());
 
 impl Avx2 {
-    /// Asks the processor.
-    pub(super) fn ask() -> Option<Self> {
-        let there = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("f16c")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        there.then_some(Self(()))
+    /// Detects the features at run time.
+    pub(super) fn detect() -> Option<Self> {
+        features_of!(avx2, detected!()).then_some(Self(()))
     }
 }
 
@@ -42,10 +38,14 @@ pub(in super::super) struct F32s([__m256; 2]);
 #[derive(Clone, Copy)]
 pub(in super::super) struct F64s([__m256d; 4]);
 
-#[target_feature(enable = "avx2,f16c,bmi1,bmi2,lzcnt,popcnt")]
-fn with_features(token: Avx2, job: impl Job) -> LeafStats {
-    job.call(token)
-}
+features_of!(
+    avx2,
+    compiled! {
+        fn with_features(token: Avx2, kernel: impl VectorKernel) -> LeafStats {
+            kernel.call(token)
+        }
+    }
+);
 
 impl Token for Avx2 {
     type Halves = Halves;
@@ -54,15 +54,14 @@ impl Token for Avx2 {
     type Doubles = F64s;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
         // SAFETY: proved.
-        unsafe { with_features(self, job) }
+        unsafe { with_features(self, kernel) }
     }
 
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], at: usize) {
-        // SAFETY: a prefetch of any address is allowed; it never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
+        memory::prefetch_at(bytes, at);
     }
 
     #[inline(always)]

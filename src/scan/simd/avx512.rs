@@ -2,30 +2,34 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(unsafe_code)]
 // SAFETY, for every block in this file that says "proved": the instruction needs AVX-512 F, BW, DQ, VL or F16C. A vector can
-// only be made with an `Avx512`, and `Avx512::ask` makes one only on a processor that has them all.
+// only be made with an `Avx512`, and `Avx512::detect` makes one only on a processor that has them all.
 
 use std::arch::x86_64::*;
 
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::features::features_of;
+use super::memory;
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
-/// Proof of AVX-512 F, BW, DQ and VL, and of what comes with them.
+/// Proof of AVX-512 F, BW, DQ and VL, and of all that [`Avx2`](super::avx2::Avx2) proves.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Avx512(());
 
 impl Avx512 {
-    /// Asks the processor.
-    pub(super) fn ask() -> Option<Self> {
-        let there = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        there.then_some(Self(()))
+    /// Detects the features at run time.
+    pub(super) fn detect() -> Option<Self> {
+        features_of!(avx512, detected!()).then_some(Self(()))
+    }
+}
+
+/// Proof of VNNI, and of all that [`Avx512`] proves.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Vnni(());
+
+impl Vnni {
+    /// Detects the features at run time.
+    pub(super) fn detect() -> Option<Self> {
+        features_of!(avx512_vnni, detected!()).then_some(Self(()))
     }
 }
 
@@ -45,10 +49,14 @@ pub(in super::super) struct F32s(__m512);
 #[derive(Clone, Copy)]
 pub(in super::super) struct F64s(__m512d, __m512d);
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn with_features(token: Avx512, job: impl Job) -> LeafStats {
-    job.call(token)
-}
+features_of!(
+    avx512,
+    compiled! {
+        fn with_features(token: Avx512, kernel: impl VectorKernel) -> LeafStats {
+            kernel.call(token)
+        }
+    }
+);
 
 impl Token for Avx512 {
     type Halves = Halves;
@@ -57,15 +65,14 @@ impl Token for Avx512 {
     type Doubles = F64s;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
         // SAFETY: proved.
-        unsafe { with_features(self, job) }
+        unsafe { with_features(self, kernel) }
     }
 
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], at: usize) {
-        // SAFETY: a prefetch of any address is allowed; it never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
+        memory::prefetch_at(bytes, at);
     }
 
     #[inline(always)]

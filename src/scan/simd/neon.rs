@@ -1,12 +1,14 @@
 //! NEON: 32 lanes of 16 bits in four registers.
 #![allow(unsafe_code)]
 // SAFETY, for every block in this file that says "proved": the instruction needs NEON. A vector can only be made with a `Neon`,
-// and `Neon::ask` makes one only on a processor that has it.
+// and `Neon::detect` makes one only on a processor that has it.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{Doubles, Floats, Ints, Job, Token};
+use super::features::features_of;
+use super::memory;
+use super::{Doubles, Floats, Ints, Token, VectorKernel};
 use crate::stats::LeafStats;
 
 /// Proof of NEON.
@@ -14,10 +16,9 @@ use crate::stats::LeafStats;
 pub(in super::super) struct Neon(());
 
 impl Neon {
-    /// Asks the processor. What is loaded as bytes is taken as wider lanes as it is, so that the order of bytes must fit.
-    pub(super) fn ask() -> Option<Self> {
-        let there = cfg!(target_endian = "little") && std::arch::is_aarch64_feature_detected!("neon");
-        there.then_some(Self(()))
+    /// Detects the feature at run time. Bytes are loaded into wider lanes unchanged, so the order of bytes must be little-endian.
+    pub(super) fn detect() -> Option<Self> {
+        (cfg!(target_endian = "little") && features_of!(neon, detected!())).then_some(Self(()))
     }
 }
 
@@ -37,10 +38,14 @@ pub(in super::super) struct F32s([float32x4_t; 4]);
 #[derive(Clone, Copy)]
 pub(in super::super) struct F64s([float64x2_t; 8]);
 
-#[target_feature(enable = "neon")]
-fn with_features(token: Neon, job: impl Job) -> LeafStats {
-    job.call(token)
-}
+features_of!(
+    neon,
+    compiled! {
+        fn with_features(token: Neon, kernel: impl VectorKernel) -> LeafStats {
+            kernel.call(token)
+        }
+    }
+);
 
 /// Eight F16 to F32. The intrinsics of this instruction are younger than the oldest compiler that must do.
 #[inline(always)]
@@ -54,14 +59,6 @@ pub(in super::super) fn widen_halves(bits: uint16x8_t) -> [float32x4_t; 2] {
     [low, high]
 }
 
-/// Asks for the 64 bytes at an offset, which need not be there.
-#[inline(always)]
-pub(in super::super) fn prefetch(bytes: &[u8], at: usize) {
-    let from = bytes.as_ptr().wrapping_add(at).addr();
-    // SAFETY: a prefetch of any address is allowed; it never faults, and changes nothing that a program can see.
-    unsafe { asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags)) }
-}
-
 impl Token for Neon {
     type Halves = Halves;
     type Words = Words;
@@ -69,14 +66,14 @@ impl Token for Neon {
     type Doubles = F64s;
 
     #[inline]
-    fn run(self, job: impl Job) -> LeafStats {
+    fn run(self, kernel: impl VectorKernel) -> LeafStats {
         // SAFETY: proved.
-        unsafe { with_features(self, job) }
+        unsafe { with_features(self, kernel) }
     }
 
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], at: usize) {
-        prefetch(bytes, at);
+        memory::prefetch_at(bytes, at);
     }
 
     #[inline(always)]

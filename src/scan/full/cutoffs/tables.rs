@@ -1,11 +1,11 @@
 //! The tables that thresholds are found in.
 
-use crate::scan::full::class::Class;
+use crate::scan::full::class::ElementClass;
 use crate::scan::full::counter::{CODES, Counter};
 use crate::scan::full::driver::BANDS_A_DRAIN;
 use crate::stats::magnitude::Cutoff;
 
-/// Lower bits of a key, which the first look leaves open.
+/// Lower bits of a key, which the first pass leaves open.
 pub(super) const OPEN: u32 = 15;
 /// Counters of one bin.
 pub(super) const BIN: usize = 1 << OPEN;
@@ -121,7 +121,7 @@ impl Bins {
 }
 
 /// Finite magnitudes and their counts, in order, from counted codes; those without a count are left out.
-pub(super) fn keys_of(class: &Class, counts: impl Iterator<Item = (usize, u64)>) -> Vec<(u32, u64)> {
+pub(super) fn keys_of(class: &ElementClass, counts: impl Iterator<Item = (usize, u64)>) -> Vec<(u32, u64)> {
     let key = |code: usize| (class.value(code as u16) as f32).to_bits() & 0x7fff_ffff;
     let mut keys: Vec<(u32, u64)> =
         counts.filter(|(_, n)| *n > 0).map(|(code, n)| (key(code), n)).filter(|(key, _)| *key < INFINITE).collect();
