@@ -8,7 +8,8 @@
 //! blobs/.huggingface-shared-blobs                  says that `blobs` is that store
 //! ```
 //!
-//! Read in huggingface_hub 2.4.0: `file_download.py`, `utils/_shared_blobs.py`, `utils/_cache_manager.py`.
+//! Read in huggingface_hub ([`crate::pins::HUGGINGFACE_HUB`]): `file_download.py`, `utils/_shared_blobs.py`,
+//! `utils/_cache_manager.py`.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

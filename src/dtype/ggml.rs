@@ -1,4 +1,4 @@
-//! Rows for ggml block quants: ids 0 to 42 of `ggml.h` as of llama.cpp commit 0c1e570 (2026-10-01), less the removed ones
+//! Rows for ggml block quants: ids 0 to 42 of `ggml.h` as of llama.cpp ([`crate::pins::LLAMA_CPP`]), less the removed ones
 //! (4, 5, 31 to 33, 36 to 38).
 
 use super::{DtypeInfo, DtypeKind};

@@ -1,5 +1,5 @@
-//! Rows for element types without a scale of their own. Source: the dtype list of safetensors 0.8.0 (22 names, `Dtype::bitsize`)
-//! and the ids of `ggml.h`.
+//! Rows for element types without a scale of their own. Source: the dtype list of safetensors ([`crate::pins::SAFETENSORS`]) (22
+//! names, `Dtype::bitsize`) and the ids of `ggml.h`.
 
 use super::{DtypeInfo, DtypeKind};
 

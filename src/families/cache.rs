@@ -26,6 +26,8 @@ pub enum HfCache {
     Window(WindowRule),
     /// Multi-head latent attention.
     Mla,
+    /// The same; values without a width of their own share the hidden size among the heads (MiniCPM3).
+    MlaValuesShareHidden,
     /// Llama 4: attention in chunks where a layer has rotary positions.
     ChunkedByRope,
     /// Gemma 3n: the last layers use the cache of earlier ones.

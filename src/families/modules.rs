@@ -1,8 +1,8 @@
 //! The words of module names: what each says of the tensors under it. A row a word.
 //!
-//! Sources: the modules of transformers ([`crate::pins::TRANSFORMERS`], `models/*/modeling_*.py`), diffusers 0.42.1, Meta's reference
-//! Llama and Mixtral code, mlx-lm 0.32.2 (`switch_mlp`), and the files of `fixtures/`. `nn.Linear` is [out, in], `Conv1D` of GPT-2
-//! [in, out].
+//! Sources: the modules of transformers ([`crate::pins::TRANSFORMERS`], `models/*/modeling_*.py`), diffusers
+//! ([`crate::pins::DIFFUSERS`]), Meta's reference Llama and Mixtral code, mlx-lm ([`crate::pins::MLX_LM`]) (`switch_mlp`), and the
+//! files of `fixtures/`. `nn.Linear` is [out, in], `Conv1D` of GPT-2 [in, out].
 
 use super::role::Role::{
     self, Attention, Audio, Conv, Embedding, Expert, Head, LmHead, Mlp, Mtp, PositionEmbedding, Projector, Recurrent, Router,

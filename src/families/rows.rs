@@ -572,7 +572,13 @@ pub const FAMILIES: &[Family] = &[
         }],
         ..PLAIN
     },
-    Family { model_types: &["minicpm3"], gguf: Some("minicpm3"), cache: HfCache::Mla, gguf_cache: GgufCache::Mla, ..PLAIN },
+    Family {
+        model_types: &["minicpm3"],
+        gguf: Some("minicpm3"),
+        cache: HfCache::MlaValuesShareHidden,
+        gguf_cache: GgufCache::Mla,
+        ..PLAIN
+    },
     Family {
         model_types: &["deepseek_v32"],
         gguf: Some("deepseek32"),

@@ -1,6 +1,6 @@
 //! Every bound in one place, with its source. A bound that is reached gives [`crate::error::ErrorKind::Limit`] and says which.
 
-/// Longest safetensors header: the reference reader's `MAX_HEADER_SIZE` (safetensors 0.8.0).
+/// Longest safetensors header: the reference reader's `MAX_HEADER_SIZE` (safetensors ([`crate::pins::SAFETENSORS`])).
 pub const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 
 /// Most tensors read of one file. Twenty times the largest published shard set (DeepSeek-V3: 91,991 in 163 files); keeps the

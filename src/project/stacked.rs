@@ -1,8 +1,9 @@
 //! Routed experts that one tensor of a block holds together: which projection it is, how many experts, and which way they lie.
 //!
 //! transformers 5 holds the experts of a block in parameters of their own, so that their names end without `.weight`
-//! (`mlp.experts.gate_up_proj`); families whose files are older end with it or not. Source of the names: transformers 5.24,
-//! `modeling_*.py`, and published repositories; which way a stack lies is told by the hidden size.
+//! (`mlp.experts.gate_up_proj`); families whose files are older end with it or not. Source of the names: transformers
+//! ([`crate::pins::TRANSFORMERS_CODE`]), `modeling_*.py`, and published repositories; which way a stack lies is told by the hidden
+//! size.
 
 use super::input::ProjectTensor;
 use crate::checkpoint::{ModelConfig, Part, Role};
@@ -118,7 +119,8 @@ mod tests {
     use super::*;
     use crate::dtype::Dtype;
 
-    /// Block, projection, experts, outputs, inputs, and how they lie. Names and shapes are those that transformers 5.24 writes.
+    /// Block, projection, experts, outputs, inputs, and how they lie. Names and shapes are those that transformers
+    /// ([`crate::pins::TRANSFORMERS_CODE`]) writes.
     #[test]
     fn names_and_shapes_of_the_families() {
         let model = ModelConfig { hidden_size: Some(64), experts: Some(8), ..ModelConfig::default() };

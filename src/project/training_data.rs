@@ -1,4 +1,4 @@
-//! Storage of a training set, dense against sparse, with the bytes that indices take (formulas F).
+//! Storage of a training set, dense against sparse, with the bytes that indices take.
 
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_example_of_a_million_rows() {
-        // formulas F: m = 1e6, k = 1e4, s = 0.9, f32.
+        // m = 1e6, k = 1e4, s = 0.9, f32.
         let row = project_data(1_000_000, 10_000, 0.9, Dtype::F32).unwrap();
         let bytes = |form: &str| row.forms.iter().find(|f| f.form == form).unwrap().bytes.unwrap();
         assert_eq!(row.naive, 1_000_000_000);

@@ -10,7 +10,7 @@ const LLAMA: Code = code(
     "llama-cpp-refuses",
     "llama.cpp would refuse the file",
     Warning,
-    "By the rules of its reader (`gguf.cpp`, commit 0c1e570) llama.cpp stops at this file, though it can be read otherwise. The message gives the rule. Write the file again \
+    "By the rules of its reader (`gguf.cpp`) llama.cpp stops at this file, though it can be read otherwise. The message gives the rule. Write the file again \
      with llama.cpp's or gguf-py's tools. Not given where another finding is an error anyway.",
 );
 const REFERENCE: Code = code(

@@ -34,7 +34,7 @@ const SCALES: &[&str] = &[
     "v_scale",
 ];
 
-/// MLX scales have a sign (mlx 0.32, `quantize`), and HQQ's may have; the others are magnitudes.
+/// MLX scales have a sign (mlx ([`crate::pins::MLX`]), `quantize`), and HQQ's may have; the others are magnitudes.
 const SIGNED: &[&str] = &["mlx", "hqq"];
 
 /// OCP Microscaling Formats 1.0: the scale type E8M0, stored as U8 by most tools, has NaN as its highest code.

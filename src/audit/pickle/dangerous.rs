@@ -1,6 +1,7 @@
 //! Imports that pickles made to do harm use, and what they can do.
 //!
-//! Gathered from the lists of picklescan 0.0.30, modelscan 0.8.5 and fickling 0.1.12. Leaving a name out says nothing in its favour.
+//! Gathered from the lists of picklescan ([`crate::pins::PICKLESCAN`]), modelscan ([`crate::pins::MODELSCAN`]) and fickling
+//! ([`crate::pins::FICKLING`]). Leaving a name out says nothing in its favour.
 
 /// Names of a module that count.
 enum Names {

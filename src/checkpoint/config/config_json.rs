@@ -1,4 +1,5 @@
-//! Facts from a `config.json`: the keys of transformers 5.23.0 and of the families that bring their own code.
+//! Facts from a `config.json`: the keys of transformers ([`crate::pins::TRANSFORMERS_CODE`]) and of the families that bring their
+//! own code.
 
 use serde_json::Value;
 

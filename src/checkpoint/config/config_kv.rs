@@ -39,7 +39,8 @@ impl Reader<'_> {
             HfCache::EncoderDecoder => self.encoder_decoder(layers, model)?,
             HfCache::Mamba => hybrid::mamba(&self.keys, layers)?,
             HfCache::Mamba2 => hybrid::mamba2(&self.keys, layers)?,
-            HfCache::Mla => self.mla(layers, model)?,
+            HfCache::Mla => self.mla(layers, model, false)?,
+            HfCache::MlaValuesShareHidden => self.mla(layers, model, true)?,
             _ => {
                 let (kv_heads, head_dim) = self.head_shape(model)?;
                 let full = attention(KvKind::Full, kv_heads, head_dim, head_dim, None);
@@ -262,13 +263,12 @@ impl Reader<'_> {
         Ok(Some(rows))
     }
 
-    fn mla(&self, layers: u64, model: &mut ModelConfig) -> Result<Vec<KvLayer>, String> {
+    fn mla(&self, layers: u64, model: &mut ModelConfig, values_share_hidden: bool) -> Result<Vec<KvLayer>, String> {
         let keys = &self.keys;
         let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS[0]))?;
         let value_dim = match keys.count(&["v_head_dim"])? {
             Some(width) => width,
-            // MiniCPM3: the class computes it from the hidden size.
-            None if keys.text_of(&["model_type"]) == Some("minicpm3") => model.hidden_size.unwrap_or(0) / heads.max(1),
+            None if values_share_hidden => model.hidden_size.unwrap_or(0) / heads.max(1),
             None => return Err("key `v_head_dim` is missing in config.json".to_owned()),
         };
         let dims = MlaDims {

@@ -1,4 +1,5 @@
-//! Facts from GGUF keys: the key names of gguf-py 0.19.0, the cache rules of llama.cpp commit 0c1e570.
+//! Facts from GGUF keys: the key names of gguf-py ([`crate::pins::GGUF_PY`]), the cache rules of llama.cpp
+//! ([`crate::pins::LLAMA_CPP`]).
 
 use super::keys::MAX_LAYERS;
 use super::layers::{attention, fold, nothing, recurrent};

@@ -1,6 +1,7 @@
 //! What a recurrent layer keeps in llama.cpp, and which layers keep a window: the rules of its loaders.
 //!
-//! Source: `llama_hparams::n_embd_r`, `n_embd_s` and `models/*.cpp` (`load_arch_hparams`) of llama.cpp commit 0c1e570.
+//! Source: `llama_hparams::n_embd_r`, `n_embd_s` and `models/*.cpp` (`load_arch_hparams`) of llama.cpp
+//! ([`crate::pins::LLAMA_CPP`]).
 
 use super::gguf_keys::Reader;
 use super::{KvKind, ModelConfig, StateSize, layers};

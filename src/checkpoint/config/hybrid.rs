@@ -1,5 +1,5 @@
 //! Layers with a state of fixed size, from `config.json`. State sizes: vLLM `mamba_utils.py`;
-//! keys: the configuration classes of transformers 5.23.0.
+//! keys: the configuration classes of transformers ([`crate::pins::TRANSFORMERS_CODE`]).
 
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! The tensors that a `config.json` declares: names, types and shapes of a checkpoint whose weights are not here.
 //!
-//! The row of a family says how a family's classes (transformers 5.23) name and shape their tensors. What a configuration leaves
-//! open is refused, naming the key. The result is read like a safetensors file that has a header and no data.
+//! The row of a family says how a family's classes (transformers ([`crate::pins::TRANSFORMERS_CODE`])) name and shape their
+//! tensors. What a configuration leaves open is refused, naming the key. The result is read like a safetensors file that has a
+//! header and no data.
 
 mod decoder;
 mod encoder;

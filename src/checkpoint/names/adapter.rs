@@ -2,8 +2,9 @@
 
 use super::segments::Segments;
 
-/// Pieces that only adapters have. PEFT 0.17 `tuners/lora` (`lora_A`, `lora_B`, `lora_embedding_A`, `lora_magnitude_vector`),
-/// `tuners/ia3`, prompt tuning; diffusers and kohya-ss (`lora_up`, `lora_down`, `alpha` under a kohya prefix); LyCORIS (`hada_*`, `lokr_*`).
+/// Pieces that only adapters have. PEFT ([`crate::pins::PEFT`]) `tuners/lora` (`lora_A`, `lora_B`, `lora_embedding_A`,
+/// `lora_magnitude_vector`), `tuners/ia3`, prompt tuning; diffusers and kohya-ss (`lora_up`, `lora_down`, `alpha` under a kohya
+/// prefix); LyCORIS (`hada_*`, `lokr_*`).
 const PIECES: &[&str] = &[
     "lora_A",
     "lora_B",

@@ -1,4 +1,4 @@
-//! GGUF tensor names (the name tables of gguf-py 0.19.0, `constants.py`).
+//! GGUF tensor names (the name tables of gguf-py ([`crate::pins::GGUF_PY`]), `constants.py`).
 
 use super::segments::index;
 use super::{Naming, Role, buffer};

@@ -4,7 +4,7 @@ use super::*;
 use crate::format::Format;
 
 const HF: &[(&str, Role, Option<u32>)] = &[
-    // Llama, Mistral, Qwen2, Qwen3 (fixtures, transformers 5.23.0)
+    // Llama, Mistral, Qwen2, Qwen3 (fixtures, transformers (`pins::TRANSFORMERS_CODE`))
     ("model.embed_tokens.weight", Role::Embedding, None),
     ("model.layers.0.self_attn.q_proj.weight", Role::Attention, Some(0)),
     ("model.layers.0.self_attn.q_proj.bias", Role::Attention, Some(0)),

@@ -1,7 +1,7 @@
 //! The safetensors reader: 8 bytes of header length, a JSON header, data.
 //!
 //! Reads what the header says even where the reference reader would refuse the file; every departure from the format becomes a
-//! defect. Rules and their sources: the repository README of safetensors, and the 0.8.0 crate where the README is silent.
+//! defect. Rules and their sources: the repository README of safetensors, and its crate ([`crate::pins::SAFETENSORS`]) where the README is silent.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

@@ -1,8 +1,8 @@
 //! JSON files that Python's `json` reads (config.json and all that lies beside it), as a tree.
 //!
-//! Source: CPython 3.11, `Lib/json/decoder.py` and `Modules/_json.c`. Beyond RFC 8259 Python takes `NaN`, `Infinity` and
-//! `-Infinity`, numbers that overflow to an infinity, halves of surrogate pairs, and of a key that stands twice the last value. It
-//! refuses a byte order mark before the text, and whole numbers of more than 4,300 digits.
+//! Source: CPython ([`crate::pins::CPYTHON`]), `Lib/json/decoder.py` and `Modules/_json.c`. Beyond RFC 8259 Python takes `NaN`,
+//! `Infinity` and `-Infinity`, numbers that overflow to an infinity, halves of surrogate pairs, and of a key that stands twice the
+//! last value. It refuses a byte order mark before the text, and whole numbers of more than 4,300 digits.
 
 use serde_json::{Map, Number, Value};
 

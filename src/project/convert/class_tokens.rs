@@ -1,7 +1,8 @@
 //! Special tokens that the class of a tokenizer brings along: those that the files do not name are added behind the vocabulary.
 //!
-//! Source: the defaults in the constructors of the fast tokenizers, `TOKENIZER_MAPPING_NAMES` and `PreTrainedTokenizerFast.__init__`
-//! of transformers 4.57.6, and `AddedVocabulary::add_tokens` of the tokenizers library.
+//! Source: the defaults in the constructors of the fast tokenizers, `TOKENIZER_MAPPING_NAMES` and
+//! `PreTrainedTokenizerFast.__init__` of transformers ([`crate::pins::CONVERTER_TRANSFORMERS`]), and `AddedVocabulary::add_tokens`
+//! of the tokenizers library.
 
 use super::stop::Stop;
 use std::collections::HashSet;
@@ -14,7 +15,7 @@ use crate::families::token_classes::{CLASSES, OF_MODELS};
 /// The order in which they are added.
 const KINDS: [&str; 7] = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
 
-/// Class of transformers 5, which 4.57.6 does not have.
+/// Class of transformers 5, which the version that the converter pins does not have.
 const TOO_NEW: &str = "TokenizersBackend";
 
 /// The class that the files name, without `Fast`.
@@ -45,7 +46,8 @@ pub(super) fn special_tokens(folder: &HfFolder) -> Result<Vec<String>, Stop> {
     let class = class(folder);
     if class == Some(TOO_NEW) {
         return Err(Stop::new(format!(
-            "tokenizer_class `{TOO_NEW}` is newer than the transformers 4.57.6 that the converter pins: it stops"
+            "tokenizer_class `{TOO_NEW}` is newer than the transformers {} that the converter pins: it stops",
+            crate::pins::CONVERTER_TRANSFORMERS
         )));
     }
     let defaults = CLASSES.iter().find(|(name, _)| Some(*name) == class).map_or(&[][..], |(_, defaults)| *defaults);

@@ -1,7 +1,7 @@
 //! The model's settings as the converter sees them: config.json with the defaults of its class, the text part laid over the rest.
 //!
-//! Source: `AutoConfig.from_pretrained(...).to_dict()` of transformers 4.57.6, which the converter pins: a key that the file lacks
-//! can still be there.
+//! Source: `AutoConfig.from_pretrained(...).to_dict()` of transformers ([`crate::pins::CONVERTER_TRANSFORMERS`]), which the
+//! converter pins: a key that the file lacks can still be there.
 
 use super::stop::Stop;
 use serde_json::{Map, Value, json};

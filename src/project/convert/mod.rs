@@ -1,7 +1,8 @@
 //! What `convert_hf_to_gguf.py` writes from a Hugging Face folder, to the byte.
 //!
-//! Source: the converter and gguf-py at llama.cpp commit 0c1e570, with transformers 4.57.6, which it pins. `fixtures/convert` and
-//! `fixtures/families` hold folders and what those programs wrote of them.
+//! Source: the converter and gguf-py at llama.cpp ([`crate::pins::LLAMA_CPP`]), with transformers
+//! ([`crate::pins::CONVERTER_TRANSFORMERS`]), which it pins. `fixtures/convert` and `fixtures/families` hold folders and what those
+//! programs wrote of them.
 
 mod candidates;
 mod class_tokens;

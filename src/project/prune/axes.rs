@@ -1,6 +1,6 @@
 //! What each dimension of a tensor counts, by the name of its module.
 //!
-//! Source: the module names and shapes in transformers 4.57 and 5.23 (`modeling_*.py`). `nn.Linear` is [out, in], `Conv1D` of GPT-2
+//! Source: the module names and shapes in transformers ([`crate::pins::CONVERTER_TRANSFORMERS`], [`crate::pins::TRANSFORMERS_CODE`]; `modeling_*.py`). `nn.Linear` is [out, in], `Conv1D` of GPT-2
 //! [in, out]. A tensor in no row has unknown dimensions, and a cut that may touch it is refused.
 
 use super::dims::Dims;

@@ -87,7 +87,7 @@ fn pattern(spec: &PruneSpec, m: &Matrix) -> Option<u128> {
 }
 
 /// The share of zeros above which a form is smaller than dense, for values of `bits` bits, row pointers left out: indices of i bits
-/// for each kept value pay above i / (bits + i), a bit for every value above 1 / bits (formulas B). `None` for forms whose share
+/// for each kept value pay above i / (bits + i), a bit for every value above 1 / bits. `None` for forms whose share
 /// is fixed, and for dense.
 pub fn break_even(form: &str, bits: u64) -> Option<f64> {
     let index = match form {

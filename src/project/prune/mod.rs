@@ -1,4 +1,4 @@
-//! What pruned weights would take in each form, at the zeros that are there and at targets (formulas B).
+//! What pruned weights would take in each form, at the zeros that are there and at targets.
 //!
 //! Per matrix of R rows and C columns with nnz non-zeros of w bytes: dense R x C x w, whatever the zeros; bitmask
 //! nnz x w + R x ceil(C/8); CSR nnz x (w + index) + (R+1) x pointer; COO nnz x (w + 2 x index); N:M the kept values and

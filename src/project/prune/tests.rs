@@ -27,7 +27,7 @@ fn bytes(row: &PrunedRow, form: &str) -> Option<u64> {
 
 #[test]
 fn equals_the_arrays_of_scipy_and_torch() {
-    // formulas B, measured: 2000 x 1000 f32 with 200,014 non-zeros.
+    // Measured with scipy: 2000 x 1000 f32 with 200,014 non-zeros.
     let model = ModelConfig::default();
     let tensors = vec![ProjectTensor::weight("w.weight", Role::Mlp, None, Dtype::F32, &[2000, 1000])];
     let input = input(&model, tensors);
@@ -51,7 +51,7 @@ fn half_of_a_bf16_matrix() {
     let input = input(&model, tensors);
     let half = row(&input, &PruneSpec::parse("50%").unwrap(), None);
     assert_eq!(bytes(&half, "dense"), Some(33_554_432 + 160));
-    // formulas B: compressed-tensors' sparse-bitmask takes 18,907,152 with 8 bytes of offset per row and 16 of shape.
+    // Measured: compressed-tensors' sparse-bitmask takes 18,907,152 with 8 bytes of offset per row and 16 of shape.
     assert_eq!(bytes(&half, "bitmask"), Some(18_907_152 - 8 * 4096 - 16 + 160));
     assert_eq!((half.target_sparsity, half.measured_sparsity, half.threshold), (Some(0.5), None, None));
     assert!(half.notes[0].contains("as large as before"));
@@ -81,7 +81,7 @@ fn limits_of_indices_and_unknown_counts() {
 
 #[test]
 fn break_even_sparsity() {
-    // formulas B, table: smaller than dense above these shares of zeros (per mille), for f32, bf16 and int8.
+    // Smaller than dense above these shares of zeros (per mille), for f32, bf16 and int8.
     let table = [("bitmask", [32, 63, 126]), ("csr16", [334, 501, 667]), ("csr32", [501, 667, 801]), ("coo32", [667, 801, 889])];
     let model = ModelConfig::default();
     for (form, shares) in table {

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_file_of_mlx_is_in_this_order() {
-        // What mlx-lm 0.32.2 wrote on Linux of a Llama with two layers.
+        // What mlx-lm (`pins::MLX_LM`) wrote on Linux of a Llama with two layers.
         let block = ["q_proj", "k_proj", "v_proj", "o_proj"].map(|p| format!("self_attn.{p}"));
         let block = block.into_iter().chain(["gate_proj", "down_proj", "up_proj"].map(|p| format!("mlp.{p}")));
         let block: Vec<String> = block.chain(["input_layernorm", "post_attention_layernorm"].map(str::to_owned)).collect();

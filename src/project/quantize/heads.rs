@@ -27,8 +27,8 @@ struct Other {
     bias: bool,
 }
 
-/// Heads of encoders for masked language models (transformers 5.23: `BertLMPredictionHead`, `RobertaLMHead`, `AlbertMLMHead`,
-/// `ElectraForMaskedLM`, `DistilBertForMaskedLM`; the first of `SIGNS` that a file has counts).
+/// Heads of encoders for masked language models (transformers ([`crate::pins::TRANSFORMERS_CODE`]): `BertLMPredictionHead`,
+/// `RobertaLMHead`, `AlbertMLMHead`, `ElectraForMaskedLM`, `DistilBertForMaskedLM`; the first of `SIGNS` that a file has counts).
 const SIGNS: &[Other] = &[
     Other { sign: "cls.predictions.bias", module: "cls.predictions.decoder", bias: true },
     Other { sign: "lm_predictions.lm_head.bias", module: "lm_predictions.lm_head.dense", bias: true },

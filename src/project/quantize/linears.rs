@@ -72,8 +72,8 @@ pub(super) enum Linear {
     Unclear,
 }
 
-/// Source: transformers 5.23: quantizers replace `nn.Linear` only, so embeddings, norms, biases, convolutions and `Conv1D` stay;
-/// the output head is on the ignore list.
+/// Source: transformers ([`crate::pins::TRANSFORMERS_CODE`]): quantizers replace `nn.Linear` only, so embeddings, norms, biases,
+/// convolutions and `Conv1D` stay; the output head is on the ignore list.
 pub(super) fn classify(input: &ProjectInput<'_>, tensor: &ProjectTensor<'_>) -> Linear {
     if tensor.part != Part::Weight || !tensor.dtype.is_float() || tensor.shape.len() < 2 {
         return Linear::No;

@@ -1,8 +1,9 @@
 //! Routed experts that a file holds in one tensor of a projection, brought together by block.
 //!
-//! llm-compressor 0.14 makes a linear layer of each expert of such a block (`modeling/moe/linearize.py`: every class whose experts
-//! transformers marks as such, Llama 4 by a rule of its own) and writes them one by one: `experts.N.gate_proj`, `up_proj`,
-//! `down_proj`. The stacks stand as [experts, out, in] or [experts, in, out]; the two projections of a block tell which.
+//! llm-compressor ([`crate::pins::LLM_COMPRESSOR`]) makes a linear layer of each expert of such a block
+//! (`modeling/moe/linearize.py`: every class whose experts transformers marks as such, Llama 4 by a rule of its own) and writes
+//! them one by one: `experts.N.gate_proj`, `up_proj`, `down_proj`. The stacks stand as [experts, out, in] or [experts, in, out];
+//! the two projections of a block tell which.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ pub(super) fn size(
     match layout {
         Layout::Transformers | Layout::TorchAo | Layout::LlmCompressor => {
             let metadata = metadata(about.unwrap_or_default());
-            // llm-compressor 0.14: `kwargs.setdefault("max_shard_size", "20GB")`.
+            // llm-compressor (`pins::LLM_COMPRESSOR`): `kwargs.setdefault("max_shard_size", "20GB")`.
             let (limit, size) = if layout == Layout::LlmCompressor { (20_000_000_000, 20) } else { (TRANSFORMERS_LIMIT, 50) };
             let file = transformers_files(|| context.natural_ranks(), tensors, Some(&metadata), limit);
             if file.files > 1 {
@@ -39,7 +39,7 @@ pub(super) fn size(
             let known = tensors.iter().all(|t| !t.name.ends_with(".qweight") || is_known(&t.name, sequence));
             let order =
                 (!known).then_some("the order of this family's modules is not known, and the digits of the header depend on it");
-            // GPTQModel 7.7: "4GB" of 1,024^3.
+            // GPTQModel (`pins::GPTQMODEL`): "4GB" of 1,024^3.
             listed(tensors, Writer::Listed, FORMAT_PT, 4 << 30, order, notes)
         }
         Layout::Mlx => {
@@ -100,7 +100,8 @@ fn listed(
     FileSize { files: 1, likely: bytes.saturating_add(header), header, padding: 0, range }
 }
 
-/// HQQ 0.2.8, `save_to_safetensors`: with ten blocks and more, files of at least five blocks each, the last with all the rest.
+/// HQQ ([`crate::pins::HQQ`]), `save_to_safetensors`: with ten blocks and more, files of at least five blocks each, the last with
+/// all the rest.
 fn by_blocks(layers: u64, tensors: &[OutTensor<'_>], notes: &mut Vec<String>) -> FileSize {
     let chunks = (layers / 5).max(1);
     let step = layers / chunks;

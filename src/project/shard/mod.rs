@@ -1,8 +1,8 @@
 //! The split of a checkpoint into shards, as the tools of the field do it: names, tensors and bytes of every file.
 //!
-//! Sources: formulas C and its corrections 1 to 3; `huggingface_hub` 2.4.0 `serialization/_base.py`, transformers 5.23
-//! `save_pretrained`, mlx-lm 0.32.2 `make_shards`, `gguf-split` of llama.cpp commit 0c1e570. Sizes that decide are tensor bytes;
-//! headers come on top.
+//! Sources: `huggingface_hub` ([`crate::pins::HUGGINGFACE_HUB`]) `serialization/_base.py`, transformers
+//! ([`crate::pins::TRANSFORMERS_CODE`]) `save_pretrained`, mlx-lm ([`crate::pins::MLX_LM`]) `make_shards`, `gguf-split` of
+//! llama.cpp ([`crate::pins::LLAMA_CPP`]). Sizes that decide are tensor bytes; headers come on top.
 
 use serde::Serialize;
 

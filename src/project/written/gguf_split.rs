@@ -1,7 +1,7 @@
 //! `gguf-split`: by tensor bytes padded to 32, or 128 tensors to a file.
 //!
-//! Source: `gguf-split.cpp` at llama.cpp commit 0c1e570. Files are filled in order; a first tensor above the limit leaves an empty
-//! first file behind. Every file carries three `split.*` keys, only the first the other keys.
+//! Source: `gguf-split.cpp` at llama.cpp ([`crate::pins::LLAMA_CPP`]). Files are filled in order; a first tensor above the limit
+//! leaves an empty first file behind. Every file carries three `split.*` keys, only the first the other keys.
 
 use super::gguf_file::{Infos, pad_to, split_key_bytes};
 use super::shards::{Shard, ShardTensor};

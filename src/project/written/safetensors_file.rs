@@ -1,6 +1,6 @@
 //! The length of a safetensors header without writing it.
 //!
-//! Source: `safetensors` 0.8.0, `serialize`: tensors sorted by dtype (the order of its enum, widest first), then by name; compact
+//! Source: `safetensors` ([`crate::pins::SAFETENSORS`]), `serialize`: tensors sorted by dtype (the order of its enum, widest first), then by name; compact
 //! JSON, `__metadata__` first; padded with spaces to a multiple of 8; preceded by its length in 8 bytes. MLX writes neither that
 //! order nor the padding.
 
@@ -85,7 +85,7 @@ pub(crate) fn json_text(text: &str) -> u64 {
         .sum()
 }
 
-/// Place of a dtype in the enum of `safetensors` 0.8.0, by which it sorts. A `match`, since sorting asks for it often.
+/// Place of a dtype in the enum of `safetensors` ([`crate::pins::SAFETENSORS`]), by which it sorts. A `match`, since sorting asks for it often.
 fn rank(dtype: Dtype) -> u8 {
     use Dtype::*;
     match dtype {

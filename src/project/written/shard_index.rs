@@ -5,11 +5,11 @@ use super::safetensors_file::{digits, json_text};
 /// The program that writes the index, which decides its layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// `json.dumps(index, indent=2, sort_keys=True)` (huggingface_hub 2.4.0).
+    /// `json.dumps(index, indent=2, sort_keys=True)` (huggingface_hub ([`crate::pins::HUGGINGFACE_HUB`])).
     Hub,
-    /// The same and a newline (transformers 5.23).
+    /// The same and a newline (transformers ([`crate::pins::TRANSFORMERS_CODE`])).
     Transformers,
-    /// `json.dump(index, indent=4)` (mlx-lm 0.32.2).
+    /// `json.dump(index, indent=4)` (mlx-lm ([`crate::pins::MLX_LM`])).
     Mlx,
 }
 

@@ -1,5 +1,5 @@
 //! AWQ: `qweight` I32 [I, O/8], `qzeros` I32 [G, O/8], `scales` [G, O], 4 bits. GEMV files turn it: [O, I/8].
-//! Source: AutoAWQ `modules/linear/{gemm,gemv}.py`; GEMM measured on files of gptqmodel 7.7.0.
+//! Source: AutoAWQ `modules/linear/{gemm,gemv}.py`; GEMM measured on files of GPTQModel ([`crate::pins::GPTQMODEL`]).
 
 use smallvec::smallvec;
 

@@ -1,4 +1,5 @@
-//! bitsandbytes 0.50: int8 (`weight` I8 and `SCB` F32 [O]) and 4-bit (`weight` of any storage type, its text in `quant_state`).
+//! bitsandbytes ([`crate::pins::BITSANDBYTES`]): int8 (`weight` I8 and `SCB` F32 [O]) and 4-bit (`weight` of any storage type, its
+//! text in `quant_state`).
 
 use serde_json::Value;
 

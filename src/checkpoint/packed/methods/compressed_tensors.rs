@@ -1,5 +1,6 @@
-//! compressed-tensors formats that pack: `pack-quantized` (I32), `nvfp4-pack-quantized`, `mxfp4-pack-quantized` and MXFP6 (U8).
-//! The formats that keep a byte a weight are in `scaled.rs`. Measured on files of compressed-tensors 0.20.0.
+//! compressed-tensors formats that pack: `pack-quantized` (I32), `nvfp4-pack-quantized`, `mxfp4-pack-quantized` and MXFP6 (U8). The
+//! formats that keep a byte a weight are in `scaled.rs`. Measured on files of compressed-tensors
+//! ([`crate::pins::COMPRESSED_TENSORS`]).
 
 use crate::checkpoint::packed::claim::{Claim, Method, group_of, with_row};
 use crate::checkpoint::packed::tensors::Tensors;

@@ -1,5 +1,5 @@
 //! GPTQ: `qweight` I32 [ceil(I*b/32), O], `qzeros` I32 [G, ceil(O*b/32)], `scales` [G, O], `g_idx` I32 [I].
-//! Measured on files of gptqmodel 7.7.0; v1 and v2 differ in a zero-point offset, not in size.
+//! Measured on files of GPTQModel ([`crate::pins::GPTQMODEL`]); v1 and v2 differ in a zero-point offset, not in size.
 
 use smallvec::smallvec;
 

@@ -1,4 +1,5 @@
-//! HQQ 0.2.8: `W_q` packed along its first dimension, `scale` and `zero` one a group, and 16 small tensors of metadata.
+//! HQQ ([`crate::pins::HQQ`]): `W_q` packed along its first dimension, `scale` and `zero` one a group, and 16 small tensors of
+//! metadata.
 //!
 //! The weight is reshaped to [groups, group] (axis 1) or [group, groups] (axis 0) and packed along the first of these: 8 bits one
 //! value a byte, 4 two, 2 and 1.58 four, 1 eight; 3 bits ten values an I32.

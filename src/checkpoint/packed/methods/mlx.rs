@@ -1,5 +1,6 @@
-//! MLX and transformers' Metal scheme: `weight` U32 [O, I*b/32], `scales` [O, I/g], `biases` (`qbiases` in the Metal scheme);
-//! the mxfp4, nvfp4 and mxfp8 modes have U8 scales and no biases. Measured on files of mlx-lm 0.32.2 and transformers 5.23.0.
+//! MLX and transformers' Metal scheme: `weight` U32 [O, I*b/32], `scales` [O, I/g], `biases` (`qbiases` in the Metal scheme); the
+//! mxfp4, nvfp4 and mxfp8 modes have U8 scales and no biases. Measured on files of mlx-lm ([`crate::pins::MLX_LM`]) and
+//! transformers ([`crate::pins::TRANSFORMERS_CODE`]).
 
 use crate::checkpoint::packed::claim::{Claim, Method, with_row};
 use crate::checkpoint::packed::tensors::Tensors;

@@ -1,5 +1,5 @@
-//! optimum-quanto 0.2.7: `weight._data` (a byte a weight), or `weight._data._data` U8 packed along the first dimension of
-//! [groups, group] (qint4, qint2), with `weight._scale`, `weight._shift`, `input_scale` and `output_scale`.
+//! optimum-quanto ([`crate::pins::QUANTO`]): `weight._data` (a byte a weight), or `weight._data._data` U8 packed along the first
+//! dimension of [groups, group] (qint4, qint2), with `weight._scale`, `weight._shift`, `input_scale` and `output_scale`.
 
 use crate::checkpoint::packed::claim::{Claim, Method};
 use crate::checkpoint::packed::tensors::Tensors;

@@ -1,5 +1,5 @@
-//! torchao 0.18: `_weight_qdata` with `_weight_scale` and `_weight_zero_point`; types with names like int4 and int2 keep a byte a
-//! weight unless they are packed (`Int4Tensor`: scales turned round, zero points not I8).
+//! torchao ([`crate::pins::TORCHAO`]): `_weight_qdata` with `_weight_scale` and `_weight_zero_point`; types with names like int4
+//! and int2 keep a byte a weight unless they are packed (`Int4Tensor`: scales turned round, zero points not I8).
 
 use crate::checkpoint::packed::claim::{Claim, Method, group_of, with_row};
 use crate::checkpoint::packed::tensors::Tensors;

@@ -1,7 +1,7 @@
 //! The GGUF reader, versions 2 and 3, little-endian.
 //!
-//! Version 1 and big-endian files are recognised and named. Layout and rules: `gguf.cpp` of llama.cpp commit 0c1e570. Files that
-//! end before their aligned data section are complete when they hold no tensor data (vocabulary-only files).
+//! Version 1 and big-endian files are recognised and named. Layout and rules: `gguf.cpp` of llama.cpp ([`crate::pins::LLAMA_CPP`]).
+//! Files that end before their aligned data section are complete when they hold no tensor data (vocabulary-only files).
 
 mod keys;
 mod place;

@@ -1,7 +1,8 @@
 //! Activations kept for the backward pass, and logits.
 //!
-//! Sources: the rule of Llama, Qwen2 and Qwen3 layers was measured with saved-tensor hooks (torch 2.15, transformers 5.23, bf16,
-//! CPU, 12 shapes without residue); the GPT formula is Korthikanti et al. 2022 (arXiv 2205.05198), Table 2.
+//! Sources: the rule of Llama, Qwen2 and Qwen3 layers was measured with saved-tensor hooks (torch ([`crate::pins::TORCH`]),
+//! transformers ([`crate::pins::TRANSFORMERS_CODE`]), bf16, CPU, 12 shapes without residue); the GPT formula is Korthikanti et al.
+//! 2022 (arXiv 2205.05198), Table 2.
 
 use super::model::Dims;
 use super::request::{Recompute, TrainRequest};

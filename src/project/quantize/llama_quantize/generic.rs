@@ -1,8 +1,8 @@
 //! What the Hugging Face converter would write, and what the quantizer makes of that: an estimate by generic rules.
 //!
-//! Source: `convert_hf_to_gguf.py` at llama.cpp commit 0c1e570: 1-D tensors, norms, biases and routers in F32, matrices in the
-//! outtype, experts stacked; names of the llama scheme, which most decoders share. Not modelled: metadata and tokenizer arrays (a
-//! range), tensors that a family adds, splits or leaves out, families the converter refuses.
+//! Source: `convert_hf_to_gguf.py` at llama.cpp ([`crate::pins::LLAMA_CPP`]): 1-D tensors, norms, biases and routers in F32,
+//! matrices in the outtype, experts stacked; names of the llama scheme, which most decoders share. Not modelled: metadata and
+//! tokenizer arrays (a range), tensors that a family adds, splits or leaves out, families the converter refuses.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What `llama-quantize` would make of a GGUF: the type of every tensor and the bytes of the file.
 //!
-//! Source of the rules in this folder: `llama-quant.cpp` at llama.cpp commit 0c1e570 (2026-10-01); every type list and file size
+//! Source of the rules in this folder: `llama-quant.cpp` at llama.cpp ([`crate::pins::LLAMA_CPP`]); every type list and file size
 //! in `fixtures/gguf-project` was produced by that program.
 
 mod category;

@@ -130,7 +130,7 @@ impl<'a, P: Packing> Walk<'_, '_, 'a, P> {
 
     /// A stack whose two tensors stay and get scales, an expert at a time.
     ///
-    /// transformers 5.23 asserts: "FP8Experts does not support bias for now".
+    /// transformers ([`crate::pins::TRANSFORMERS_CODE`]) asserts: "FP8Experts does not support bias for now".
     fn scales_of_stack(&mut self, name: &str, stack: &Stack, dims: Dims) -> Result<(), Refusal<'a>> {
         if stack.biases.iter().any(Option::is_some) {
             return Err(Refusal::new("transformers' FP8 takes no experts with biases"));

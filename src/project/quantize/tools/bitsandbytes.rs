@@ -1,8 +1,9 @@
 //! bitsandbytes: LLM.int8 and 4-bit.
 //!
-//! Source: bitsandbytes 0.50.2 through transformers 5.23, formulas A: 8-bit `weight` I8, `SCB` F32 [O], `weight_format` one byte;
-//! 4-bit over the flattened tensor in blocks of 64, `absmax` and a table beside it, and a JSON text in `quant_state`. Under double
-//! quantization `absmax` is U8 in blocks of 256, and the JSON holds a float whose text has 18 to 20 characters.
+//! Source: bitsandbytes ([`crate::pins::BITSANDBYTES`]) through transformers ([`crate::pins::TRANSFORMERS_CODE`]): 8-bit `weight`
+//! I8, `SCB` F32 [O], `weight_format` one byte; 4-bit over the flattened tensor in blocks of 64, `absmax` and a table beside it,
+//! and a JSON text in `quant_state`. Under double quantization `absmax` is U8 in blocks of 256, and the JSON holds a float whose
+//! text has 18 to 20 characters.
 
 use crate::dtype::Dtype;
 use crate::format::Format;

@@ -1,8 +1,8 @@
 //! Casts: every floating-point weight in another plain type, everything else as it is.
 //!
-//! Source: `model.to(dtype)` followed by `save_pretrained` (transformers 5.23, safetensors 0.8.0): floating-point parameters and
-//! buffers are cast, F64 too, integer ones kept; one file up to 50 GB (10^9), then shards. Without a class in the configuration it is
-//! the same done to the tensors as they are stored.
+//! Source: `model.to(dtype)` followed by `save_pretrained` (transformers ([`crate::pins::TRANSFORMERS_CODE`]), safetensors
+//! ([`crate::pins::SAFETENSORS`])): floating-point parameters and buffers are cast, F64 too, integer ones kept; one file up to 50
+//! GB (10^9), then shards. Without a class in the configuration it is the same done to the tensors as they are stored.
 
 use crate::project::quantize::context::Context;
 use crate::project::quantize::rule::{Rule, Schemes};

@@ -1,8 +1,9 @@
 //! compressed-tensors and llm-compressor.
 //!
-//! Source: compressed-tensors 0.20.0 through transformers 5.23 (`apply_quantization_config`, `ModelCompressor.compress_model`,
-//! `ignore: [lm_head]`), formulas A. Scales have the dtype of the module's weight; embeddings, norms, biases and the output head
-//! stay. A row length that the group does not divide is refused. llm-compressor 0.14 writes the same for dense models.
+//! Source: compressed-tensors ([`crate::pins::COMPRESSED_TENSORS`]) through transformers ([`crate::pins::TRANSFORMERS_CODE`])
+//! (`apply_quantization_config`, `ModelCompressor.compress_model`, `ignore: [lm_head]`). Scales have the dtype of the module's
+//! weight; embeddings, norms, biases and the output head stay. A row length that the group does not divide is refused.
+//! llm-compressor ([`crate::pins::LLM_COMPRESSOR`]) writes the same for dense models.
 
 use crate::dtype::Dtype;
 use crate::format::{Format, Shape};

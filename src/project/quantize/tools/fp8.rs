@@ -1,7 +1,7 @@
 //! Block FP8 and the Metal scheme of transformers.
 //!
-//! Source: transformers 5.23 `integrations/finegrained_fp8.py` and `metal`, formulas A and correction 6: a weight whose shape the
-//! block does not divide stays, yet its `weight_scale_inv` is written; UE8M0 scales take a byte.
+//! Source: transformers ([`crate::pins::TRANSFORMERS_CODE`]) `integrations/finegrained_fp8.py` and `metal`: a weight whose shape
+//! the block does not divide stays, yet its `weight_scale_inv` is written; UE8M0 scales take a byte.
 
 use crate::dtype::Dtype;
 use crate::format::Format;

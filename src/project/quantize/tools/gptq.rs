@@ -1,6 +1,6 @@
 //! GPTQ and AWQ as GPTQModel writes them.
 //!
-//! Source: GPTQModel 7.7.0, formulas A and corrections 5 and 9: GPTQ takes a last group that is short, AWQ refuses; GPTQ's scales
+//! Source: GPTQModel ([`crate::pins::GPTQMODEL`]): GPTQ takes a last group that is short, AWQ refuses; GPTQ's scales
 //! are F16, AWQ's BF16; an output head, where asked for, gets 8 bits in groups of 32. On a CPU what is not quantized is written as
 //! BF16, biases of modules that GPTQ quantized as F16. Experts are modules under the names that transformers gives them.
 

@@ -1,6 +1,6 @@
 //! HQQ.
 //!
-//! Source: hqq 0.2.8.post1, formulas A and correction 7: groups run over the flattened weight; codes are packed along the first
+//! Source: HQQ ([`crate::pins::HQQ`]): groups run over the flattened weight; codes are packed along the first
 //! dimension of [groups, group] (axis 1) or [group, groups] (axis 0); scale and zero have the compute dtype; sixteen small tensors
 //! of settings per module.
 

@@ -1,7 +1,8 @@
 //! MLX: every module with rows that the group divides, the embedding and the output head too.
 //!
-//! Source: mlx-lm 0.32.2 `convert`, MLX 0.32.4 `nn.quantize`, formulas A: affine `weight` U32 with `scales` and `biases` in the
-//! model's dtype; MX and NV modes with U8 `scales` and no `biases`. A row that the group does not divide is left alone without a word.
+//! Source: mlx-lm ([`crate::pins::MLX_LM`]) `convert`, MLX ([`crate::pins::MLX`]) `nn.quantize`: affine `weight` U32 with `scales`
+//! and `biases` in the model's dtype; MX and NV modes with U8 `scales` and no `biases`. A row that the group does not divide is
+//! left alone without a word.
 
 use std::borrow::Cow;
 

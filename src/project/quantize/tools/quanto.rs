@@ -1,7 +1,8 @@
 //! optimum-quanto.
 //!
-//! Source: optimum-quanto 0.2.7 through transformers 5.23, formulas A and correction 5: 8-bit `weight._data` and `_scale` [O, 1],
-//! two scalar activation scales; 4 and 2 bits in groups of 128, lowered by 32 until the row divides, with `_scale` and `_shift`.
+//! Source: optimum-quanto ([`crate::pins::QUANTO`]) through transformers ([`crate::pins::TRANSFORMERS_CODE`]): 8-bit `weight._data`
+//! and `_scale` [O, 1], two scalar activation scales; 4 and 2 bits in groups of 128, lowered by 32 until the row divides, with
+//! `_scale` and `_shift`.
 
 use crate::dtype::Dtype;
 use crate::format::Format;

@@ -1,9 +1,9 @@
 //! torchao.
 //!
-//! Source: torchao 0.18.0 (`quant_api.py`, `core/config.py`, `prototype/safetensors`) through transformers 5.23, formulas A and
-//! corrections 5, 8 and 10: a byte per weight whatever the label says; int8 and float8 scales are F32, those of intx have the
-//! model's dtype; a zero point per scale but for float8. Every parameter of the model has a line of JSON in `__metadata__`. A group
-//! that does not divide the row stops int8 and intx; int4 skips the weight without a word.
+//! Source: torchao ([`crate::pins::TORCHAO`]) (`quant_api.py`, `core/config.py`, `prototype/safetensors`) through transformers
+//! ([`crate::pins::TRANSFORMERS_CODE`]): a byte per weight whatever the label says; int8 and float8
+//! scales are F32, those of intx have the model's dtype; a zero point per scale but for float8. Every parameter of the model has a
+//! line of JSON in `__metadata__`. A group that does not divide the row stops int8 and intx; int4 skips the weight without a word.
 
 use crate::dtype::Dtype;
 use crate::format::Format;

@@ -1,6 +1,7 @@
 //! The dynamic cache of transformers: one tensor per layer that grows by a token.
 //!
-//! Source: transformers 5.23 `cache_utils.py`; a windowed layer keeps as many tokens as its window has.
+//! Source: transformers ([`crate::pins::TRANSFORMERS_CODE`]) `cache_utils.py`; a windowed layer keeps as many tokens as its window
+//! has.
 
 use crate::checkpoint::{KvKind, KvLayer};
 use crate::project::memory::request::Settings;

@@ -21,7 +21,7 @@ impl Engine for Transformers {
     }
 
     fn version(&self) -> &'static str {
-        "5.23"
+        crate::pins::TRANSFORMERS_CODE
     }
 
     /// Those that models have: it caches in the type of the model.

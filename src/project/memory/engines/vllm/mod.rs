@@ -25,7 +25,7 @@ impl Engine for Vllm {
     }
 
     fn version(&self) -> &'static str {
-        "v1 engine, 2026"
+        crate::pins::VLLM
     }
 
     /// The types of `--kv-cache-dtype`.
