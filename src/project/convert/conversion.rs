@@ -2,43 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::family::FamilyRules;
 use super::hparams::Hparams;
+use super::loaded::Loaded;
 use super::stop::Stop;
 use super::types::TypeRule;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
-use crate::families::gguf_names;
+use crate::families::{converter, gguf_names};
 use crate::format::Shape;
 use crate::project::bridge::{Group, Origin};
 use crate::text::escape;
-
-/// A tensor as the converter loads it: unpacked, under its Hugging Face name.
-#[derive(Debug, Clone)]
-pub(super) struct Loaded {
-    pub(super) name: String,
-    pub(super) shape: Shape,
-    /// Element type on disk.
-    pub(super) dtype: Dtype,
-    /// Index of the tensor that holds the weights.
-    pub(super) source: u32,
-    /// Bytes of the tensors it is read from, scales included.
-    pub(super) bytes: u64,
-    pub(super) group: Group,
-    /// Type in which it is written whatever the outtype.
-    pub(super) fixed: Option<Dtype>,
-}
-
-impl Loaded {
-    /// Returns the number of the block: the first number in the name.
-    pub(super) fn block(&self) -> Option<u64> {
-        self.name.split('.').find(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
-    }
-
-    pub(super) fn elements(&self) -> u64 {
-        self.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d))
-    }
-}
 
 /// A tensor of the converted file.
 #[derive(Debug, Clone)]
@@ -68,7 +41,9 @@ struct LayerExperts {
 
 /// The state of a conversion: what was read of the folder, and the tensors written so far.
 pub(super) struct Conversion<'j> {
-    pub(super) family: &'j FamilyRules,
+    /// `general.architecture`.
+    arch: &'static str,
+    row: &'static converter::Conversion,
     pub(super) hparams: &'j Hparams,
     pub(super) folder: &'j HfFolder,
     pub(super) blocks: u64,
@@ -82,9 +57,16 @@ pub(super) struct Conversion<'j> {
 }
 
 impl<'j> Conversion<'j> {
-    pub(super) fn new(family: &'j FamilyRules, hparams: &'j Hparams, folder: &'j HfFolder, blocks: u64) -> Self {
+    pub(super) fn new(
+        arch: &'static str,
+        row: &'static converter::Conversion,
+        hparams: &'j Hparams,
+        folder: &'j HfFolder,
+        blocks: u64,
+    ) -> Self {
         Self {
-            family,
+            arch,
+            row,
             hparams,
             folder,
             blocks,
@@ -98,7 +80,7 @@ impl<'j> Conversion<'j> {
 
     /// Writes under the GGUF name of a Hugging Face name. `part` of `parts` equal shares of the tensor.
     pub(super) fn write(&mut self, name: &str, shape: &[u64], from: &Loaded, share: (u64, u64)) -> Result<(), Stop> {
-        let to = gguf_names::of_architecture(self.family.arch, name, self.blocks)
+        let to = gguf_names::of_architecture(self.arch, name, self.blocks)
             .ok_or_else(|| format!("can not map tensor `{}`", escape(name)))?;
         let (part, whole) = share;
         let bytes = u128::from(from.bytes) * u128::from(part) / u128::from(whole.max(1));
@@ -109,7 +91,7 @@ impl<'j> Conversion<'j> {
 
     /// Whether the class has no output head, and its tensors no prefix.
     pub(super) fn is_headless(&self) -> bool {
-        self.hparams.architecture().is_some_and(|class| self.family.row.headless.contains(&class))
+        self.hparams.architecture().is_some_and(|class| self.row.headless.contains(&class))
     }
 
     /// Writes a tensor unchanged.

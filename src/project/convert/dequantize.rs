@@ -1,15 +1,15 @@
 //! What is read: tensors in the converter's order, quantized ones unpacked as it does. Source: `dequant_model`, `repack_mxfp4`.
 //!
-//! FP8, GPTQ and compressed-tensors grow back to floats; MXFP4 of gpt-oss and NVFP4 stay as they are; everything else stops the
+//! FP8, GPTQ and compressed-tensors grow back to floats; MXFP4, where the family keeps it, and NVFP4 stay as they are; everything else stops the
 //! converter.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::conversion::Loaded;
 use super::family::FamilyRules;
 use super::hparams::{Hparams, whole};
+use super::loaded::{Loaded, Set};
 use super::nvfp4;
 use super::stop::Stop;
 use crate::checkpoint::HfFolder;
@@ -28,49 +28,6 @@ pub(super) struct Loading {
     pub(super) auto: Option<Dtype>,
     /// Bytes of tensors that are not written, by group.
     pub(super) left_out: Vec<(Group, u64)>,
-}
-
-pub(super) struct Set {
-    tensors: Vec<Option<Loaded>>,
-    by_name: HashMap<String, usize>,
-}
-
-impl Set {
-    /// Removes a tensor and returns it.
-    pub(super) fn take(&mut self, name: &str) -> Option<Loaded> {
-        let i = *self.by_name.get(name)?;
-        self.tensors[i].take()
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        self.tensors.iter().flatten().map(|t| t.name.clone()).collect()
-    }
-
-    /// The shape of a tensor that is still there.
-    pub(super) fn shape(&self, name: &str) -> Option<&Shape> {
-        self.tensors[*self.by_name.get(name)?].as_ref().map(|t| &t.shape)
-    }
-
-    /// Gives a tensor another name, at the end; nothing where that name is taken.
-    pub(super) fn rename(&mut self, name: &str, to: String) {
-        if !self.by_name.contains_key(&to)
-            && let Some(mut t) = self.take(name)
-        {
-            t.name.clone_from(&to);
-            self.by_name.insert(to, self.tensors.len());
-            self.tensors.push(Some(t));
-        }
-    }
-
-    /// Drops a tensor that only helps another one, whose bytes it is added to.
-    fn fold_into(&mut self, name: &str, into: &str) -> Result<(), Stop> {
-        let bytes = self.take(name).map_or(0, |t| t.bytes);
-        let i = *self.by_name.get(into).ok_or_else(|| format!("there is no `{}`: the converter stops", escape(into)))?;
-        if let Some(t) = &mut self.tensors[i] {
-            t.bytes = t.bytes.saturating_add(bytes);
-        }
-        Ok(())
-    }
 }
 
 /// Reads the folder's tensors in the converter's order and unpacks those that are quantized.
@@ -198,13 +155,6 @@ fn modelopt(set: &mut Set) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Adds an unpacked weight after all others.
-fn append(set: &mut Set, name: String, shape: &[u64], from: &Loaded, bytes: u64) {
-    let t = Loaded { name: name.clone(), shape: Shape::from_slice(shape), bytes, ..from.clone() };
-    set.by_name.insert(name, set.tensors.len());
-    set.tensors.push(Some(t));
-}
-
 fn gptq(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), Stop> {
     let bits = config.and_then(|c| c.get("bits")).and_then(Value::as_u64).unwrap_or(0);
     if !matches!(bits, 2 | 4 | 8) {
@@ -221,7 +171,7 @@ fn gptq(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), Stop> 
         let Some(packed) = set.take(&name) else { continue };
         let [rows, columns] = packed.shape[..] else { return Err(Stop::new(format!("`{}` is no matrix", escape(&name)))) };
         let shape = [columns, rows.saturating_mul(32 / bits)];
-        append(set, format!("{base}.weight"), &shape, &packed, bytes.saturating_add(packed.bytes));
+        set.append(format!("{base}.weight"), &shape, &packed, bytes.saturating_add(packed.bytes));
     }
     Ok(())
 }
@@ -264,7 +214,7 @@ fn compressed(set: &mut Set, config: Option<&Map<String, Value>>) -> Result<(), 
                 let Some(packed) = set.take(&name) else { continue };
                 let [rows, columns] = scale.shape[..] else { return stop("scales are no matrix") };
                 let bytes = packed.bytes.saturating_add(scale.bytes).saturating_add(shape.bytes).saturating_add(zero);
-                append(set, base.to_owned(), &[rows, columns.saturating_mul(size)], &packed, bytes);
+                set.append(base.to_owned(), &[rows, columns.saturating_mul(size)], &packed, bytes);
             }
             Ok(())
         }

@@ -1,8 +1,9 @@
 //! A family as the converter writes it: the words of its row, and the functions that they name.
 
 use super::common_keys::{self, Given};
-use super::conversion::{Conversion, Loaded};
+use super::conversion::Conversion;
 use super::keys::Keys;
+use super::loaded::Loaded;
 use super::stop::Stop;
 use super::{model_keys, source_names, tensors};
 use crate::families::converter::{KeyRule, Rename, Start, TensorRule};

@@ -14,6 +14,7 @@ mod general;
 mod header;
 mod hparams;
 mod keys;
+mod loaded;
 mod model_keys;
 mod nvfp4;
 mod sentencepiece;
@@ -21,6 +22,7 @@ mod source_names;
 mod special_tokens;
 mod stop;
 mod tensors;
+mod tokens;
 mod typed;
 mod types;
 mod vocab;
@@ -38,7 +40,7 @@ use conversion::{Conversion, ConvertedTensor};
 use general::Counts;
 use hparams::Hparams;
 use keys::Keys;
-use vocab::Pre;
+use tokens::Pre;
 
 use super::bridge::Group;
 use super::input::ProjectInput;
@@ -102,7 +104,7 @@ fn without_vocabulary(
         blocks = blocks.saturating_add(settings.count("num_nextn_predict_layers").unwrap_or(0));
     }
     let loading = dequantize::load(input, folder, family, settings)?;
-    let mut conversion = Conversion::new(family, settings, folder, blocks);
+    let mut conversion = Conversion::new(family.arch, family.row, settings, folder, blocks);
     for t in &loading.first {
         conversion.write_kept(t)?;
     }

@@ -2,8 +2,7 @@
 //!
 //! Source: `_generate_nvfp4_tensors` and `_nvfp4_pack`: 16 weights a scale, four scales a block of ggml.
 
-use super::conversion::Loaded;
-use super::dequantize::Set;
+use super::loaded::{Loaded, Set};
 use super::stop::Stop;
 use crate::dtype::Dtype;
 use crate::format::Shape;

@@ -4,7 +4,7 @@ use super::hparams::{Hparams, whole};
 use super::keys::Keys;
 use super::special_tokens;
 use super::stop::Stop;
-use super::vocab::{Pre, Tokens, decoder, header, looks_special, needs, without_word_marks};
+use super::tokens::{Pre, Tokens, decoder, header, looks_special, needs, without_word_marks};
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::sidecar::SentencePiece;
 

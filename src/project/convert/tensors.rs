@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use super::common_keys::{labels, mamba2_inner, phi_rope_dims};
-use super::conversion::{Conversion, Loaded};
+use super::conversion::Conversion;
 use super::hparams::whole;
+use super::loaded::Loaded;
 use super::stop::Stop;
 use super::vocab::gemma3_rows;
 use crate::format::Shape;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::ConvertedModel;
-use super::vocab::Pre;
+use super::tokens::Pre;
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
 use crate::project::bridge::{Origin, Origins};

@@ -8,6 +8,7 @@ use super::llama_quantize::order::Prepared;
 use super::options::Options;
 use super::{experts, seen, source, stacks};
 use crate::project::input::ProjectInput;
+use crate::project::plan::Refusal;
 use crate::project::written::greedy::natural;
 
 /// What a scheme reads: the checkpoint, the options, and facts worked out once for all targets.
@@ -88,9 +89,15 @@ impl<'i, 'a> Context<'i, 'a> {
         self.seen.get_or_init(|| seen::Seen::of(self.input))
     }
 
-    /// Why no safetensors scheme takes the checkpoint.
-    pub(super) fn refusal(&self) -> Option<&str> {
-        self.refusal.get_or_init(|| source::refusal(self.input)).as_deref()
+    /// Checks that safetensors schemes can start from the checkpoint.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    pub(super) fn require_float_safetensors<'r>(&self) -> Result<(), Refusal<'r>> {
+        match self.refusal.get_or_init(|| source::refusal(self.input)) {
+            None => Ok(()),
+            Some(reason) => Err(Refusal::new(reason.as_str())),
+        }
     }
 
     /// What the Hugging Face converter makes of the checkpoint, for all targets.

@@ -1,16 +1,9 @@
 //! Checkpoints that safetensors schemes cannot start from.
 
-use super::context::Context;
 use crate::format::Format;
 use crate::project::input::ProjectInput;
-use crate::project::plan::Refusal;
 
-/// Refuses sources that a safetensors scheme cannot start from.
-pub(super) fn require_float_safetensors<'a>(context: &Context<'_, 'a>) -> Result<(), Refusal<'a>> {
-    context.refusal().map_or(Ok(()), |reason| Err(Refusal::new(reason)))
-}
-
-/// What stands against it, whatever the scheme.
+/// Says why no safetensors scheme can start from a checkpoint; `None` where they can.
 pub(super) fn refusal(input: &ProjectInput<'_>) -> Option<String> {
     if input.format == Some(Format::Gguf) {
         return Some("from GGUF to safetensors is not projected: no tool of the field writes it without changing names".to_owned());

@@ -12,7 +12,6 @@ use super::linears::{Doubts, Linear, classify, is_doubtful};
 use super::packing::{Experts, Layout, Module, Packed, Packing, Piece, Tool};
 use super::rule::{GroupRefusal, Regrouped, Rule};
 use super::seen::Seen;
-use super::source::require_float_safetensors;
 use super::stacks::{self, Dims, Stack};
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;
@@ -25,7 +24,7 @@ use crate::units::grouped;
 
 impl<P: Packing> Rule for P {
     fn plan<'a>(&self, context: &Context<'_, 'a>) -> PlanResult<'a> {
-        require_float_safetensors(context)?;
+        context.require_float_safetensors()?;
         let tool = self.tool();
         if context.options.quantize_embedding && !tool.takes_embedding && !tool.can_take_embedding {
             return Err(Refusal::new("--quantize-embedding: this tool quantizes linear layers only"));

@@ -13,7 +13,6 @@ use crate::dtype::Dtype;
 use crate::format::Format;
 use crate::project::input::ProjectTensor;
 use crate::project::plan::{Basis, Change, OutTensor, Plan, PlanResult, Refusal, too_large};
-use crate::project::quantize::source::require_float_safetensors;
 use crate::project::written::transformers_files::{TRANSFORMERS_LIMIT, transformers_files};
 use crate::units::Elements;
 
@@ -42,7 +41,7 @@ impl Rule for Cast {
         if context.input.format == Some(Format::Safetensors) && context.input.is_packed() {
             return self.unpacked(context);
         }
-        require_float_safetensors(context)?;
+        context.require_float_safetensors()?;
         let mut notes = Vec::new();
         let mut tensors = Vec::with_capacity(context.input.tensors.len());
         let mut odd = 0u64;
