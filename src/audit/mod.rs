@@ -44,6 +44,7 @@ pub struct AuditRequest {
 
 /// What was looked at; the names are those of the JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Coverage {
     /// Regular files that were seen.
     pub files_seen: u64,
@@ -65,6 +66,7 @@ pub struct Coverage {
 
 /// What an audit found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Audit {
     /// What was asked for.
     pub path: PathBuf,

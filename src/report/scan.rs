@@ -20,6 +20,7 @@ use gather::{Gather, Group};
 /// STATS of the report: figures worked out of [`TensorStats`], which serialises its exact sums for parts of a scan. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct StatsRow {
     pub elements: u64,
     pub zeros: u64,
@@ -70,6 +71,7 @@ fn scales(health: ScaleHealth) -> Option<ScaleHealth> {
 /// A row of `dtypes`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct DtypeStats {
     pub dtype: String,
     pub tensors: u64,
@@ -83,6 +85,7 @@ pub struct DtypeStats {
 /// A row of `roles`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct RoleStats {
     pub role: &'static str,
     pub tensors: u64,
@@ -95,6 +98,7 @@ pub struct RoleStats {
 /// A row of `tensors`. Figures are null where the tensor was not scanned, with the reason in `why`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct TensorStatsRow {
     pub name: String,
     pub dtype: String,
@@ -116,6 +120,7 @@ pub struct TensorStatsRow {
 /// The sum of all tensors.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct Totals {
     #[serde(flatten)]
     pub stats: StatsRow,
@@ -135,20 +140,22 @@ pub enum Weight {
 
 /// Something remarkable about a tensor.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Remark {
     /// How much it matters.
     pub severity: Weight,
     /// The tensor, as its file names it.
     pub tensor: String,
-    /// Its file.
+    /// The file that the tensor stands in, relative to the folder asked for.
     pub file: String,
     /// What is remarkable, with its figures.
     pub message: String,
 }
 
-/// The body of `weigh scan`.
+/// The fields of the document of `weigh scan`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct ScanBody<'a> {
     pub bytes_read: u64,
     pub seconds: Option<f64>,
@@ -176,6 +183,7 @@ pub struct ScanBody<'a> {
 /// What `--stats full` adds to the body.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct FullBody {
     /// N:M patterns that are there: every group passes, far beyond chance.
     pub patterns: Vec<ClaimRow>,
@@ -188,6 +196,7 @@ pub struct FullBody {
 /// A tensor among those with the largest share of zeros.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct SparseRow {
     pub name: String,
     pub dtype: String,
@@ -199,6 +208,7 @@ pub struct SparseRow {
 /// What the values tell of a tied embedding that may be stored twice.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct TiedRow {
     pub embedding: String,
     pub head: String,

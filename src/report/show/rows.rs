@@ -10,12 +10,13 @@ use crate::report::page::Walked;
 
 /// A row of `dtypes`: of the sums all but the parameters, which the JSON gives by role.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DtypeRow {
     /// As the format spells it.
     pub dtype: String,
     /// Tensors.
     pub tensors: u64,
-    /// Elements as stored.
+    /// Number of elements that the headers declare.
     pub stored_elements: u64,
     /// Bytes of tensor data.
     pub bytes: u64,
@@ -23,25 +24,28 @@ pub struct DtypeRow {
 
 /// A row of `roles` (and of `layers`).
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct GroupRow {
     /// Role; of a layer row `layer 3`.
     pub role: String,
-    /// Its sums.
+    /// Sums over the tensors of the role or layer.
     #[serde(flatten)]
     pub sums: Sums,
 }
 
 /// What the `safetensors` crate says of a file.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ReferenceReader {
     /// Whether it loads the file; null when it was not asked.
     pub loads: Option<bool>,
-    /// Its reason, or what it leaves out.
+    /// Why it refuses the file, or what it leaves out of it.
     pub reason: Option<String>,
 }
 
 /// A row of `files`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct FileRow {
     /// Relative to the folder asked for.
     pub path: String,
@@ -63,10 +67,11 @@ pub struct FileRow {
 
 /// A row of `weight_sets`: a set whose files are named, not counted.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct WeightSetRow<'a> {
     /// What tells it from its alternatives.
     pub name: String,
-    /// Its files.
+    /// Names of its files, relative to the folder asked for.
     pub files: Vec<String>,
     /// Bytes of its tensors.
     pub tensor_bytes: u64,
@@ -80,10 +85,11 @@ pub struct WeightSetRow<'a> {
 
 /// A row of `components`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ComponentRow<'a> {
     /// What part of the repo it is.
     pub name: String,
-    /// Its copies and forms.
+    /// The copies and forms in which it is here.
     pub weight_sets: Vec<WeightSetRow<'a>>,
 }
 
@@ -103,6 +109,7 @@ pub struct ModelBody<'a> {
 /// A row of `tensors`. `shape` is in the format's own order: GGUF names the contiguous dimension first, safetensors last.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct TensorRow {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +129,7 @@ pub struct TensorRow {
 /// A row of `defects`: a defect with the names of its file and tensor, which the defect itself numbers.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct DefectRow {
     pub kind: &'static str,
     pub file: String,
@@ -135,6 +143,7 @@ pub struct DefectRow {
 /// A labelled range of a file.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct MapRow {
     pub file: String,
     pub label: &'static str,
@@ -146,15 +155,17 @@ pub struct MapRow {
 /// A key of a file's metadata. Long arrays are described, not listed.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct MetadataRow {
     pub file: String,
     pub key: String,
     pub value: serde_json::Value,
 }
 
-/// The body of `weigh show`.
+/// The fields of the document of `weigh show`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct ShowBody<'a> {
     pub format: &'static str,
     pub totals: Totals,

@@ -5,7 +5,6 @@ use weighbridge::checkpoint::{OpenOptions, open_or_declared};
 use weighbridge::dtype::Dtype;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::project::storage::Options;
-use weighbridge::project::storage::copies::copies;
 use weighbridge::project::storage::data::{DataRow, project_data};
 use weighbridge::project::storage::gguf::QuantTarget;
 use weighbridge::project::storage::prune::PruneSpec;
@@ -29,7 +28,7 @@ struct DataBody {
     data: DataRow,
 }
 
-/// Runs it.
+/// Opens PATH and prints its projections; with `--data`, the storage of a training set.
 pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let Some(path) = &args.path else { return run_data(args, output) };
     let opening = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
@@ -82,7 +81,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     if projection.has_only_refusals() {
         outcome = outcome.max(Outcome::Incomplete);
     }
-    let body = ProjectBody { copies: copies(&checkpoint), projection };
+    let body = ProjectBody::of(&checkpoint, projection);
     let cautions = checkpoint.cautions();
     let head = Head { notes: Some(cautions.clone()), ..Head::new("project", Some(path.to_string_lossy().into_owned())) };
     let mut sections = sections::errors(&checkpoint);
