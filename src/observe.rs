@@ -1,5 +1,4 @@
-//! How long work tells of itself. The library prints nothing: a caller that wants a progress bar, or wants to stop early,
-//! passes an [`Observer`].
+//! Progress of long work. The library prints nothing: a caller that wants a progress bar, or wants to stop early, passes an [`Observer`].
 
 /// Told of progress from any thread, and asked whether to stop.
 pub trait Observer: Sync {
@@ -12,7 +11,7 @@ pub trait Observer: Sync {
     }
 }
 
-/// An observer that does not look.
+/// Ignores progress and never stops the work.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -50,6 +50,7 @@ pub struct AuditRequest {
 
 /// What was looked at; the names are those of the JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Coverage {
     /// Regular files that were seen.
     pub files_seen: u64,
@@ -71,6 +72,7 @@ pub struct Coverage {
 
 /// The outcome of an audit.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Audit {
     /// The path that was asked for.
     pub path: PathBuf,

@@ -57,6 +57,7 @@ use crate::source::{FileSource, Identity};
 
 /// One file of a checkpoint whose header was read.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CheckpointFile {
     /// Where it is.
     pub path: PathBuf,
@@ -87,6 +88,7 @@ impl CheckpointFile {
 
 /// One of the forms that a component is stored in.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct WeightSet {
     /// What tells it from its alternatives: `model`, `consolidated`, `Q4_K_M`, `fp16`.
     pub name: String,
@@ -115,6 +117,7 @@ impl WeightSet {
 
 /// A part of a repo that is needed beside others: text model, vision projector, unet, adapter.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Component {
     /// `model`, or the folder or kind it is known by: `unet`, `text_encoder`, `mmproj`, `adapter`.
     pub name: String,
@@ -125,6 +128,7 @@ pub struct Component {
 
 /// A file that holds weights in a form that is not read (pickle-based `.bin`, `.pt`, ...), named with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct UnreadFile {
     /// As reports name it.
     #[serde(rename = "file")]
@@ -137,6 +141,7 @@ pub struct UnreadFile {
 
 /// A checkpoint: the selected weight set of every component, with what is known of the model.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// As asked for.
     pub path: PathBuf,
@@ -184,6 +189,7 @@ pub(crate) struct SelectedTensor {
 
 /// A view of one selected tensor.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Tensor<'a> {
     /// Index into [`Checkpoint::files`].
     pub file: usize,

@@ -99,7 +99,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         let source = found.open()?;
         let (container, opinion) = source.read_whole(|source| {
             let container = format::read(source)?;
-            let opinion = if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("nobody wanted to know") };
+            let opinion = if ask { second_opinion(source, &container)? } else { SecondOpinion::NotAsked("it was not asked") };
             Ok((container, opinion))
         })?;
         Ok::<_, Error>((source.opened_identity(), container, opinion))

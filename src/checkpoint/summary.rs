@@ -40,6 +40,7 @@ impl Sums {
 
 /// The sums of a checkpoint.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Summary {
     /// Over all selected tensors.
     pub total: Sums,
@@ -61,6 +62,7 @@ pub struct Summary {
 
 /// The sums of the selected weight sets in one row: `totals` of the JSON.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Totals {
     /// Selected files.
     pub files: u64,

@@ -50,6 +50,7 @@ fn only_declares(opened: &Checkpoint) -> bool {
 
 /// The tensors that a config.json declares, taken where every weight is in files that are not read.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StandIn {
     /// The declared tensors.
     pub checkpoint: Checkpoint,

@@ -6,6 +6,7 @@ use crate::audit::{Audit, Coverage, Finding, Severity};
 
 /// Findings per severity.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[non_exhaustive]
 pub struct Counts {
     /// Errors.
     pub error: u64,
@@ -17,7 +18,7 @@ pub struct Counts {
     pub allowed: u64,
 }
 
-/// The body.
+/// The fields of the document of `weigh audit`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct AuditBody<'a> {
@@ -25,7 +26,7 @@ pub struct AuditBody<'a> {
     pub findings: &'a [Finding],
     /// What was looked at.
     pub coverage: &'a Coverage,
-    /// How many there are of each severity.
+    /// Number of findings of each severity.
     pub counts: Counts,
     /// Whether the policy is met.
     pub passed: bool,
@@ -34,7 +35,7 @@ pub struct AuditBody<'a> {
 }
 
 impl<'a> AuditBody<'a> {
-    /// The body of an audit.
+    /// Gathers the fields from an audit.
     pub fn of(audit: &'a Audit) -> Self {
         Self {
             findings: &audit.findings,

@@ -58,7 +58,7 @@ pub enum Align {
 /// A column.
 #[derive(Debug, Clone)]
 pub struct Column {
-    /// Its heading.
+    /// Text above the column; empty for none.
     pub title: Cow<'static, str>,
     /// To which side its cells are set.
     pub align: Align,
@@ -114,7 +114,7 @@ impl<'a> Table<'a> {
         Self { walked: Some(rows), ..self }
     }
 
-    /// Looks at every row but the total.
+    /// Calls `look` with every row but the total.
     pub(super) fn each(&self, mut look: impl FnMut(&[Cell])) {
         self.rows.iter().for_each(|row| look(row));
         if let Some(walked) = &self.walked {

@@ -1,5 +1,5 @@
-//! Reports: serde bodies with the field names of the JSON, the same as sections of words and tables, and a renderer per output.
-//! Nothing is computed here but sums and shares of what the other rooms found.
+//! Reports: documents with the field names of the JSON, the same as sections of words and tables, and a renderer per output. Results
+//! serialise where they are defined; the bodies here join names to numbers and work figures out of sums.
 
 pub mod audit;
 pub mod cell;

@@ -19,20 +19,33 @@ use gather::{Gather, Group};
 
 /// STATS of the report: figures worked out of [`TensorStats`], which serialises its exact sums for parts of a scan. Counts are of stored elements; extremes and moments are over finite values, null where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct StatsRow {
+    /// Number of stored elements.
     pub elements: u64,
+    /// Elements that decode to +0 or -0.
     pub zeros: u64,
+    /// Those of them that are -0.
     pub negative_zeros: u64,
+    /// Elements that are NaN.
     pub nan: u64,
+    /// Elements that are +Inf.
     pub pos_inf: u64,
+    /// Elements that are -Inf.
     pub neg_inf: u64,
+    /// Smallest finite value.
     pub min: Option<f64>,
+    /// Largest finite value.
     pub max: Option<f64>,
+    /// Largest magnitude of a finite value.
     pub abs_max: Option<f64>,
+    /// Mean of the finite values.
     pub mean: Option<f64>,
+    /// Population standard deviation of the finite values.
     pub std: Option<f64>,
+    /// Euclidean norm of the finite values.
     pub l2: Option<f64>,
+    /// Share of zeros among the elements.
     pub sparsity: Option<f64>,
 }
 
@@ -69,56 +82,77 @@ fn scales(health: ScaleHealth) -> Option<ScaleHealth> {
 
 /// A row of `dtypes`.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct DtypeStats {
+    /// Element type as the format spells it.
     pub dtype: String,
+    /// Number of tensors that were scanned.
     pub tensors: u64,
+    /// Health of block scales; null for types without.
     pub scales: Option<ScaleHealth>,
+    /// Figures of the base pass over all of them.
     #[serde(flatten)]
     pub stats: StatsRow,
+    /// Figures of the full pass, where there was one.
     #[serde(flatten)]
     pub full: Option<FullRow>,
 }
 
 /// A row of `roles`.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct RoleStats {
+    /// What the tensors are for, by their names.
     pub role: &'static str,
+    /// Number of tensors that were scanned.
     pub tensors: u64,
+    /// Figures of the base pass over all of them.
     #[serde(flatten)]
     pub stats: StatsRow,
+    /// Figures of the full pass, where there was one.
     #[serde(flatten)]
     pub full: Option<FullRow>,
 }
 
 /// A row of `tensors`. Figures are null where the tensor was not scanned, with the reason in `why`.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct TensorStatsRow {
+    /// Name in the file; bytes that are no UTF-8 are U+FFFD.
     pub name: String,
+    /// Element type as the format spells it.
     pub dtype: String,
+    /// Dimensions in the format's own order.
     pub shape: Vec<u64>,
+    /// File that it stands in, relative to the folder asked for.
     pub file: String,
+    /// What it is for, by its name.
     pub role: &'static str,
+    /// Whether it has figures.
     pub scanned: bool,
+    /// Why it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<&'static str>,
+    /// Health of block scales; null for types without.
     pub scales: Option<ScaleHealth>,
     /// What is wrong with or remarkable about it.
     pub remarks: Vec<&'static str>,
+    /// Figures of the base pass.
     #[serde(flatten)]
     pub stats: Option<StatsRow>,
+    /// Figures of the full pass, where there was one.
     #[serde(flatten)]
     pub full: Option<Box<FullRow>>,
 }
 
 /// The sum of all tensors.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct Totals {
+    /// Figures of the base pass over all tensors.
     #[serde(flatten)]
     pub stats: StatsRow,
+    /// Figures of the full pass, where there was one.
     #[serde(flatten)]
     pub full: Option<FullRow>,
 }
@@ -135,47 +169,67 @@ pub enum Weight {
 
 /// Something remarkable about a tensor.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Remark {
     /// How much it matters.
     pub severity: Weight,
     /// The tensor, as its file names it.
     pub tensor: String,
-    /// Its file.
+    /// The file that the tensor stands in, relative to the folder asked for.
     pub file: String,
     /// What is remarkable, with its figures.
     pub message: String,
 }
 
-/// The body of `weigh scan`.
+/// The fields of the document of `weigh scan`.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct ScanBody<'a> {
+    /// Bytes of weights that were read, in both passes.
     pub bytes_read: u64,
+    /// Wall time; null for merged parts.
     pub seconds: Option<f64>,
+    /// Bytes read by wall time; null for merged parts.
     pub bytes_per_second: Option<f64>,
+    /// Number of threads; null for merged parts.
     pub threads: Option<usize>,
+    /// How the bytes were read: `mmap`, `read`, `mixed`, `none`; null for merged parts.
     pub io: Option<&'static str>,
+    /// `base` or `full`.
     pub stats: &'static str,
+    /// Whether every tensor has its figures.
     pub complete: bool,
+    /// Whether the scan was stopped before its end.
     pub interrupted: bool,
+    /// Number of tensors without figures.
     pub not_scanned: u64,
+    /// Figures of all tensors together.
     pub totals: Totals,
+    /// Figures per element type, most elements first.
     pub dtypes: Vec<DtypeStats>,
+    /// Figures per role, most elements first.
     pub roles: Vec<RoleStats>,
+    /// One row a tensor; absent where they were not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensors: Option<Walked<'a, TensorStatsRow>>,
+    /// What is wrong or remarkable, warnings first.
     pub remarks: Vec<Remark>,
+    /// Sparse tensors, those with most zeros first.
     pub sparsest: Vec<SparseRow>,
+    /// What the values tell of a possible copy of the embedding.
     pub tied: Option<TiedRow>,
+    /// What the full pass adds, where there was one.
     #[serde(flatten)]
     pub full: Option<FullBody>,
+    /// Files that could not be read, or changed meanwhile.
     pub errors: Vec<Error>,
+    /// What a reader of the figures should know; escaped.
     pub notes: Vec<String>,
 }
 
 /// What `--stats full` adds to the body.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct FullBody {
     /// N:M patterns that are there: every group passes, far beyond chance.
     pub patterns: Vec<ClaimRow>,
@@ -187,24 +241,33 @@ pub struct FullBody {
 
 /// A tensor among those with the largest share of zeros.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct SparseRow {
+    /// Name in the file.
     pub name: String,
+    /// Element type as the format spells it.
     pub dtype: String,
+    /// Number of stored elements.
     pub elements: u64,
+    /// Elements that are zero.
     pub zeros: u64,
+    /// Share of zeros among the elements.
     pub sparsity: f64,
 }
 
 /// What the values tell of a tied embedding that may be stored twice.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub struct TiedRow {
+    /// Name of the input embedding.
     pub embedding: String,
+    /// Name of the output head.
     pub head: String,
     /// `equal`: byte by byte; `copy`: the decoded rows agree, as after quantizing anew; `different`; `not-compared`.
     pub verdict: &'static str,
+    /// Number of rows that were decoded and compared.
     pub rows_compared: Option<u64>,
+    /// Least cosine of two rows of one index.
     pub least_cosine: Option<f64>,
     /// Parameters that count twice if it is a copy.
     pub params: u64,

@@ -6,13 +6,13 @@ use super::project::ProjectBody;
 use super::scan::ScanBody;
 use super::show::{ShowBody, ShowOptions};
 use crate::checkpoint::{Checkpoint, HfFolder, StandIn};
-use crate::project::copies::copies;
 use crate::project::{
     MemoryReport, MemoryRequest, ProjectInput, Request, folder_for_targets, memory, memory_of_checkpoint, project,
 };
 
 /// The fields of the document of `weigh PATH`.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct WholeBody<'a> {
     /// What the headers say.
     pub show: ShowBody<'a>,
@@ -25,6 +25,7 @@ pub struct WholeBody<'a> {
 }
 
 /// The whole report in the making: first what headers tell, then what a scan adds.
+#[non_exhaustive]
 pub struct WholeReport<'a> {
     checkpoint: &'a Checkpoint,
     request: Request,
@@ -48,7 +49,7 @@ impl<'a> WholeReport<'a> {
         // The scan of many tensors needs the room.
         drop(input);
         let show = ShowBody::of(checkpoint, &ShowOptions::default());
-        let body = WholeBody { show, scan: None, project: ProjectBody { projection, copies: copies(checkpoint) }, memory };
+        let body = WholeBody { show, scan: None, project: ProjectBody::of(checkpoint, projection), memory };
         Self { checkpoint, request, folder, stand_in, body }
     }
 

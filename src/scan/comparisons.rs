@@ -8,6 +8,7 @@ use crate::observe::{Observer, Silent};
 
 /// An input embedding and an output head that may be one matrix stored twice, and what their values tell.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct TieCheck<'a> {
     /// The input embedding.
     pub embedding: Tensor<'a>,
@@ -19,6 +20,7 @@ pub struct TieCheck<'a> {
 
 /// Comparisons made after a scan.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Comparisons<'a> {
     /// The head beside the embedding, where the headers leave open whether it is a copy and the whole checkpoint was scanned.
     pub tie: Option<TieCheck<'a>>,

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{Checkpoint, Role, Summary, declared};
+use weighbridge::project::Basis;
+use weighbridge::project::storage::QuantizedRow;
 use weighbridge::report::show::{ShowBody, ShowOptions};
 
 fn open(config: &Value) -> Checkpoint {
@@ -161,6 +163,16 @@ fn active_parameters_follow_three_conventions() {
     }
     let body = serde_json::to_value(ShowBody::of(&open(&deepseek_v3()), &ShowOptions::default())).unwrap();
     assert_eq!(body["model"]["active_params"]["without_input_embedding"], 36_625_618_432u64);
+}
+
+/// A caller of the library is told no more than one of the command: sizes of tensors that no file holds are estimates.
+#[test]
+fn figures_of_declared_weights_are_estimates() {
+    let checkpoint = open(&decoder("llama", [2048, 16, 32, 8, 8192, 128_256], &json!({"architectures": ["LlamaForCausalLM"]})));
+    let projection = checkpoint.project("int8,bf16,fp8,nf4");
+    let reason = "exact if the weights are those that config.json declares";
+    let told = |row: &QuantizedRow| row.basis == Basis::Estimate && row.notes.iter().any(|note| note == reason);
+    assert!(projection.quantized.iter().all(told), "{projection:?}");
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //!
 //! Read: block mappings and lists of any depth, flow lists and mappings, plain and quoted scalars, block scalars, comments.
 //! Anchors, tags and documents are not: such a card gives nothing, and that is said. Every scalar but null is kept as text.
+//!
+//! A YAML library (serde-saphyr 2.2 was tried) infers types of plain scalars before a visitor sees them, so that `1.10` and `no` are no
+//! longer the text that a card has, and brings some twenty crates.
 
 use serde_json::{Map, Value};
 

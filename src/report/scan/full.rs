@@ -13,6 +13,7 @@ use crate::stats::full::{CastLoss, FullStats, Groups, Lines, Narrower, Quantiles
 /// Further fields of STATS. Null: not applicable, or, in rows of several tensors, a figure of one tensor only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct FullRow {
     pub subnormals: Option<u64>,
     pub first_nan: Option<u64>,
@@ -45,6 +46,7 @@ pub struct FullRow {
 /// One pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct PatternRow {
     pub groups: u64,
     pub groups_ok: u64,
@@ -68,6 +70,7 @@ pub struct PatternRows {
 /// Blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct BlockRow {
     pub blocks: u64,
     pub zero: u64,
@@ -107,6 +110,7 @@ pub struct QuantileRow {
 /// What a cast loses, of finite values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct CastRow {
     pub to: &'static str,
     pub values: u64,
@@ -190,6 +194,7 @@ pub(super) fn claimed(stats: &FullStats) -> Option<&'static str> {
 /// Tensors that have a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct ClaimRow {
     pub pattern: &'static str,
     pub tensors: u64,
@@ -199,6 +204,7 @@ pub struct ClaimRow {
 /// Tensors that hold the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct DuplicateRow {
     pub sha256: String,
     pub dtype: String,
@@ -210,6 +216,7 @@ pub struct DuplicateRow {
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct MemberRow {
     pub name: String,
     pub file: String,

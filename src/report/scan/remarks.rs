@@ -6,7 +6,7 @@ use crate::report::text::value;
 use crate::stats::TensorStats;
 use crate::units::grouped;
 
-/// Says what is wrong with or remarkable about a tensor: a code, how much it matters, and the figures. An all-zero bias is
+/// Reports what is wrong with or remarkable about a tensor: a code, how much it matters, and the figures. An all-zero bias is
 /// a remark (sane published models have them), an all-zero matrix a warning.
 pub(super) fn remarks_on(
     tensor: &Tensor<'_>,

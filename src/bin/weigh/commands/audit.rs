@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::output::{Output, warn};
 use crate::progress::Bar;
 
-/// Runs it.
+/// Audits PATH and prints the findings; with `--explain`, what a code means.
 pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<Outcome> {
     if let Some(code) = &args.explain {
         return explain(code, output);

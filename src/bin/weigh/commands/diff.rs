@@ -21,7 +21,7 @@ struct Body<'a> {
     diff: Diff<'a>,
 }
 
-/// Runs it.
+/// Opens A and B and prints what differs.
 pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<Outcome> {
     let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
     let (a, b) = (open(&args.a, &options)?, open(&args.b, &options)?);

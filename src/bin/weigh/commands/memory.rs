@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::{load, machine};
 
-/// Runs it.
+/// Opens PATH and prints the memory it takes to run and to train.
 pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<Outcome> {
     let request = request(args)?;
     let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };

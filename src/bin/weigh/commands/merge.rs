@@ -20,7 +20,7 @@ struct Body<'a> {
     scan: ScanBody<'a>,
 }
 
-/// Runs it.
+/// Reads the parts, merges them and prints the scan of the whole.
 pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<Outcome> {
     let parts = PartDocuments::read(&args.parts)?;
     let first = parts.first();

@@ -4,10 +4,8 @@ use serde::Serialize;
 use weighbridge::checkpoint::{OpenOptions, open_or_declared};
 use weighbridge::dtype::Dtype;
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::copies::copies;
 use weighbridge::project::prune::PruneSpec;
-use weighbridge::project::quantize::Options;
-use weighbridge::project::quantize::QuantTarget;
+use weighbridge::project::quantize::{Options, QuantTarget};
 use weighbridge::project::shard::ShardSpec;
 use weighbridge::project::training_data::{DataRow, project_data};
 use weighbridge::project::{ProjectInput, Request, Target, folder_for_targets, project};
@@ -29,7 +27,7 @@ struct DataBody {
     data: DataRow,
 }
 
-/// Runs it.
+/// Opens PATH and prints its projections; with `--data`, the storage of a training set.
 pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let Some(path) = &args.path else { return run_data(args, output) };
     let opening = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
@@ -82,7 +80,7 @@ pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Resul
     if projection.has_only_refusals() {
         outcome = outcome.max(Outcome::Incomplete);
     }
-    let body = ProjectBody { copies: copies(&checkpoint), projection };
+    let body = ProjectBody::of(&checkpoint, projection);
     let cautions = checkpoint.cautions();
     let head = Head { notes: Some(cautions.clone()), ..Head::new("project", Some(path.to_string_lossy().into_owned())) };
     let mut sections = sections::errors(&checkpoint);

@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::scanning::{body, outcome_of_scan, watch};
 
-/// Runs it.
+/// Opens PATH and prints everything about it.
 pub(crate) fn run(args: &ReportArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let Some(path) = &args.path else { return Ok(Outcome::Done) };
     let checkpoint = open_or_declared(path, &OpenOptions { only_this_file: args.only_this_file, second_opinion: true })?;

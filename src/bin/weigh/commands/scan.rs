@@ -15,13 +15,13 @@ use crate::outcome::Outcome;
 use crate::output::{Output, warn};
 use crate::scanning::{body, outcome_of_reading, outcome_of_scan, watch, watch_full};
 
-/// The body of a scan's document.
+/// The fields of a scan's document.
 #[derive(Serialize)]
 struct Body<'a> {
     scan: ScanBody<'a>,
 }
 
-/// Runs it.
+/// Reads the values of PATH and prints their statistics, or writes a part.
 pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let opening = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
     let checkpoint = open_values(&args.path, &opening)?;

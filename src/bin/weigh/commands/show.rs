@@ -11,7 +11,7 @@ use crate::opened::{outcome_of, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::Output;
 
-/// Runs it.
+/// Opens PATH and prints what its headers say.
 pub(crate) fn run(args: &ShowArgs, output: &Output) -> Result<Outcome> {
     let checkpoint = open_or_declared(&args.path, &OpenOptions { only_this_file: args.only_this_file, second_opinion: true })?;
     let options = ShowOptions {
