@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{Checkpoint, Role, Summary, declared};
 use weighbridge::project::Basis;
-use weighbridge::project::storage::QuantizedRow;
+use weighbridge::project::row::QuantizedRow;
 use weighbridge::report::show::{ShowBody, ShowOptions};
 
 fn open(config: &Value) -> Checkpoint {
