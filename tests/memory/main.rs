@@ -12,6 +12,7 @@ mod converted;
 mod edges;
 mod fit;
 mod llama_cpp;
+mod measured;
 mod parallel;
 mod published;
 mod training;

@@ -43,7 +43,7 @@ fn layers(name: &str, hparams: &Value) -> Option<Vec<KvLayer>> {
     Some(vec![layer(KvKind::Sliding, n - full, kv, head_dim, window), layer(KvKind::Full, full, kv, head_dim, None)])
 }
 
-fn input<'a>(config: &'a ModelConfig, format: Format) -> ProjectInput<'a> {
+pub(crate) fn input<'a>(config: &'a ModelConfig, format: Format) -> ProjectInput<'a> {
     ProjectInput {
         format: Some(format),
         tensors: Vec::new(),
