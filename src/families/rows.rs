@@ -572,6 +572,8 @@ pub const FAMILIES: &[Family] = &[
         }],
         ..PLAIN
     },
+    // GLM-4.7-Flash.
+    Family { model_types: &["glm4_moe_lite"], cache: HfCache::Mla, ..PLAIN },
     Family {
         model_types: &["minicpm3"],
         gguf: Some("minicpm3"),
