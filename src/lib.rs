@@ -2,7 +2,7 @@
 //!
 //! The rooms, in layer order; each uses only those before it:
 //!
-//! - [`text`], [`error`], [`units`], [`dtype`]: text from files, the one error, sizes, element types.
+//! - [`text`], [`error`], [`choice`], [`units`], [`dtype`]: text from files, the one error, named options, sizes, element types.
 //! - [`source`]: a file as a length, positioned reads and an identity. [`observe`]: progress and stopping. [`threads`]: how many.
 //! - [`mod@format`]: what the bytes of one file say, with what is odd about them. Headers only.
 //! - [`checkpoint`]: what the model is: its files, components, roles, architecture, packed weights.
@@ -11,21 +11,43 @@
 //! - [`audit`]: what is wrong with it, as findings with codes. [`mod@diff`]: two checkpoints side by side.
 //! - [`report`]: bodies with the field names of the JSON, and their renderers.
 //!
-//! ```
-//! use weighbridge::checkpoint::{OpenOptions, Summary, open};
+//! [`Checkpoint`] asks them all:
 //!
-//! let checkpoint = open("fixtures/fracast".as_ref(), &OpenOptions::default())?;
-//! for (dtype, sums) in Summary::of(&checkpoint).dtypes {
-//!     println!("{dtype}: {} tensors, {} bytes", sums.tensors, sums.bytes);
+//! ```
+//! use weighbridge::Checkpoint;
+//! use weighbridge::project::MemoryRequest;
+//!
+//! // A file of one matrix of 2 x 32 numbers: the length of its header, the header, the numbers.
+//! let header = br#"{"lm_head.weight":{"dtype":"F32","shape":[2,32],"data_offsets":[0,256]}}"#;
+//! let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+//! bytes.extend(header);
+//! bytes.extend([0; 252]);
+//! bytes.extend(1.5f32.to_le_bytes());
+//! let path = std::env::temp_dir().join(format!("weighbridge-{}.safetensors", std::process::id()));
+//! std::fs::write(&path, bytes)?;
+//!
+//! let checkpoint = Checkpoint::open(&path)?;
+//! assert_eq!(checkpoint.totals().logical_params, 64);
+//! assert_eq!(checkpoint.scan()?.totals.stats.max, Some(1.5));
+//! let projection = checkpoint.project("bf16,q8_0");
+//! assert_eq!(projection.quantized[0].tensor_bytes, Some(128));
+//! for engine in checkpoint.memory(&MemoryRequest::default()).engines {
+//!     println!("{}: from {} bytes", engine.engine, engine.low);
 //! }
-//! # Ok::<(), weighbridge::error::Error>(())
+//! let audit = checkpoint.audit(&Default::default())?;
+//! assert!(!audit.failed);
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing is printed, fetched or run. Files are not trusted: headers are read with bounds ([`format::limits`](mod@format::limits)), text
-//! from them is escaped before it is shown ([`text::Untrusted`]).
+//! Nothing is printed, fetched or run, and files are not trusted. Headers are read with bounds ([`format::limits`](mod@format::limits)).
+//! Text from a file is kept as it stands there, for programs; it is escaped ([`text::escape`]) where it enters a message, a note or an
+//! error, and the renderers escape the cells that hold it ([`report::cell::Cell::Foreign`]). A test feeds hostile names, keys and paths
+//! through every body and every renderer. Who shows a plain field such as a tensor's name escapes it.
 
 pub mod text;
 pub mod error;
+pub mod choice;
 pub mod units;
 pub mod dtype;
 pub mod source;
@@ -41,6 +63,9 @@ pub mod project;
 pub mod audit;
 pub mod diff;
 pub mod report;
+mod weigh;
+
+pub use checkpoint::Checkpoint;
 
 /// The README's example is a test.
 #[cfg(doctest)]

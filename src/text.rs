@@ -1,40 +1,8 @@
 //! Text that comes from a file.
 //!
-//! A tensor name, a metadata value or a path inside an index is written by whoever made the file. [`Untrusted`] has no
-//! `Display`: the only ways out are [`Untrusted::raw`] (for a serializer that escapes by itself) and [`Untrusted::shown`],
-//! which makes terminal control sequences, bidirectional overrides and invisible characters visible.
-
-use std::fmt;
-
-/// Longest piece of foreign text shown in one place, in characters; what is cut is counted.
-pub const MAX_SHOWN_CHARS: usize = 120;
-
-/// A string read from a file. Not UTF-8 by promise: bytes that are no UTF-8 are kept beside the lossy text.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Untrusted(String);
-
-impl Untrusted {
-    /// Wraps text read from a file.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text as it stands in the file. For comparing, parsing and for serializers; never for a terminal.
-    pub fn raw(&self) -> &str {
-        &self.0
-    }
-
-    /// The text made safe for a terminal, cut to [`MAX_SHOWN_CHARS`].
-    pub fn shown(&self) -> String {
-        escape_limited(&self.0, MAX_SHOWN_CHARS)
-    }
-}
-
-impl fmt::Debug for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.shown())
-    }
-}
+//! A tensor name, a metadata value or a path inside an index is written by whoever made the file. It is kept as it stands there, and
+//! escaped where it leaves the library for a person: in messages, notes and errors by [`escape`] and [`escape_limited`], in tables by
+//! the renderers. Terminal control sequences, bidirectional overrides and invisible characters become visible then.
 
 /// Whether a character may stand in terminal output as it is.
 ///
@@ -86,6 +54,29 @@ pub fn shown_path(path: &std::path::Path) -> String {
     escape(&path.to_string_lossy())
 }
 
+/// Whether a name fits a pattern in which `*` stands for any text and `?` for one character. Linear in both.
+pub fn matches_glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if p < pattern.len() && pattern[p] == '*' {
+            retry = Some((p, n));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
+            p += 1;
+            n += 1;
+        } else if let Some((star, from)) = retry {
+            retry = Some((star, from + 1));
+            p = star + 1;
+            n = from + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +102,22 @@ mod tests {
     #[test]
     fn long_text_is_cut_with_a_count() {
         assert_eq!(escape_limited("abcdef", 2), "ab… [4 more]");
+    }
+
+    #[test]
+    fn globs_match_whole_names_without_backtracking_for_ever() {
+        for (pattern, name, fits) in [
+            ("*", "", true),
+            ("*.weight", "a.b.weight", true),
+            ("*.weight", "a.weight.x", false),
+            ("blk.?.attn_*", "blk.7.attn_q.weight", true),
+            ("blk.?.attn_*", "blk.17.attn_q.weight", false),
+            ("a*b*c", "aXXbYYc", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches_glob(pattern, name), fits, "{pattern} {name}");
+        }
+        assert!(!matches_glob(&"a*".repeat(50), &"a".repeat(49)));
+        assert!(!matches_glob(&format!("{}b", "*a".repeat(200)), &"a".repeat(20_000)));
     }
 }

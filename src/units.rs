@@ -1,37 +1,25 @@
 //! Sizes and counts: the only place that formats or parses them.
 //!
-//! Bytes, stored elements and logical parameters are three different numbers; each has its own type so that they cannot be
-//! mixed by accident.
-
-use serde::Serialize;
+//! Bytes, stored elements and logical parameters are three different numbers. They have types of their own where two of them meet in one
+//! call (sizing a dtype) and where they are parsed or shown; fields hold plain integers, whose documentation names the unit.
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes on disk or in memory, exact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Bytes(pub u64);
 
 /// Elements as the header declares them: an int32 that holds eight 4-bit weights is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Elements(pub u64);
 
 /// Logical weights: an int32 that holds eight 4-bit weights is eight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Params(pub u64);
 
-/// 8 x tensor bytes / logical parameters.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize)]
-#[serde(transparent)]
-pub struct BitsPerWeight(pub f64);
-
-impl BitsPerWeight {
-    /// `None` when there are no parameters to divide by.
-    pub fn of(bytes: Bytes, params: Params) -> Option<Self> {
-        (params.0 > 0).then(|| Self(bytes.0 as f64 * 8.0 / params.0 as f64))
-    }
+/// 8 x bytes / parameters; `None` when there are no parameters to divide by.
+pub fn bits_per_weight(bytes: u64, params: u64) -> Option<f64> {
+    (params > 0).then(|| bytes as f64 * 8.0 / params as f64)
 }
 
 const BINARY: [(&str, u64); 5] = [("PiB", 1 << 50), ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];

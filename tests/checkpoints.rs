@@ -4,12 +4,14 @@
 //! target/checkpoints or $WEIGH_CHECKPOINTS); those that were not are skipped, and the skips are counted out loud.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "common/program.rs"]
+mod program;
 #[path = "common/skipped.rs"]
 mod skipped;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -94,7 +96,7 @@ fn place(id: &str, file: &str) -> Option<PathBuf> {
 }
 
 fn weigh(words: &[&str], exit: i32) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     command.args(words).args(["--format", "json", "--no-progress"]).current_dir(root()).stdin(Stdio::null());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(exit), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));

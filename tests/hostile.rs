@@ -5,6 +5,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/program.rs"]
+mod program;
 #[path = "common/skipped.rs"]
 mod skipped;
 #[path = "common/someone_else.rs"]
@@ -80,7 +82,7 @@ fn limit(command: &mut Command, seconds: u64) {
 /// Seconds of the processor that a run of the audit takes, whatever else the machine does; a minute of them ends it.
 #[allow(unsafe_code, clippy::zombie_processes)]
 fn processor_seconds(path: &Path) -> f64 {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     command.arg("audit").arg(path).arg("--no-progress").stdin(Stdio::null()).stdout(Stdio::null());
     // SAFETY: between fork and exec only setrlimit, which is async-signal-safe, is called.
     unsafe {
@@ -205,7 +207,7 @@ fn every_case_meets_its_manifest() {
 }
 
 fn weigh() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_weigh"))
+    crate::program::program()
 }
 
 /// The text form of every small case holds nothing that a terminal acts on.
@@ -221,7 +223,7 @@ fn no_case_reaches_the_terminal_unescaped() {
         if !["name_", "key_", "val_", "meta_", "arch_", "magic_", "tmpl"].iter().any(|part| id.contains(part)) {
             continue;
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+        let mut command = crate::program::program();
         let output = command.arg("audit").arg(folder.path().join(text(&case["path"]))).output().unwrap();
         for bytes in [output.stdout, output.stderr] {
             let shown = String::from_utf8(bytes).unwrap_or_else(|_| panic!("{id}: no UTF-8"));
@@ -237,7 +239,7 @@ fn no_case_reaches_the_terminal_unescaped() {
 
 /// Runs a command on one file under the limit on private memory, with its report thrown away; gives its exit code.
 fn within_the_limit(arguments: &[&str], path: &Path) -> Option<i32> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     command.args(arguments).arg(path).arg("--no-progress").stdin(Stdio::null()).stdout(Stdio::null());
     limit(&mut command, CLOCK.into());
     let output = command.stderr(Stdio::piped()).output().unwrap();

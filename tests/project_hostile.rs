@@ -5,10 +5,10 @@
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
+use weighbridge::project::Request;
 use weighbridge::project::memory::{Budget, Memory, MemoryRequest};
-use weighbridge::project::storage::Request;
-use weighbridge::project::storage::prune::PruneSpec;
-use weighbridge::project::storage::shard::{RULES, ShardSpec};
+use weighbridge::project::prune::PruneSpec;
+use weighbridge::project::shard::{RULES, ShardSpec};
 use weighbridge::project::{Basis, GgufSource, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn tensors(gguf: bool) -> Vec<ProjectTensor<'static>> {

@@ -20,7 +20,7 @@ impl Severity {
     /// Every severity, mildest first.
     pub const ALL: [Self; 3] = [Self::Note, Self::Warning, Self::Error];
 
-    /// As reports spell it.
+    /// The name that reports and flags spell.
     pub fn name(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -40,7 +40,7 @@ impl Severity {
 pub struct Code {
     /// Kebab-case; never changes its meaning.
     pub code: &'static str,
-    /// A few words.
+    /// The finding in a few words.
     pub title: &'static str,
     /// What it is where a check does not say otherwise.
     pub severity: Severity,
@@ -48,12 +48,12 @@ pub struct Code {
     pub explanation: &'static str,
 }
 
-/// One finding.
+/// One thing that was found, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// See [`Code::code`].
     pub code: &'static str,
-    /// How bad it is.
+    /// Severity of this finding.
     pub severity: Severity,
     /// One line for a person; foreign text in it is escaped.
     pub message: String,
@@ -63,7 +63,7 @@ pub struct Finding {
     pub tensor: Option<String>,
     /// Byte offset in the file.
     pub offset: Option<u64>,
-    /// What to do; escaped.
+    /// What to do (already escaped).
     pub help: Option<String>,
 }
 
@@ -74,35 +74,35 @@ impl Finding {
         Self { code, severity, message: message.into(), file: None, tensor: None, offset: None, help: None }
     }
 
-    /// Says how bad this one is.
+    /// Replaces the severity of the kind.
     #[must_use]
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
-    /// Names the file.
+    /// Sets the file, relative to the folder.
     #[must_use]
     pub fn file(mut self, name: impl Into<String>) -> Self {
         self.file = Some(name.into());
         self
     }
 
-    /// Names the tensor or key.
+    /// Sets the tensor or key.
     #[must_use]
     pub fn tensor(mut self, name: impl Into<String>) -> Self {
         self.tensor = Some(name.into());
         self
     }
 
-    /// Names the byte.
+    /// Sets the byte offset in the file.
     #[must_use]
     pub fn offset(mut self, offset: Option<u64>) -> Self {
         self.offset = offset;
         self
     }
 
-    /// Says what to do.
+    /// Sets the advice; foreign text in it must be escaped.
     #[must_use]
     pub fn help(mut self, advice: impl Into<String>) -> Self {
         self.help = Some(advice.into());
@@ -122,7 +122,7 @@ pub(crate) struct Findings {
 const LISTED: usize = 3;
 
 impl Findings {
-    /// Adds one.
+    /// Adds a finding.
     pub(crate) fn push(&mut self, finding: Finding) {
         if let (Severity::Error, Some(file)) = (finding.severity, &finding.file)
             && !self.bad.contains(file)

@@ -2,18 +2,24 @@
 //!
 //! Nothing is fetched, unpickled, rendered, extracted or run. A check is a file in `checks/` and a row of [`CHECKS`].
 
+mod bounds;
+mod check;
 mod checks;
+mod defects;
 mod finding;
 mod pickle;
 mod place;
 mod policy;
 mod subject;
 mod template;
+mod tensors;
 mod zip;
 
 use std::path::{Path, PathBuf};
 
-pub use checks::{CHECKS, Check, codes, find};
+pub use bounds::Bounds;
+pub use check::Check;
+pub use checks::{CHECKS, codes, find};
 pub use finding::{Code, Finding, Severity};
 pub use place::{Place, path_below};
 pub use policy::Policy;
@@ -36,11 +42,11 @@ pub struct AuditRequest {
     pub scan: Option<ScanOptions>,
     /// Hashes files whose hash a hub cache states.
     pub verify_hashes: bool,
-    /// What is a failure.
+    /// Which findings fail the audit.
     pub policy: Policy,
 }
 
-/// What was looked at.
+/// What an audit looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Regular files that were seen.
@@ -61,14 +67,14 @@ pub struct Coverage {
     pub outside_snapshot: Option<OutsideSnapshot>,
 }
 
-/// What an audit found.
+/// The outcome of an audit.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    /// What was asked for.
+    /// The path that was asked for.
     pub path: PathBuf,
-    /// Where findings stand.
+    /// The folder and the file that findings are shown at.
     pub place: Place,
-    /// Worst first.
+    /// The findings, worst first.
     pub findings: Vec<Finding>,
     /// Findings that the policy leaves out.
     pub allowed: u64,
@@ -80,9 +86,9 @@ pub struct Audit {
     pub unanswered: bool,
     /// Whether the scan was stopped.
     pub interrupted: bool,
-    /// What was looked at.
+    /// What an audit looked at.
     pub coverage: Coverage,
-    /// What a reader of the findings should know of the checkpoint, above all what was taken for it; escaped.
+    /// Notes on the checkpoint for the reader, above all on what was taken for it (already escaped).
     pub notes: Vec<String>,
 }
 
@@ -109,7 +115,7 @@ pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Re
         (Ok(checkpoint), Some(options)) => Some(scan_values(checkpoint, options, observer)?),
         _ => None,
     };
-    let mut subject = Subject::new(path, &opened, &request.policy);
+    let mut subject = Subject::new(path, &opened, request.policy.bounds);
     subject.values = scanned.as_ref().map(|(selection, outcome)| (selection, outcome));
     subject.verify_hashes = request.verify_hashes;
     let mut findings = Findings::default();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::bounds::Bounds;
 use super::checks;
 use super::finding::{Finding, Severity};
 use crate::error::{Error, ErrorKind, Result};
@@ -11,10 +12,10 @@ use crate::source::read_small;
 use crate::text::{escape, escape_limited};
 use crate::units::{parse_bytes, parse_params, parse_tokens};
 
-/// Longest policy file.
+/// Bytes of the longest policy file that is read.
 const MAX_POLICY: u64 = 1 << 20;
 
-/// What is allowed, and what is too much.
+/// Which findings fail, which are left out, and which bounds hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Findings at or above it are failures.
@@ -23,27 +24,13 @@ pub struct Policy {
     pub deny: Vec<&'static str>,
     /// Codes that are left out; they are counted.
     pub allow: Vec<&'static str>,
-    /// Most bytes of the selected files on disk.
-    pub max_size: Option<u64>,
-    /// Most logical parameters.
-    pub max_params: Option<u64>,
-    /// Most bytes of memory at inference.
-    pub max_ram: Option<u64>,
-    /// Context in tokens that `max_ram` is about.
-    pub ctx: Option<u64>,
+    /// Bounds that the checkpoint must keep.
+    pub bounds: Bounds,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            threshold: Severity::Error,
-            deny: Vec::new(),
-            allow: Vec::new(),
-            max_size: None,
-            max_params: None,
-            max_ram: None,
-            ctx: None,
-        }
+        Self { threshold: Severity::Error, deny: Vec::new(), allow: Vec::new(), bounds: Bounds::default() }
     }
 }
 
@@ -98,10 +85,10 @@ impl Policy {
         let read = |quantity: &Option<Quantity>, parse: &dyn Fn(&str) -> Result<u64>| {
             quantity.as_ref().map(|q| parse(&q.text())).transpose()
         };
-        self.max_size = read(&file.max_size, &|t| parse_bytes(t).map(|b| b.0))?.or(self.max_size);
-        self.max_params = read(&file.max_params, &|t| parse_params(t).map(|p| p.0))?.or(self.max_params);
-        self.max_ram = read(&file.max_ram, &|t| parse_bytes(t).map(|b| b.0))?.or(self.max_ram);
-        self.ctx = read(&file.ctx, &parse_tokens)?.or(self.ctx);
+        self.bounds.max_size = read(&file.max_size, &|t| parse_bytes(t).map(|b| b.0))?.or(self.bounds.max_size);
+        self.bounds.max_params = read(&file.max_params, &|t| parse_params(t).map(|p| p.0))?.or(self.bounds.max_params);
+        self.bounds.max_ram = read(&file.max_ram, &|t| parse_bytes(t).map(|b| b.0))?.or(self.bounds.max_ram);
+        self.bounds.ctx = read(&file.ctx, &parse_tokens)?.or(self.bounds.ctx);
         Ok(())
     }
 
@@ -156,7 +143,7 @@ mod tests {
         let mut policy = Policy::default();
         policy.read(file.path()).unwrap();
         assert_eq!((policy.threshold, policy.deny.as_slice()), (Severity::Warning, ["pickle"].as_slice()));
-        assert_eq!((policy.max_size, policy.max_params), (Some(10 << 30), Some(7_000_000_000)));
+        assert_eq!((policy.bounds.max_size, policy.bounds.max_params), (Some(10 << 30), Some(7_000_000_000)));
         assert!(policy.allow("no-such-code").unwrap_err().to_string().contains("unknown code"));
     }
 }

@@ -14,13 +14,13 @@ use crate::source::FileSource;
 use crate::stats::TensorStats;
 use crate::text::escape_limited;
 
+use super::bounds::Bounds;
 use super::finding::{Code, Finding};
-use super::policy::Policy;
 
 /// What the checks look for in any JSON file.
 const MEMBERS: &[&str] = &["auto_map", "chat_template"];
 
-/// A small text file.
+/// A small text file of the folder, as it was read.
 pub(crate) struct TextFile {
     /// Relative to the folder, with `/`.
     pub(crate) name: String,
@@ -53,7 +53,7 @@ impl TextFile {
     }
 }
 
-/// What was hashed.
+/// How many files were hashed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Hashed {
     /// Files whose SHA-256 was compared with the stated one.
@@ -64,11 +64,11 @@ pub struct Hashed {
     pub unstated: u64,
 }
 
-/// Everything that is audited.
+/// Everything that the checks look at.
 pub(crate) struct Subject<'a> {
-    /// What was asked for.
+    /// The path that was asked for.
     pub(crate) path: &'a Path,
-    /// What could be opened.
+    /// The checkpoint; `None` where it could not be opened.
     pub(crate) checkpoint: Option<&'a Checkpoint>,
     /// Why nothing could be opened.
     pub(crate) failure: Option<&'a Error>,
@@ -78,8 +78,8 @@ pub(crate) struct Subject<'a> {
     failures: RefCell<Vec<Error>>,
     /// The scan, where one was asked for.
     pub(crate) values: Option<(&'a Selection, &'a ScanOutcome)>,
-    /// What is too much.
-    pub(crate) policy: &'a Policy,
+    /// Bounds that the checkpoint must keep.
+    pub(crate) bounds: Bounds,
     /// Whether the bytes of files are to be hashed.
     pub(crate) verify_hashes: bool,
     /// What was hashed; `None` while nothing was asked for.
@@ -87,8 +87,8 @@ pub(crate) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Gathers what the checks need.
-    pub(crate) fn new(path: &'a Path, opened: &'a Result<Checkpoint, Error>, policy: &'a Policy) -> Self {
+    /// Gathers what the checks need, and reads the small text files.
+    pub(crate) fn new(path: &'a Path, opened: &'a Result<Checkpoint, Error>, bounds: Bounds) -> Self {
         let checkpoint = opened.as_ref().ok();
         let mut subject = Self {
             path,
@@ -97,7 +97,7 @@ impl<'a> Subject<'a> {
             texts: Vec::new(),
             failures: RefCell::default(),
             values: None,
-            policy,
+            bounds,
             verify_hashes: false,
             hashed: Cell::new(None),
         };
@@ -158,8 +158,8 @@ impl<'a> Subject<'a> {
         shown.unwrap_or_else(|| path.to_path_buf()).to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
     }
 
-    /// Looks into a file; `None` where that fails. That the system fails a read, or the file changed meanwhile, is kept and told in the
-    /// end; that the content is not what `work` makes sense of is its own affair.
+    /// Looks into a file; `None` where that fails. That the system fails a read, or the file changed meanwhile, is kept and told in
+    /// the end; that the content is not what `work` makes sense of is its own affair.
     pub(crate) fn look<T>(&self, path: &Path, work: impl FnOnce(&FileSource) -> Result<T, Error>) -> Option<T> {
         let listed = self.checkpoint.and_then(|c| c.listing.find(path));
         match listed
@@ -185,7 +185,7 @@ impl<'a> Subject<'a> {
         !self.failures.borrow().is_empty()
     }
 
-    /// What failed, once for each file that is no problem already.
+    /// What failed, once for each file that is not told as a problem already.
     pub(crate) fn failures(&self) -> Vec<Error> {
         let mut told: HashSet<PathBuf> = self.problems().filter_map(|e| e.path().map(Path::to_path_buf)).collect();
         let failures = self.failures.borrow();

@@ -1,7 +1,8 @@
-//! The directory of a zip archive, bounded, with the fields of ZIP64 that PyTorch writes for archives over 4 GiB. Nothing is unpacked.
+//! The directory of a zip archive, bounded, with the fields of ZIP64 that PyTorch writes for archives over 4 GiB. Nothing is
+//! unpacked.
 //!
-//! Source: PKWARE's APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.12 (central directory), 4.3.14 to 4.3.16 (ends), 4.5.3 (ZIP64
-//! extra field).
+//! Source: PKWARE's APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.12 (central directory), 4.3.14 to 4.3.16 (ends), 4.5.3
+//! (ZIP64 extra field).
 
 use crate::error::Result;
 use crate::source::{Source, read_exact_at};
@@ -18,11 +19,11 @@ const ELSEWHERE: u64 = u32::MAX as u64;
 /// One entry of a directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// As it stands there.
+    /// The name as the directory spells it.
     pub(crate) name: Vec<u8>,
-    /// Bytes unpacked.
+    /// Bytes of the unpacked member.
     pub(crate) size: u64,
-    /// Bytes in the archive.
+    /// Bytes that the member takes in the archive.
     pub(crate) packed: u64,
     method: u16,
     encrypted: bool,
@@ -64,8 +65,8 @@ impl Entry {
     }
 }
 
-/// An entry whose bytes begin before those of the one in front of it have ended, with that one. What a local header holds beside its
-/// fixed part is not counted: entries that lie apart are never taken for such.
+/// An entry whose bytes begin before those of the one in front of it have ended, with that one. What a local header holds beside
+/// its fixed part is not counted: entries that lie apart are never taken for such.
 pub(crate) fn overlapping(entries: &[Entry]) -> Option<(&Entry, &Entry)> {
     let mut by_place: Vec<&Entry> = entries.iter().collect();
     by_place.sort_by_key(|e| e.offset);

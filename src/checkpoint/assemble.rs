@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::names::{Naming, classify, is_buffer};
-use super::quantization::{self, Interpretation, Part, TensorView};
+use super::packed::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
 use crate::dtype::Dtype;
 use crate::format::{Container, Format, TensorInfo};
@@ -35,7 +35,7 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
             plain_tensors(checkpoint, set, &mut tensors);
             if format == Format::Gguf {
                 let infos = set.files.iter().flat_map(|&f| &checkpoint.files[f].container.tensors);
-                quantization = quantization.or_else(|| quantization::ggml::quantization(infos.map(|t| t.dtype)));
+                quantization = quantization.or_else(|| packed::ggml::quantization(infos.map(|t| t.dtype)));
             }
             continue;
         }
@@ -92,9 +92,7 @@ fn is_huge_and_plain(checkpoint: &Checkpoint, set: &WeightSet, format: Format) -
     };
     count > HUGE
         && match format {
-            Format::Safetensors => {
-                !quantization::is_configured(checkpoint.config_json()) && !any(&|c, t| quantization::is_anchor(&c.name(t)))
-            }
+            Format::Safetensors => !packed::is_configured(checkpoint.config_json()) && !any(&|c, t| packed::is_anchor(&c.name(t))),
             // The scales of NVFP4 are told by their names.
             Format::Gguf => !any(&|_, t| t.dtype == Dtype::NVFP4),
         }
@@ -165,5 +163,5 @@ fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> I
         read_exact_at(&source, info.offset, &mut bytes).ok()?;
         Some(bytes)
     };
-    quantization::interpret_with(&views, checkpoint.config_json(), format, Some(&read_small))
+    packed::interpret_with(&views, checkpoint.config_json(), format, Some(&read_small))
 }

@@ -2,6 +2,8 @@
 
 mod assemble;
 mod boundary;
+mod cautions;
+pub mod config;
 mod declared;
 mod decoder_stack;
 mod discover;
@@ -11,23 +13,23 @@ mod hub_cache;
 mod index;
 mod index_check;
 mod inputs;
-pub mod model_config;
 pub mod names;
 mod open;
 mod plan;
-pub mod quantization;
+pub mod packed;
 mod shortfall;
 mod summary;
 mod tied;
-pub mod tokenizer;
-mod vocabulary;
+pub mod sidecar;
 mod weight_sets;
+mod without_weights;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use boundary::FoundFile;
+pub use config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{Listing, PassedBy, ShardName};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
@@ -37,16 +39,15 @@ pub(crate) use index::is_shard_index;
 pub use index::{ShardIndex, StatedTotal};
 pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use inputs::inputs;
-pub use model_config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub use names::{Naming, Role, is_conv1d};
 pub use open::{OpenOptions, declared, open};
-pub use quantization::{Part, Quantization};
+pub use packed::{Part, Quantization};
 pub use shortfall::Shortfall;
+pub use sidecar::{HfFolder, Vocabulary, read_vocabulary};
 pub use summary::{Summary, Sums};
 pub use tied::TiedEmbeddings;
-pub use tokenizer::HfFolder;
-pub use vocabulary::{Vocabulary, read_vocabulary};
 pub use weight_sets::{Against, Ranks};
+pub use without_weights::{StandIn, open_or_declared, open_values};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Container, Format, SecondOpinion, Shape, TensorInfo};
@@ -294,6 +295,11 @@ impl Checkpoint {
     /// The config.json of the main component, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
         self.config.as_deref()
+    }
+
+    /// Whether everything that was asked for could be read: no unreadable file, no missing shard, no selected file cut short.
+    pub fn is_read_whole(&self) -> bool {
+        self.problems.is_empty() && !self.selected_files().iter().any(|&i| self.files[i].container.is_truncated())
     }
 
     /// Bytes of the selected tensors.

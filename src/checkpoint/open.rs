@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::boundary::{Boundary, FoundFile};
+use super::config::{self, KvLayers, ModelConfig};
 use super::discover::{Listing, name_in};
 use super::index::ShardIndex;
-use super::model_config::{self, KvLayers, ModelConfig};
 use super::plan::{Plan, base_name, plan};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, hub_cache, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
@@ -200,7 +200,7 @@ fn model_facts(
     let first = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).and_then(|s| s.files.first()).map(|&i| &files[i]);
     if let Some(file) = first.filter(|f| f.container.format == Format::Gguf) {
         let has_tensor = |name: &str| file.container.tensors.iter().any(|t| file.container.name_bytes(t) == name.as_bytes());
-        let mut model = model_config::from_gguf(&file.container.metadata, &has_tensor);
+        let mut model = config::from_gguf(&file.container.metadata, &has_tensor);
         model.origin = Some(file.name.clone());
         return (model, None);
     }
@@ -216,7 +216,7 @@ fn model_facts(
         match read.and_then(|bytes| parse_config(&path, &bytes, &budget)) {
             Ok(mut value) => {
                 problems.extend(add_quantize_config(&path, boundary, &mut value, &budget));
-                let mut model = model_config::from_config_json(&value);
+                let mut model = config::from_config_json(&value);
                 model.origin = Some(name);
                 return (model, Some(value.into()));
             }

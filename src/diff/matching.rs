@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::checkpoint::Part;
 use crate::format::Format;
-use crate::project::storage::gguf::gguf_candidates;
+use crate::project::gguf_candidates;
 use crate::project::{ProjectInput, ProjectTensor};
 
 /// Tensors of both sides that hold the same weight; more than one where one side stacks or splits it. One side may be empty.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
 use crate::project::ProjectInput;
-use crate::project::storage::bridge::{BridgeTerm, between};
+use crate::project::bridge::{BridgeTerm, between};
 
 /// File bytes of both, and the way from one to the other.
 #[derive(Debug, Clone, PartialEq, Serialize)]

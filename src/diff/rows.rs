@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Match;
-use crate::project::storage::bridge::Group;
+use crate::project::bridge::Group;
 use crate::project::{ProjectInput, ProjectTensor};
 
 /// What became of a tensor, as far as headers tell.

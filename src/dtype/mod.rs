@@ -6,6 +6,8 @@
 mod ggml;
 mod plain;
 
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::escape;
 use crate::units::{Bytes, Elements};
 
 /// How the elements of a dtype are to be read.
@@ -132,6 +134,17 @@ impl Dtype {
         Self::ALL.iter().copied().find(|d| d.info().is_some_and(|row| row.ggml_id == Some(id)))
     }
 
+    /// Reads the name of a type that a GGUF may hold, in upper or lower case: `q8_0`, `F16`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other word.
+    pub fn parse_ggml(text: &str) -> Result<Self> {
+        let is_named = |row: &DtypeInfo| row.ggml_id.is_some() && row.name.eq_ignore_ascii_case(text.trim());
+        Self::ALL.iter().copied().find(|d| d.info().is_some_and(is_named)).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{}` is no ggml type", escape(text))).help("write q8_0, q6_k, f16, ...")
+        })
+    }
+
     /// The name of a known dtype.
     pub fn name(self) -> Option<&'static str> {
         self.info().map(|row| row.name)
@@ -155,11 +168,6 @@ impl Dtype {
             return None;
         }
         (elements.0 / row.elements_per_block).checked_mul(row.bytes_per_block).map(Bytes)
-    }
-
-    /// Bits of one element on average over a block, scales included.
-    pub fn bits_per_element(self) -> Option<f64> {
-        self.info().map(|row| row.bytes_per_block as f64 * 8.0 / row.elements_per_block as f64)
     }
 }
 

@@ -20,6 +20,16 @@ pub struct Conversion {
     pub raw_config: bool,
     /// Layers that predict further tokens are written behind the others.
     pub predicts_further: bool,
+    /// Those of the classes that have no output head: their tensors get the prefix `model.`.
+    pub headless: &'static [&'static str],
+    /// Model types that these classes hand to another class of the converter, which is not known.
+    pub handed_on: &'static [&'static str],
+    /// Model types whose rope settings must scale the temperature of attention.
+    pub scaled_temperature: &'static [&'static str],
+    /// Model types whose time steps and states are normalized (`ssm.dt_b_c_rms`).
+    pub normalized_states: &'static [&'static str],
+    /// MXFP4 stays as it is; of other families the converter refuses it.
+    pub keeps_mxfp4: bool,
 }
 
 /// What most rows have; a row says what differs.
@@ -32,6 +42,11 @@ pub const CONVERSION: Conversion = Conversion {
     vocabulary: Vocabulary::Gpt2,
     raw_config: false,
     predicts_further: false,
+    headless: &[],
+    handed_on: &[],
+    scaled_temperature: &[],
+    normalized_states: &[],
+    keeps_mxfp4: false,
 };
 
 /// Names under which tensors are read; some leave tensors out.

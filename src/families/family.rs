@@ -35,8 +35,18 @@ pub struct Family {
     pub own_list_of_kept: bool,
     /// `llama-quantize` tells experts by their name, not by three dimensions.
     pub experts_by_name: bool,
+    /// Model types whose GGUF architecture is another row's, since the converter writes their class as that one.
+    pub written_as: &'static [(&'static str, &'static str)],
+    /// The converter stores routers in the outtype (`tensor_force_quant`), not in F32.
+    pub quantizes_routers: bool,
     /// Linear layers are stored as [in, out].
     pub transposed_linears: bool,
+    /// The names of routed experts in published files, where transformers holds them under others.
+    pub expert_names: ExpertNames,
+    /// Model types whose class has no width of a head of its own: it is hidden size / heads, and key/value heads are the query heads.
+    pub heads_share_hidden: &'static [&'static str],
+    /// mlx-lm's class holds its blocks in `model`.
+    pub mlx_blocks_in_model: bool,
     /// What training keeps of a block.
     pub activations: Activations,
 }
@@ -57,7 +67,12 @@ pub const PLAIN: Family = Family {
     own_mixture: false,
     own_list_of_kept: false,
     experts_by_name: false,
+    written_as: &[],
+    quantizes_routers: false,
     transposed_linears: false,
+    expert_names: ExpertNames::AsHeld,
+    heads_share_hidden: &[],
+    mlx_blocks_in_model: false,
     activations: Activations::Others,
 };
 
@@ -100,11 +115,22 @@ pub enum Large {
     },
 }
 
+/// The names of routed experts in published files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpertNames {
+    /// As transformers holds them.
+    AsHeld,
+    /// `block_sparse_moe.experts.N.w1`, `w2`, `w3`, for `mlp.experts.N.gate_proj`, `down_proj`, `up_proj`.
+    BlockSparseMoe,
+}
+
 /// What training keeps of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activations {
     /// As measured for this family.
     Measured,
+    /// The same, with norms of the queries and keys of each head.
+    MeasuredWithHeadNorms,
     /// As GPT-2 has it: layer norms, biases, one activation function.
     OfGpt,
     /// As others of its shape.

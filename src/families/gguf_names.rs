@@ -11,6 +11,50 @@ pub const LOADED_ARCHITECTURES: &[&str] = gguf_architectures::LOADED;
 /// Architectures that gguf-py writes and llama.cpp does not load.
 pub const WRITTEN_ARCHITECTURES: &[&str] = gguf_architectures::WRITTEN;
 
+/// Architectures that llama.cpp and gguf-py do not list: of other programs that write GGUF (image models, speech), and of llama.cpp's own
+/// past and of what it took up later.
+pub const OTHER_ARCHITECTURES: &[&str] = &[
+    "flux",
+    "sd1",
+    "sd3",
+    "sdxl",
+    "aura",
+    "hidream",
+    "hyvid",
+    "wan",
+    "ltxv",
+    "cosmos",
+    "lumina2",
+    "qwen_image",
+    "pig",
+    "whisper",
+    "mllama",
+    "gptoss",
+    "gpt-neox",
+    "rwkv",
+    "persimmon",
+    "cohere2moe",
+    "smolvlm",
+    "bitnet-b1.58",
+    "bitnet-25",
+    "mmproj",
+    "controlvector",
+    "deepseek4",
+    "glm5-next",
+    "bailingmoe3",
+    "qwen2.5vl",
+    "gemma3_text",
+    "parakeet",
+    "kokoro",
+    "dia",
+    "orpheus",
+    "t5-encoder",
+    "umt5",
+];
+
+/// The architecture of files that hold a projector beside a model (`mmproj`).
+pub const PROJECTOR: &str = "clip";
+
 /// Tensors that an architecture may have, by number; sorted.
 fn allowed(architecture: &str) -> &'static [u16] {
     ALLOWED.binary_search_by(|(name, _)| (*name).cmp(architecture)).map_or(&[], |at| ALLOWED[at].1)

@@ -7,6 +7,8 @@
 pub enum Graph {
     /// Not known.
     Unknown,
+    /// Not known, and unlike that of any decoder: attention with a position bias, without flash attention (T5).
+    PositionBias,
     /// A decoder of blocks that attend and feed forward.
     Decoder(Decoder),
     /// Latent attention.

@@ -10,11 +10,17 @@ pub mod family;
 mod generated;
 pub mod gguf_names;
 pub mod graph;
+pub(crate) mod modules;
+mod role;
+pub mod routers;
 mod rows;
+mod table;
 
 pub use family::Family;
 pub use generated::token_classes;
+pub use role::Role;
 pub use rows::FAMILIES;
+pub(crate) use table::Table;
 
 use converter::Conversion;
 
@@ -26,6 +32,14 @@ pub fn by_model_type(name: &str) -> Option<&'static Family> {
 /// The row of a `general.architecture`.
 pub fn by_gguf(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|row| row.gguf == Some(name))
+}
+
+/// Parts of the names of models without attention: also of those that have no row.
+const WITHOUT_ATTENTION: &[&str] = &["mamba", "rwkv"];
+
+/// Whether a model of this `model_type` or `general.architecture` has attention heads, by its name.
+pub fn attends(name: &str) -> bool {
+    !WITHOUT_ATTENTION.iter().any(|part| name.contains(part))
 }
 
 /// How the converter writes a class, with the row of the family.

@@ -5,7 +5,7 @@
 
 use super::cache::{GgufCache, GgufWindow, HfCache, WindowRule};
 use super::converter::{CONVERSION, Conversion, KeyRule, Rename, Start, TensorRule, Vocabulary};
-use super::family::{Activations, Declared, Family, FfnWidth, KvHeads, Large, PLAIN};
+use super::family::{Activations, Declared, ExpertNames, Family, FfnWidth, KvHeads, Large, PLAIN};
 use super::graph::{Act, DECODER, Decoder, Gating, Graph, HeadNorm, Norm, Order, Recurrent, Rope, SharedGate, Softcap};
 
 const UNCHECKED: &str = "its cache rule has not been checked against an engine";
@@ -34,6 +34,7 @@ pub const FAMILIES: &[Family] = &[
             tensor: TensorRule::Llama,
             keys: KeyRule::Llama,
             vocabulary: Vocabulary::Llama,
+            headless: &["LlamaModel"],
             ..CONVERSION
         }],
         large: Large::At { layers: 80, grouped: true },
@@ -52,8 +53,11 @@ pub const FAMILIES: &[Family] = &[
             tensor: TensorRule::Llama,
             keys: KeyRule::Mistral3,
             vocabulary: Vocabulary::Llama,
+            handed_on: &["mistral4"],
+            scaled_temperature: &["ministral3"],
             ..CONVERSION
         }],
+        written_as: &[("mistral", "llama")],
         ..PLAIN
     },
     Family {
@@ -61,6 +65,8 @@ pub const FAMILIES: &[Family] = &[
         cache: HfCache::Window(WindowRule::Every),
         gguf_cache: GgufCache::Absent,
         declared: &[("mixtral", Declared::Mixtral)],
+        written_as: &[("mixtral", "llama")],
+        expert_names: ExpertNames::BlockSparseMoe,
         ..PLAIN
     },
     Family {
@@ -88,6 +94,7 @@ pub const FAMILIES: &[Family] = &[
             tensor: TensorRule::Qwen2,
             keys: KeyRule::Qwen,
             vocabulary: Vocabulary::Qwen,
+            headless: &["Qwen2Model"],
             ..CONVERSION
         }],
         large: Large::At { layers: 80, grouped: false },
@@ -119,7 +126,7 @@ pub const FAMILIES: &[Family] = &[
             vocabulary: Vocabulary::Qwen,
             ..CONVERSION
         }],
-        activations: Activations::Measured,
+        activations: Activations::MeasuredWithHeadNorms,
         ..PLAIN
     },
     Family {
@@ -242,6 +249,7 @@ pub const FAMILIES: &[Family] = &[
             rename: Rename::GptOss,
             tensor: TensorRule::GptOss,
             keys: KeyRule::GptOss,
+            keeps_mxfp4: true,
             ..CONVERSION
         }],
         ..PLAIN
@@ -286,6 +294,8 @@ pub const FAMILIES: &[Family] = &[
         conversions: &[Conversion { classes: &["GPT2LMHeadModel"], tensor: TensorRule::Gpt2, keys: KeyRule::Gpt2, ..CONVERSION }],
         transposed_linears: true,
         activations: Activations::OfGpt,
+        heads_share_hidden: &["gpt2"],
+        mlx_blocks_in_model: true,
         ..PLAIN
     },
     Family {
@@ -307,6 +317,7 @@ pub const FAMILIES: &[Family] = &[
             ..CONVERSION
         }],
         activations: Activations::OfGpt,
+        heads_share_hidden: &["gpt_neox"],
         ..PLAIN
     },
     Family {
@@ -314,6 +325,7 @@ pub const FAMILIES: &[Family] = &[
         gguf: Some("gptj"),
         ffn: FfnWidth::TimesHidden(4),
         activations: Activations::OfGpt,
+        heads_share_hidden: &["gptj"],
         ..PLAIN
     },
     Family {
@@ -343,10 +355,17 @@ pub const FAMILIES: &[Family] = &[
             ..CONVERSION
         }],
         activations: Activations::OfGpt,
+        heads_share_hidden: &["bloom"],
         ..PLAIN
     },
     Family { model_types: &["mpt"], gguf: Some("mpt"), ffn: FfnWidth::Expansion(4), ..PLAIN },
-    Family { model_types: &["opt"], gguf_cache: GgufCache::Absent, activations: Activations::OfGpt, ..PLAIN },
+    Family {
+        model_types: &["opt"],
+        gguf_cache: GgufCache::Absent,
+        activations: Activations::OfGpt,
+        heads_share_hidden: &["opt"],
+        ..PLAIN
+    },
     Family {
         model_types: &["stablelm"],
         gguf: Some("stablelm"),
@@ -482,7 +501,7 @@ pub const FAMILIES: &[Family] = &[
         ..PLAIN
     },
     Family { model_types: &["persimmon"], gguf_cache: GgufCache::Absent, ..PLAIN },
-    Family { model_types: &["dbrx"], gguf: Some("dbrx"), ..PLAIN },
+    Family { model_types: &["dbrx"], gguf: Some("dbrx"), quantizes_routers: true, ..PLAIN },
     Family {
         model_types: &["exaone4"],
         gguf: Some("exaone4"),
@@ -631,6 +650,7 @@ pub const FAMILIES: &[Family] = &[
             keys: KeyRule::Mamba,
             vocabulary: Vocabulary::Mamba,
             raw_config: true,
+            normalized_states: &["falcon_mamba"],
             ..CONVERSION
         }],
         ..PLAIN
@@ -839,6 +859,7 @@ pub const FAMILIES: &[Family] = &[
         gguf_cache: GgufCache::Absent,
         ffn: FfnWidth::TimesHidden(4),
         activations: Activations::OfGpt,
+        heads_share_hidden: &["gpt_neo"],
         ..PLAIN
     },
     // Encoder and decoder.
@@ -846,6 +867,7 @@ pub const FAMILIES: &[Family] = &[
         model_types: &["t5", "mt5", "umt5"],
         gguf: Some("t5"),
         cache: HfCache::T5,
+        graph: Graph::PositionBias,
         conversions: &[Conversion {
             classes: &[
                 "T5WithLMHeadModel",
@@ -916,6 +938,7 @@ pub const FAMILIES: &[Family] = &[
                 ..CONVERSION
             },
         ],
+        heads_share_hidden: &["bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "deberta-v2"],
         ..PLAIN
     },
     Family {
@@ -971,6 +994,7 @@ pub const FAMILIES: &[Family] = &[
         gguf: Some("t5encoder"),
         cache: HfCache::Encoder,
         gguf_cache: GgufCache::Encoder,
+        graph: Graph::PositionBias,
         conversions: &[Conversion {
             classes: &["T5EncoderModel"],
             tensor: TensorRule::T5,

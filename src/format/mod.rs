@@ -5,13 +5,12 @@
 
 mod budget;
 mod byte_map;
-mod gguf;
+mod formats;
 mod json;
 pub mod limits;
 mod metadata;
 mod names;
 mod reader;
-mod safetensors;
 mod second_opinion;
 mod sniff;
 
@@ -23,6 +22,7 @@ use smallvec::SmallVec;
 
 pub use budget::Budget;
 pub use byte_map::{ByteMap, Region, RegionKind, Regions};
+pub use formats::FORMATS;
 pub(crate) use json::{BYTE_ORDER_MARK, python_json, python_json_members};
 pub use json::{JsonReader, JsonToken};
 pub use metadata::{Metadata, MetadataValue};
@@ -39,6 +39,14 @@ use crate::source::Source;
 /// Dimensions, outermost first, as numpy and PyTorch print them: the last one is contiguous. GGUF stores them the other way
 /// round; its reader turns them.
 pub type Shape = SmallVec<[u64; 4]>;
+
+/// The product of the dimensions: 1 for a scalar, 0 where any dimension is 0, `None` where it does not fit 64 bits.
+fn element_count(shape: &[u64]) -> Option<u64> {
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim))
+}
 
 /// The format of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,9 +78,6 @@ pub struct FormatReader {
     /// Reads the header.
     pub parse: fn(&dyn Source) -> Result<Container>,
 }
-
-/// Every format that is read. A new one is a file in this folder and a row here.
-pub const FORMATS: &[FormatReader] = &[gguf::READER, safetensors::READER];
 
 /// One tensor as its header declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]

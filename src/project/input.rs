@@ -14,19 +14,19 @@ pub struct ProjectTensor<'a> {
     pub name: Cow<'a, str>,
     /// Length of the name in the file, in bytes.
     pub name_bytes: u64,
-    /// What it is for.
+    /// Role in the model, told by its name.
     pub role: Role,
     /// Index of the block it stands in.
     pub layer: Option<u32>,
-    /// Element type as stored.
+    /// Element type on disk.
     pub dtype: Dtype,
-    /// Dimensions, outermost first.
+    /// Sizes of the dimensions, outermost first.
     pub shape: Shape,
-    /// Stored elements.
+    /// Number of elements as stored: of packed weights, the words.
     pub elements: u64,
     /// Logical parameters: packed weights unpacked; 0 for bookkeeping and buffers.
     pub logical_params: u64,
-    /// Bytes on disk.
+    /// Bytes of its data on disk, without padding.
     pub bytes: u64,
     /// Weight, bookkeeping of a quantization, or buffer.
     pub part: Part,
@@ -151,6 +151,21 @@ pub struct Provenance {
     pub declared: bool,
     /// Why they are not all of the model's.
     pub shortfall: Option<Shortfall>,
+    /// They are joined from the slices of tensor-parallel ranks, which no converter reads as they are.
+    pub sliced: bool,
+}
+
+impl Provenance {
+    /// Why a projection of these tensors is an estimate where it would be exact of tensors read from whole files; `None` where it is not.
+    pub fn estimate_reason(&self) -> Option<&'static str> {
+        if self.declared {
+            Some("exact if the weights are those that config.json declares")
+        } else if self.sliced {
+            Some("of the model that the slices of all ranks make: no converter reads them as they are")
+        } else {
+            None
+        }
+    }
 }
 
 /// Everything a projection reads.
@@ -165,15 +180,15 @@ pub struct ProjectInput<'a> {
     pub file_bytes: u64,
     /// Bytes of their headers: everything before the data, padding between header and data left out.
     pub header_bytes: u64,
-    /// Number of selected files.
+    /// Number of files that hold the selected tensors.
     pub files: u64,
-    /// Architecture facts.
+    /// Sizes of the model from its configuration or GGUF keys.
     pub model: &'a ModelConfig,
     /// How packed weights are stored, where they are.
     pub quantization: Option<&'a Quantization>,
     /// `__metadata__` of the first safetensors file, in its order; `None` for GGUF, and where it is too long to be kept whole.
     pub safetensors_metadata: Option<Vec<(String, String)>>,
-    /// Facts of the first GGUF header.
+    /// Figures of the first GGUF header; `None` for other formats.
     pub gguf: Option<GgufSource>,
     /// What lies beside the weights of a Hugging Face folder. Without it, GGUF targets are estimates.
     pub folder: Option<&'a HfFolder>,
@@ -223,7 +238,11 @@ impl<'a> ProjectInput<'a> {
                 .map(|c| GgufSource::new(&c.metadata, c.layout.metadata, c.layout.alignment))
                 .map(|source| GgufSource { beside: beside(checkpoint), ..source }),
             folder: None,
-            provenance: Provenance { declared: checkpoint.declared, shortfall: checkpoint.shortfall() },
+            provenance: Provenance {
+                declared: checkpoint.declared,
+                shortfall: checkpoint.shortfall(),
+                sliced: checkpoint.is_sliced(),
+            },
         }
     }
 

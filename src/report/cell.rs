@@ -1,5 +1,7 @@
 //! What stands in a table: values, not text, so that each output writes them its own way.
 
+use std::borrow::Cow;
+
 use super::page::Walked;
 
 /// One cell.
@@ -44,7 +46,7 @@ impl Cell {
     }
 }
 
-/// How a column is set.
+/// To which side the cells of a column are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// Names.
@@ -57,11 +59,29 @@ pub enum Align {
 #[derive(Debug, Clone)]
 pub struct Column {
     /// Its heading.
-    pub title: String,
-    /// How it is set.
+    pub title: Cow<'static, str>,
+    /// To which side its cells are set.
     pub align: Align,
-    /// Whether it may be left out where the page is too narrow; higher ones go first, 0 never.
+    /// Whether it may be left out where the page is too narrow: those of the highest rank go first, those of rank 0 never.
     pub expendable: u8,
+}
+
+impl Column {
+    /// The same, left out on a narrow page; of several, those of the highest rank go first.
+    #[must_use]
+    pub fn expendable(self, rank: u8) -> Self {
+        Self { expendable: rank, ..self }
+    }
+}
+
+/// A column of names or words.
+pub fn left(title: impl Into<Cow<'static, str>>) -> Column {
+    Column { title: title.into(), align: Align::Left, expendable: 0 }
+}
+
+/// A column of numbers.
+pub fn right(title: impl Into<Cow<'static, str>>) -> Column {
+    Column { title: title.into(), align: Align::Right, expendable: 0 }
 }
 
 /// A table with its total last.
@@ -78,20 +98,9 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// A table with a left column and right ones. A `?` before a title lets the column go on a narrow page, `??` goes first.
-    pub fn new(titles: &[&str]) -> Self {
-        let columns = titles
-            .iter()
-            .enumerate()
-            .map(|(i, title)| {
-                let plain = title.trim_start_matches('?');
-                let expendable = u8::try_from(title.len() - plain.len()).unwrap_or(0);
-                let plain = plain.trim_start_matches('<');
-                let left = i == 0 || title.contains('<');
-                Column { title: plain.to_owned(), align: if left { Align::Left } else { Align::Right }, expendable }
-            })
-            .collect();
-        Self { columns, rows: Vec::new(), walked: None, total: None }
+    /// An empty table.
+    pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
+        Self { columns: columns.into_iter().collect(), rows: Vec::new(), walked: None, total: None }
     }
 
     /// Adds a row.
@@ -165,7 +174,7 @@ impl Section<'_> {
     }
 
     /// Adds a statement before the table.
-    pub fn say(&mut self, text: impl Into<String>) {
+    pub fn state(&mut self, text: impl Into<String>) {
         self.lines.push(Line { tone: Tone::Plain, text: text.into() });
     }
 

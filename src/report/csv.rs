@@ -4,7 +4,7 @@ use super::cell::{Cell, Section, Table, Tone};
 use super::page::Page;
 use crate::text::{escape, escape_words};
 
-/// Sets every table; words are left out.
+/// Renders every table; words are left out.
 pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
     for section in sections {
         let Some(table) = &section.table else { continue };
@@ -14,7 +14,7 @@ pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
         if !section.title.is_empty() {
             line(out, std::iter::once(escape(&format!("# {}", section.title))));
         }
-        set_table(out, table);
+        render_table(out, table);
     }
 }
 
@@ -24,7 +24,7 @@ pub fn refusals(sections: &[Section<'_>]) -> Vec<String> {
     lines.filter(|(_, line)| line.tone == Tone::Refusal).map(|(title, line)| format!("{title}: {}", line.text)).collect()
 }
 
-fn set_table(out: &mut Page<'_>, table: &Table<'_>) {
+fn render_table(out: &mut Page<'_>, table: &Table<'_>) {
     let pictures = table.pictures();
     let kept = |i: &usize| !pictures[*i];
     line(out, (0..table.columns.len()).filter(kept).map(|i| escape(&table.columns[i].title)));
@@ -75,10 +75,11 @@ fn field(mut text: String, is_first: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::cell::{left, right};
 
     #[test]
     fn formulas_are_inert_and_figures_exact() {
-        let mut table = Table::new(&["name", "bytes", "??<"]);
+        let mut table = Table::new([left("name"), right("bytes"), left("").expendable(2)]);
         table.row(vec![Cell::Foreign("=cmd()".into()), Cell::Bytes(1_234_567), Cell::Bar(1.0)]);
         table.row(vec![Cell::Foreign("a,\"b\"\n".into()), Cell::None, Cell::Bar(0.0)]);
         let section = Section { table: Some(table), ..Section::new("T") };
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn words_are_escaped_once_and_a_table_may_have_no_title() {
-        let mut table = Table::new(&["what", "<why"]);
+        let mut table = Table::new([left("what"), left("why")]);
         table.row(vec![Cell::Foreign("a\\b".into()), Cell::text("`a\\\\b` is odd")]);
         let section = Section { table: Some(table), ..Section::default() };
         assert_eq!(Page::text(|page| render(&[section], page)), "what,why\r\na\\\\b,\"`a\\\\b` is odd\"\r\n");

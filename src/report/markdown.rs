@@ -3,10 +3,10 @@
 use super::cell::{Align, Cell, Line, Section, Table, Tone};
 use super::page::Page;
 use super::text::value;
-use crate::text::escape;
+use crate::text::{escape, escape_words};
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
-/// Sets the sections one after another.
+/// Renders the sections one after another.
 pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
     for section in sections {
         if !out.is_empty() {
@@ -21,7 +21,7 @@ pub(super) fn render(sections: &[Section<'_>], out: &mut Page<'_>) {
             if !section.lines.is_empty() {
                 out.push('\n');
             }
-            set_table(out, table);
+            render_table(out, table);
         }
         if !section.after.is_empty() {
             out.push('\n');
@@ -39,11 +39,11 @@ fn words(out: &mut Page<'_>, line: &Line) {
     out.push_str(&format!("- {mark}{}\n", inert(&line.text)));
 }
 
-fn set_table(out: &mut Page<'_>, table: &Table<'_>) {
+fn render_table(out: &mut Page<'_>, table: &Table<'_>) {
     let pictures = table.pictures();
     let kept: Vec<usize> = (0..table.columns.len()).filter(|&i| !pictures[i]).collect();
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    out.push_str(&line(kept.iter().map(|&i| table.columns[i].title.clone()).collect()));
+    out.push_str(&line(kept.iter().map(|&i| table.columns[i].title.to_string()).collect()));
     out.push_str(&line(
         kept.iter().map(|&i| if table.columns[i].align == Align::Right { "--:".into() } else { "---".into() }).collect(),
     ));
@@ -54,7 +54,7 @@ fn set_table(out: &mut Page<'_>, table: &Table<'_>) {
 
 fn cell(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) => inert(text),
+        Cell::Text(text) => inert(&escape_words(text)),
         Cell::Foreign(text) => inert(&escape(text)),
         Cell::Bytes(n) => Bytes(*n).binary(),
         Cell::Change(n) => grouped_signed(*n),
@@ -113,10 +113,11 @@ fn is_live(before: &str, c: char, after: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::cell::{left, right};
 
     #[test]
     fn foreign_text_stays_text() {
-        let mut table = Table::new(&["name", "bytes"]);
+        let mut table = Table::new([left("name"), right("bytes")]);
         table.row(vec![Cell::Foreign("<b>|`x`\n".into()), Cell::Bytes(2048)]);
         let section = Section { table: Some(table), ..Section::new("T") };
         assert_eq!(

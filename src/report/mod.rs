@@ -5,13 +5,17 @@ pub mod audit;
 pub mod cell;
 pub mod csv;
 pub mod document;
+#[cfg(test)]
+mod foreign_text;
 mod markdown;
 pub mod page;
+pub mod project;
 pub mod sarif;
 pub mod scan;
 pub mod sections;
 pub mod show;
 pub mod text;
+pub mod whole;
 
 use cell::Section;
 use page::Page;
@@ -21,7 +25,7 @@ use text::TextStyle;
 pub struct Renderer {
     /// As `--format` spells it.
     pub name: &'static str,
-    /// Sets sections.
+    /// Renders sections in a style onto a page.
     pub render: fn(&[Section<'_>], &TextStyle, &mut Page<'_>),
 }
 

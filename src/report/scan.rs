@@ -7,11 +7,11 @@ mod tensors;
 
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Tensor};
+use crate::checkpoint::Checkpoint;
 use crate::report::page::Walked;
 use crate::report::show::ErrorRow;
 use crate::scan::full::FullOutcome;
-use crate::scan::{CopyCheck, ScanOutcome};
+use crate::scan::{Comparisons, CopyCheck, ScanOutcome, Selection, TieCheck};
 use crate::stats::{Pairwise, ScaleHealth, TensorStats};
 
 use full::{ClaimRow, DuplicateRow, FullRow, FullSums};
@@ -223,7 +223,8 @@ pub struct TiedRow {
 
 impl TiedRow {
     /// The row of a comparison.
-    pub fn of(embedding: &Tensor<'_>, head: &Tensor<'_>, check: CopyCheck) -> Self {
+    pub fn of(tie: &TieCheck<'_>) -> Self {
+        let TieCheck { embedding, head, check } = *tie;
         let (rows_compared, least_cosine) = match check {
             CopyCheck::Rows { rows, least_cosine } => (Some(rows), Some(least_cosine)),
             _ => (None, None),
@@ -332,9 +333,18 @@ impl ScanBody<'static> {
 }
 
 impl ScanBody<'_> {
-    /// Whether anything in it could not be read as asked.
-    pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+    /// The same with what comparing values after the scan told.
+    #[must_use]
+    pub fn with_comparisons(mut self, checkpoint: &Checkpoint, selection: &Selection, compared: &Comparisons<'_>) -> Self {
+        if let Some(full) = &mut self.full {
+            match &compared.duplicates {
+                Some(Ok(groups)) => full.duplicates = Some(full::duplicate_rows(checkpoint, selection, groups)),
+                Some(Err(error)) => self.notes.push(format!("equal tensors were not looked for: {}", error.message())),
+                None => {}
+            }
+        }
+        self.tied = compared.tie.as_ref().map(TiedRow::of);
+        self
     }
 }
 

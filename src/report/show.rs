@@ -5,10 +5,9 @@ mod rows;
 
 pub use rows::*;
 
-use crate::checkpoint::{Against, Checkpoint, Ranks, Summary, Sums, WeightSet};
+use crate::checkpoint::{Checkpoint, Summary, Sums};
 use crate::format::{ByteMap, Format, SecondOpinion};
-use crate::text::escape_limited;
-use crate::units::{BitsPerWeight, Bytes, Params};
+use crate::units::{Bytes, bits_per_weight};
 
 /// What to put into the body besides the sums.
 #[derive(Debug, Clone, Default)]
@@ -26,8 +25,8 @@ pub struct ShowOptions {
 }
 
 impl<'a> ShowBody<'a> {
-    /// Gathers the body. `opinions` holds the reference reader's answer per file, where it was asked.
-    pub fn of(checkpoint: &'a Checkpoint, options: &ShowOptions, opinions: &[SecondOpinion]) -> Self {
+    /// Gathers the body.
+    pub fn of(checkpoint: &'a Checkpoint, options: &ShowOptions) -> Self {
         let summary = Summary::of(checkpoint);
         let row = |(dtype, s): &(String, Sums)| DtypeRow {
             dtype: dtype.clone(),
@@ -47,7 +46,7 @@ impl<'a> ShowBody<'a> {
                     .map(|(l, s)| group(l.map_or("outside blocks".to_owned(), |l| format!("layer {l}")), s))
                     .collect()
             }),
-            files: files(checkpoint, opinions),
+            files: files(checkpoint),
             components: components(checkpoint),
             model: model(checkpoint, &summary),
             quantization: checkpoint.quantization.as_ref().map(|q| QuantizationRow {
@@ -82,7 +81,7 @@ pub fn totals(summary: &Summary) -> Totals {
         unique_params: t.logical_params,
         tensor_bytes: t.bytes,
         file_bytes: summary.file_bytes,
-        bits_per_weight: BitsPerWeight::of(Bytes(t.bytes), Params(t.logical_params)).map(|b| b.0),
+        bits_per_weight: bits_per_weight(t.bytes, t.logical_params),
     }
 }
 
@@ -90,19 +89,18 @@ fn group(role: String, s: &Sums) -> GroupRow {
     GroupRow { role, tensors: s.tensors, stored_elements: s.stored_elements, logical_params: s.logical_params, bytes: s.bytes }
 }
 
-fn files(checkpoint: &Checkpoint, opinions: &[SecondOpinion]) -> Vec<FileRow> {
+fn files(checkpoint: &Checkpoint) -> Vec<FileRow> {
     let selected = checkpoint.selected_files();
     let row = |(i, file): (usize, &crate::checkpoint::CheckpointFile)| {
         let container = &file.container;
-        let (loads, reason) = match opinions.get(i) {
-            None => (None, None),
-            Some(SecondOpinion::Loads) => (Some(true), None),
-            Some(SecondOpinion::LoadsLess { tensors }) => (
+        let (loads, reason) = match &file.opinion {
+            SecondOpinion::Loads => (Some(true), None),
+            SecondOpinion::LoadsLess { tensors } => (
                 Some(true),
                 Some(format!("it sees {tensors} of {} tensors: of two of one name it keeps the last", container.tensors.len())),
             ),
-            Some(SecondOpinion::Refuses(reason)) => (Some(false), Some(reason.clone())),
-            Some(SecondOpinion::NotAsked(reason)) => (None, Some((*reason).to_owned())),
+            SecondOpinion::Refuses(reason) => (Some(false), Some(reason.clone())),
+            SecondOpinion::NotAsked(reason) => (None, Some((*reason).to_owned())),
         };
         FileRow {
             path: file.name.clone(),
@@ -166,7 +164,7 @@ fn model(checkpoint: &Checkpoint, summary: &Summary) -> ModelRow {
 
 /// Active parameters per token: everything but the routed experts that a token does not pass.
 fn active(checkpoint: &Checkpoint, summary: &Summary) -> Option<ActiveParams> {
-    use crate::checkpoint::model_config::{ParamCounts, active_params};
+    use crate::checkpoint::config::{ParamCounts, active_params};
     use crate::checkpoint::{Role, TiedEmbeddings};
     let of = |role: Role| summary.roles.iter().find(|(r, _)| *r == role).map_or(0, |(_, s)| s.logical_params);
     let m = &checkpoint.model;
@@ -193,29 +191,6 @@ pub fn stated_shape(format: Format, shape: &[u64]) -> Vec<u64> {
         Format::Safetensors => shape.to_vec(),
         Format::Gguf => shape.iter().rev().copied().collect(),
     }
-}
-
-/// Whether a name fits a pattern in which `*` stands for any text and `?` for one character. Linear in both.
-pub fn matches_glob(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while n < name.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            retry = Some((p, n));
-            p += 1;
-        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
-            p += 1;
-            n += 1;
-        } else if let Some((star, from)) = retry {
-            retry = Some((star, from + 1));
-            p = star + 1;
-            n = from + 1;
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '*')
 }
 
 fn defects(checkpoint: &Checkpoint) -> Vec<DefectRow> {
@@ -257,65 +232,9 @@ fn notes(checkpoint: &Checkpoint, summary: &Summary) -> Vec<String> {
     notes.extend(checkpoint.model.notes.iter().cloned());
     let unselected: u64 =
         checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|s| !s.selected).map(|s| s.tensor_bytes).sum();
-    notes.extend(choices(checkpoint));
+    notes.extend(checkpoint.choices());
     if unselected > 0 {
         notes.push(format!("{} of tensors stand here in other weight sets and are not in the totals", Bytes(unselected).binary()));
     }
     notes
-}
-
-/// What a reader of any figures of a checkpoint should know: that they are of one of several models, or of one in slices; escaped.
-pub fn cautions(checkpoint: &Checkpoint) -> Vec<String> {
-    let slices = checkpoint.slices().map(Ranks::note);
-    let sets = checkpoint.components.iter().flat_map(|c| &c.weight_sets);
-    let others = sets.filter_map(|set| Some((set, set.against.as_ref().filter(|against| against.likeness.is_different())?)));
-    slices.chain(others.map(|(set, against)| beside(set, against)).take(CHOICES)).collect()
-}
-
-/// A weight set, the one that it may be taken for, and what is known of both.
-fn beside(set: &WeightSet, against: &Against) -> String {
-    let name = |name: &str| format!("`{}`", escape_limited(name, 60));
-    let counts = match () {
-        () if set.selected => "; both are in the totals",
-        () if against.likeness.is_different() => "; it is not in the totals",
-        () => "",
-    };
-    format!("{} beside {}: {}{counts}", name(&set.name), name(&against.other), against.likeness)
-}
-
-/// Weight sets of which something is said one by one.
-const CHOICES: usize = 6;
-
-/// What the figures are of where several weight sets have the same names, or a model is stored in slices.
-fn choices(checkpoint: &Checkpoint) -> Vec<String> {
-    let mut notes: Vec<String> = checkpoint.slices().map(Ranks::note).collect();
-    let sets = checkpoint.components.iter().flat_map(|c| &c.weight_sets);
-    let others: Vec<(&WeightSet, &Against)> = sets.filter_map(|set| Some((set, set.against.as_ref()?))).collect();
-    notes.extend(others.iter().take(CHOICES).map(|(set, against)| beside(set, against)));
-    if others.len() > CHOICES {
-        notes.push(format!("{} more weight sets of the same names: see --format json", others.len() - CHOICES));
-    }
-    notes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches_glob;
-
-    #[test]
-    fn globs_match_whole_names_without_backtracking_for_ever() {
-        for (pattern, name, fits) in [
-            ("*", "", true),
-            ("*.weight", "a.b.weight", true),
-            ("*.weight", "a.weight.x", false),
-            ("blk.?.attn_*", "blk.7.attn_q.weight", true),
-            ("blk.?.attn_*", "blk.17.attn_q.weight", false),
-            ("a*b*c", "aXXbYYc", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(matches_glob(pattern, name), fits, "{pattern} {name}");
-        }
-        assert!(!matches_glob(&"a*".repeat(50), &"a".repeat(49)));
-        assert!(!matches_glob(&format!("{}b", "*a".repeat(200)), &"a".repeat(20_000)));
-    }
 }

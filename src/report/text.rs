@@ -1,5 +1,7 @@
 //! Sections for a terminal: aligned tables that fit the width, bars for shares, colour only where asked for.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use super::cell::{Align, Cell, Column, Line, Section, Table, Tone};
 use super::page::Page;
 use crate::text::{escape, escape_limited};
@@ -28,7 +30,7 @@ pub const WIDEST: usize = 160;
 const BAR: usize = 16;
 const GAP: &str = "  ";
 
-/// Sets the sections one after another.
+/// Renders the sections one after another.
 pub fn render(sections: &[Section<'_>], style: &TextStyle, out: &mut Page<'_>) {
     for section in sections {
         if !out.is_empty() {
@@ -39,7 +41,7 @@ pub fn render(sections: &[Section<'_>], style: &TextStyle, out: &mut Page<'_>) {
             words(out, line, style);
         }
         if let Some(table) = &section.table {
-            set_table(out, table, style);
+            render_table(out, table, style);
         }
         for line in &section.after {
             words(out, line, style);
@@ -71,12 +73,12 @@ fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
         Tone::Warning => ("warning: ", "33"),
     };
     let width = style.width.clamp(40, WIDEST) - 2;
-    let mut column = mark.chars().count();
+    let mut column = mark.width();
     out.push_str(GAP);
     out.push_str(&if mark.is_empty() { String::new() } else { paint(mark, code, style) });
     let mut first = true;
     for word in line.text.split(' ') {
-        let len = word.chars().count();
+        let len = word.width();
         if !first && column + 1 + len > width {
             out.push_str("\n    ");
             column = 2;
@@ -91,21 +93,21 @@ fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
     out.push('\n');
 }
 
-fn set_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
+fn render_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
     let (keep, widths, rows) = fit(table, style);
     let rule_before_total = table.total.is_some() && rows > 1;
-    let titles: Vec<String> = table.columns.iter().map(|c| c.title.clone()).collect();
+    let titles: Vec<String> = table.columns.iter().map(|c| c.title.to_string()).collect();
     if titles.iter().skip(1).any(|t| !t.is_empty()) {
-        let line = set_row(&titles, &table.columns, &keep, &widths);
+        let line = render_row(&titles, &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "2", style));
         out.push('\n');
     }
     table.each(|row| {
-        out.push_str(&set_row(&shown_row(row, style), &table.columns, &keep, &widths));
+        out.push_str(&render_row(&shown_row(row, style), &table.columns, &keep, &widths));
         out.push('\n');
     });
     if let (true, Some(total)) = (rule_before_total, &table.total) {
-        let line = set_row(&shown_row(total, style), &table.columns, &keep, &widths);
+        let line = render_row(&shown_row(total, style), &table.columns, &keep, &widths);
         out.push_str(&paint(&line, "1", style));
         out.push('\n');
     }
@@ -113,13 +115,13 @@ fn set_table(out: &mut Page<'_>, table: &Table<'_>, style: &TextStyle) {
 
 /// Chooses the columns that fit and say something, and their widths, and counts the rows; a first column that is still too wide is cut.
 fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
-    let mut widths: Vec<usize> = table.columns.iter().map(|c| c.title.chars().count()).collect();
+    let mut widths: Vec<usize> = table.columns.iter().map(|c| c.title.width()).collect();
     let mut keep: Vec<bool> = table.columns.iter().map(|c| c.expendable == 0).collect();
     let mut rows = 0usize;
     let mut widen = |row: &[Cell]| {
         rows += 1;
         for ((width, keep), text) in widths.iter_mut().zip(&mut keep).zip(shown_row(row, style)) {
-            *width = (*width).max(text.chars().count());
+            *width = (*width).max(text.width());
             *keep |= !text.is_empty();
         }
     };
@@ -147,7 +149,7 @@ fn fit(table: &Table<'_>, style: &TextStyle) -> (Vec<bool>, Vec<usize>, usize) {
     (keep, widths, rows)
 }
 
-fn set_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]) -> String {
+fn render_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]) -> String {
     let mut line = String::new();
     for (((cell, column), keep), &width) in cells.iter().zip(columns).zip(keep).zip(widths) {
         if !keep {
@@ -155,7 +157,7 @@ fn set_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]
         }
         line.push_str(GAP);
         let cell = shorten(cell, width);
-        let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
+        let pad = " ".repeat(width.saturating_sub(cell.width()));
         match column.align {
             Align::Left => {
                 line.push_str(&cell);
@@ -172,15 +174,26 @@ fn set_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usize]
 
 /// Cuts the middle out of a name: beginnings and endings tell more.
 fn shorten(text: &str, width: usize) -> String {
-    let len = text.chars().count();
-    if len <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
     let keep = width.saturating_sub(1);
     let tail = keep / 2;
-    let head: String = text.chars().take(keep - tail).collect();
-    let end: String = text.chars().skip(len - tail).collect();
-    format!("{head}…{end}")
+    let head = fitting(text.chars(), keep - tail);
+    let end = fitting(text.chars().rev(), tail);
+    format!("{}…{}", &text[..head], &text[text.len() - end..])
+}
+
+/// Bytes of the characters, from the first on, that fit into so many columns.
+fn fitting(chars: impl Iterator<Item = char>, columns: usize) -> usize {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= columns
+        })
+        .map(char::len_utf8)
+        .sum()
 }
 
 fn shown_row(row: &[Cell], style: &TextStyle) -> Vec<String> {
@@ -238,10 +251,11 @@ fn bar(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::cell::{left, right};
 
     #[test]
     fn a_table_fits_its_page_and_loses_what_may_go_first() {
-        let mut table = Table::new(&["name", "bytes", "?share", "??<bar"]);
+        let mut table = Table::new([left("name"), right("bytes"), right("share").expendable(1), left("bar").expendable(2)]);
         table.row(vec![Cell::text("a".repeat(30)), Cell::Bytes(1024), Cell::Share(0.5), Cell::Bar(0.5)]);
         table.row(vec![Cell::Foreign("b\u{1b}[31m".into()), Cell::Bytes(1024), Cell::Share(0.5), Cell::Bar(0.5)]);
         table.total = Some(vec![Cell::text("total"), Cell::Bytes(2048), Cell::Share(1.0), Cell::None]);
@@ -249,7 +263,7 @@ mod tests {
         for width in [40, 60, 80, 200] {
             let style = TextStyle { width, ..TextStyle::default() };
             let text = Page::text(|page| render(std::slice::from_ref(&section), &style, page));
-            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}:\n{text}");
+            assert!(text.lines().all(|line| line.width() <= width), "{width}:\n{text}");
             assert!(text.contains("total") && text.contains("\\u{1b}") && !text.contains('\u{1b}'));
             assert_eq!(text.contains("50.0 %"), width >= 60, "{text}");
         }
@@ -257,11 +271,26 @@ mod tests {
 
     #[test]
     fn a_narrow_first_column_is_not_widened_to_be_cut() {
-        let mut table = Table::new(&["a", "<what does not fit the page"]);
+        let mut table = Table::new([left("a"), left("what does not fit the page")]);
         table.row(vec![Cell::text("x"), Cell::text("y".repeat(50))]);
         let section = Section { table: Some(table), ..Section::default() };
         let text = Page::text(|page| render(&[section], &TextStyle { width: 40, ..TextStyle::default() }, page));
         assert!(text.contains("\n  x  yyy"), "{text}");
+    }
+
+    #[test]
+    fn columns_stay_straight_under_wide_and_combining_characters() {
+        // Two columns a character, none for the accents, one for the rest.
+        let names = ["模型.层.权重", "e\u{301}mbedding.e\u{301}", "plain"];
+        let mut table = Table::new([left("name"), right("bytes")]);
+        names.iter().for_each(|name| table.row(vec![Cell::Foreign((*name).to_owned()), Cell::Count(7)]));
+        let section = Section { table: Some(table), ..Section::default() };
+        let text = Page::text(|page| render(&[section], &TextStyle::default(), page));
+        let ends: Vec<usize> = text.lines().map(|line| line.trim_end().width()).collect();
+        assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
+        assert_eq!(names.map(|name| name.width()), [12, 11, 5]);
+        let cut = shorten("模型模型模型.权重", 10);
+        assert_eq!((cut.as_str(), cut.width()), ("模型…权重", 9));
     }
 
     #[test]
@@ -277,6 +306,6 @@ mod tests {
     fn bars_show_what_is_not_zero() {
         assert_eq!(bar(0.0), "");
         assert_eq!(bar(0.0001), "▏");
-        assert_eq!(bar(1.0).chars().count(), BAR);
+        assert_eq!(bar(1.0).width(), BAR);
     }
 }

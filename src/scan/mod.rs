@@ -8,6 +8,7 @@
 
 #[doc(hidden)]
 pub mod blocks;
+mod comparisons;
 mod copies;
 mod driver;
 pub mod full;
@@ -15,14 +16,17 @@ mod input;
 mod kernel;
 mod options;
 mod outcome;
+mod part_document;
 mod plan;
 mod selection;
 mod simd;
 
+pub use comparisons::{Comparisons, TieCheck};
 pub use copies::{CopyCheck, compare};
 pub use driver::scan;
 pub use kernel::{KERNELS, Kernel, has_kernel, leaf, leaf_with};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
+pub use part_document::{MergedScan, PartDocument, PartDocuments};
 pub use selection::Selection;
 pub use simd::Simd;

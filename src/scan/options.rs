@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Simd;
+use crate::choice::Choice;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Identity;
@@ -50,6 +51,15 @@ pub enum Io {
     /// Positioned reads into a buffer for each thread.
     #[default]
     Read,
+}
+
+impl Choice for Io {
+    const WHAT: &'static str = "way to read";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("auto", Self::Auto, "Maps for local files, reads for network file systems"),
+        ("mmap", Self::Mmap, "Memory maps"),
+        ("read", Self::Read, "Positioned reads"),
+    ];
 }
 
 /// One of several parts of a scan, each of about the same number of bytes.

@@ -1,8 +1,10 @@
 //! From a checkpoint to what a scan takes: the selected tensors, file by file.
 
 use crate::checkpoint::{Checkpoint, Part, Role};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::{escape, matches_glob};
 
-use super::{ScanFile, ScanTensor};
+use super::{ScanFile, ScanOutcome, ScanTensor};
 
 /// Most expert slices of one tensor that get figures of their own; published models have up to 512 experts.
 const MAX_SLICES: u64 = 4096;
@@ -53,5 +55,35 @@ impl Selection {
             }
         }
         selection
+    }
+
+    /// The selected tensors whose names fit a pattern (see [`matches_glob`]), or all of them.
+    ///
+    /// # Errors
+    /// When there is a pattern and no name fits it.
+    pub fn matching(checkpoint: &Checkpoint, pattern: Option<&str>) -> Result<Self> {
+        let selection = Self::of(checkpoint, &|name| pattern.is_none_or(|pattern| matches_glob(pattern, name)));
+        match pattern {
+            Some(pattern) if selection.files.is_empty() => {
+                let message = format!("no tensor name fits the filter `{}`", escape(pattern));
+                Err(Error::new(ErrorKind::Usage, message).help("`weigh show PATH --tensors` lists the names"))
+            }
+            _ => Ok(selection),
+        }
+    }
+
+    /// Exact zeros of each of the checkpoint's selected tensors, as a projection takes them; `None` for a tensor that was not scanned.
+    /// Empty where the model is stored in slices: their tensors are not those of the projection.
+    pub fn zeros(&self, checkpoint: &Checkpoint, outcome: &ScanOutcome) -> Vec<Option<u64>> {
+        if checkpoint.is_sliced() {
+            return Vec::new();
+        }
+        let mut zeros = vec![None; checkpoint.tensors().len()];
+        for (file, order) in outcome.files.iter().zip(&self.order) {
+            for (tensor, &index) in file.tensors.iter().zip(order) {
+                zeros[index] = tensor.stats.map(|s| s.zeros);
+            }
+        }
+        zeros
     }
 }

@@ -153,13 +153,13 @@ fn active_parameters_follow_three_conventions() {
     ];
     for (config, total, active) in rows {
         let checkpoint = open(&config);
-        let body = serde_json::to_value(ShowBody::of(&checkpoint, &ShowOptions::default(), &[])).unwrap();
+        let body = serde_json::to_value(ShowBody::of(&checkpoint, &ShowOptions::default())).unwrap();
         assert_eq!(body["totals"]["logical_params"], total, "{config}");
         let figures = &body["model"]["active_params"];
         let got = ["all", "without_input_embedding", "without_embeddings"].map(|key| figures[key].as_u64().unwrap());
         assert_eq!(got, active, "{config}");
     }
-    let body = serde_json::to_value(ShowBody::of(&open(&deepseek_v3()), &ShowOptions::default(), &[])).unwrap();
+    let body = serde_json::to_value(ShowBody::of(&open(&deepseek_v3()), &ShowOptions::default())).unwrap();
     assert_eq!(body["model"]["active_params"]["without_input_embedding"], 36_625_618_432u64);
 }
 

@@ -2,7 +2,6 @@
 //! tensor-parallel ranks. What is right follows from how the files are made here: the same seed means the same values.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::build::{Value as Key, gguf, put, raw};
 use serde_json::{Value, json};
@@ -122,7 +121,7 @@ fn slice(whole: &[T], rank: u64, ranks: u64) -> Vec<T> {
 }
 
 fn weigh(args: &[&str]) -> String {
-    let done = Command::new(env!("CARGO_BIN_EXE_weigh")).args(args).env("NO_COLOR", "1").output().unwrap();
+    let done = crate::program::program().args(args).env("NO_COLOR", "1").output().unwrap();
     String::from_utf8(done.stdout).unwrap()
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use crate::build::{Value, gguf, packed, put, raw, safetensors};
-use weighbridge::audit::{Audit, AuditRequest, CHECKS, Policy, Severity, audit, codes};
+use weighbridge::audit::{Audit, AuditRequest, Bounds, CHECKS, Policy, Severity, audit, codes};
 use weighbridge::observe::Silent;
 use weighbridge::scan::ScanOptions;
 
@@ -797,7 +796,8 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
 
 /// Audits with every value read and budgets that a model of 16 bytes keeps.
 fn run(path: &Path) -> Audit {
-    let policy = Policy { max_size: Some(200), max_params: Some(4), max_ram: Some(1 << 20), ..Policy::default() };
+    let bounds = Bounds { max_size: Some(200), max_params: Some(4), max_ram: Some(1 << 20), ctx: None };
+    let policy = Policy { bounds, ..Policy::default() };
     let request = AuditRequest { scan: Some(ScanOptions::default()), verify_hashes: true, policy, ..AuditRequest::default() };
     audit(path, &request, &Silent).unwrap()
 }
@@ -872,7 +872,7 @@ fn every_check_is_a_file_and_every_code_is_explained() {
 }
 
 fn weigh(args: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_weigh")).args(args).output().unwrap();
+    let output = crate::program::program().args(args).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 

@@ -19,7 +19,7 @@
 //! person to change. `WEIGH_CASE=help` runs the cases whose name holds `help`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 #[derive(Default)]
 struct Case {
@@ -123,12 +123,11 @@ fn parse(text: &str) -> Result<Case, String> {
 }
 
 fn weigh(words: &[String], columns: Option<&str>, env: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_weigh"))
+    crate::program::program()
         .args(words)
         .current_dir(root())
         .stdin(Stdio::null())
         .env("COLUMNS", columns.unwrap_or("100"))
-        .env_remove("NO_COLOR")
         .envs(env.iter().copied())
         .output()
         .unwrap()

@@ -12,7 +12,7 @@ const INDEX: &str = "model.safetensors.index.json";
 
 /// Exit code, stdout and stderr of an audit that is run in a folder.
 fn audit_in(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_weigh")).current_dir(folder).arg("audit").args(arguments).output().unwrap();
+    let output = crate::program::program().current_dir(folder).arg("audit").args(arguments).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -72,7 +72,7 @@ fn diff() {
     // Counted with python safetensors; whether values are equal is not known of headers.
     assert_eq!((&tensors["same_header"], &tensors["other_header"]), (&27.into(), &20.into()));
     assert!(tensors["identical"].is_null() && tensors["changed"].is_null(), "{tensors}");
-    let shown = Command::new(env!("CARGO_BIN_EXE_weigh")).args(pair).output().unwrap();
+    let shown = crate::program::program().args(pair).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("27 of the same type and shape (values not compared)") && !shown.contains("as they were"), "{shown}");
 }
@@ -240,7 +240,7 @@ fn json_file(words: &[&str], file: &str) -> Value {
 }
 
 fn run(words: &[&str]) -> (Vec<u8>, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     command.args(words).args(["--format", "json"]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     let output = command.output().unwrap();
     (output.stdout, output.status.code())

@@ -2,7 +2,6 @@
 //! checkpoints are compared where scripts/fetch_checkpoints.py has fetched them, and skipped out loud elsewhere.
 
 use std::path::Path;
-use std::process::Command;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
@@ -21,7 +20,7 @@ fn output_of(command: &str) -> Option<String> {
     if command.contains(FETCHED) && !args.iter().filter(|arg| arg.starts_with(&fetched())).all(|arg| Path::new(arg).exists()) {
         return None;
     }
-    let run = Command::new(env!("CARGO_BIN_EXE_weigh"))
+    let run = crate::program::program()
         .args(args)
         .args(["--color", "never", "--no-progress"])
         .env("COLUMNS", "80")

@@ -77,7 +77,7 @@ pub(crate) fn commands(path: &str) -> Vec<Vec<String>> {
 
 /// `weigh` with JSON on stdout.
 pub(crate) fn weigh(arguments: &[String]) -> Command {
-    with_json(Command::new(env!("CARGO_BIN_EXE_weigh")), arguments)
+    with_json(crate::program::program(), arguments)
 }
 
 /// A way to run it, with these arguments and JSON on stdout.

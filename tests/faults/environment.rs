@@ -1,7 +1,5 @@
 //! Figures from the environment and the command line beyond all reason: bounded, not obeyed.
 
-use std::process::Command;
-
 use crate::command::{finish, repository, weigh};
 
 fn words(line: &str) -> Vec<String> {
@@ -18,7 +16,7 @@ fn a_page_is_at_most_as_wide_as_one_can_read() {
         ["--help".to_owned(), "scan --help".to_owned(), format!("show {model} --tensors"), format!("memory {model} --explain")]
     {
         let at = |columns: &str| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+            let mut command = crate::program::program();
             finish(command.args(words(&line)).env("COLUMNS", columns)).stdout
         };
         let widest = at("160");

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../common/program.rs"]
+mod program;
 #[path = "../common/skipped.rs"]
 mod skipped;
 #[path = "../common/someone_else.rs"]

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::command::{INDEX, Run, S1, S2, finish, repository};
 
 fn weigh(arguments: &[&str], report: &Path) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     finish(command.args(arguments).arg("--no-progress").arg("-o").arg(report))
 }
 

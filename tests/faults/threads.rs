@@ -142,11 +142,11 @@ fn a_progress_bar_needs_no_thread() {
     let root = tempfile::tempdir().unwrap();
     let Some(library) = library(root.path()) else { return };
     let model = model(root.path());
-    let program = env!("CARGO_BIN_EXE_weigh");
-    // `script` gives the command a terminal, on which it draws.
-    let line = format!("LD_PRELOAD={} THREADS_ALLOWED=0 {program} scan {}", library.display(), model.display());
+    // `script` gives the command a terminal, on which it draws. Paths go in as variables, since they may hold spaces.
+    let line = r#"LD_PRELOAD="$LIBRARY" THREADS_ALLOWED=0 "$PROGRAM" scan "$MODEL""#;
     let mut command = Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]);
+    command.args(["-qec", line, "/dev/null"]);
+    command.env("LIBRARY", &library).env("PROGRAM", env!("CARGO_BIN_EXE_weigh")).env("MODEL", &model);
     if Command::new("script").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         skipped(1, "progress bar without threads", "there is no `script` to give it a terminal");
         return;

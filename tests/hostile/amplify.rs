@@ -2,7 +2,6 @@
 //! and what it did not keep is told.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -31,7 +30,7 @@ fn folder(files: &[(&str, String)]) -> tempfile::TempDir {
 
 /// The document and the exit code of a command.
 fn document(arguments: &[&str], path: &Path) -> (Value, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     let output = command.args(arguments).arg(path).args(["--format", "json", "--no-progress"]).output().unwrap();
     (serde_json::from_slice(&output.stdout).unwrap_or_default(), output.status.code())
 }
@@ -166,7 +165,7 @@ fn vocabularies_and_cards_take_bounded_memory() {
 fn parts_of_a_scan_take_bounded_memory() {
     let folder = folder(&[]);
     let part = folder.path().join("part.json");
-    let mut scan = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut scan = crate::program::program();
     let weights = folder.path().join("model.safetensors");
     scan.arg("scan").arg(&weights).args(["--stats", "full", "--part", "1/1", "--no-progress", "-o"]).arg(&part);
     assert!(scan.status().unwrap().success());

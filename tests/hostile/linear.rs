@@ -1,7 +1,6 @@
 //! Time of the audit against the length of what it looks at: ten times the input takes ten times the work, not a hundred times.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -123,7 +122,7 @@ fn members_that_share_bytes_take_no_more_time_than_one() {
 
 /// The codes that an audit gives.
 fn codes(path: &Path) -> Vec<String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weigh"));
+    let mut command = crate::program::program();
     let output = command.arg("audit").arg(path).args(["--format", "json", "--no-progress"]).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut codes: Vec<String> =

@@ -9,7 +9,7 @@ use crate::gguf_head::Model;
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{self, Checkpoint, HfFolder, OpenOptions};
 use weighbridge::dtype::Dtype;
-use weighbridge::project::memory::{KvType, MemoryReport, MemoryRequest, Term};
+use weighbridge::project::memory::{KvType, LlamaCppOptions, MemoryReport, MemoryRequest, Term};
 use weighbridge::project::{Basis, ProjectInput, memory};
 
 fn open(path: &Path) -> Checkpoint {
@@ -22,7 +22,7 @@ fn request(ctx: u64, seqs: u64, flash: bool, server: bool) -> MemoryRequest {
         ctx: Some(ctx),
         seqs: Some(seqs),
         flash_attention: Some(flash),
-        server,
+        llama_cpp: LlamaCppOptions { server, ..LlamaCppOptions::default() },
         ..MemoryRequest::default()
     }
 }
@@ -160,9 +160,8 @@ fn of_row(cfg: &str, server: bool) -> MemoryRequest {
     MemoryRequest {
         ubatch: Some(n(1)),
         batch: Some(n(2)),
-        kv_unified: n(4) == 1,
         kv_type: Some((KvType::parse(part[5]).unwrap(), KvType::parse(part[6]).unwrap())),
-        swa_full: n(8) == 1,
+        llama_cpp: LlamaCppOptions { kv_unified: n(4) == 1, swa_full: n(8) == 1, server, ..LlamaCppOptions::default() },
         ..request(n(0), n(3), n(7) == 1, server)
     }
 }

@@ -217,7 +217,7 @@ fn a_configuration_that_does_not_say_is_refused_by_its_key() {
 
 /// The `load` object of a run over a path.
 fn timed(path: &Path) -> Value {
-    let run = Command::new(env!("CARGO_BIN_EXE_weigh")).args(["memory", "--format", "json"]).arg(path).output().unwrap();
+    let run = crate::program::program().args(["memory", "--format", "json"]).arg(path).output().unwrap();
     let document: Value = serde_json::from_slice(&run.stdout).unwrap();
     document["load"].clone()
 }
@@ -302,8 +302,7 @@ fn every_term_is_explained() {
     let mut names = std::collections::BTreeSet::new();
     for args in runs {
         let run = |more: &[&str]| {
-            let run =
-                Command::new(env!("CARGO_BIN_EXE_weigh")).arg("memory").arg(&fixtures).args(args).args(more).output().unwrap();
+            let run = crate::program::program().arg("memory").arg(&fixtures).args(args).args(more).output().unwrap();
             String::from_utf8(run.stdout).unwrap()
         };
         let document: Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();

@@ -1,12 +1,13 @@
 //! Verdicts on budgets, as a caller sees them: what is judged, against what, with which exit code; and what holds of every verdict.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::gguf_head::{Model, record};
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
-use weighbridge::project::memory::{Budget, FitRow, Limits, MemoryRequest, Parallel, Recipe, Recompute, TrainRequest, Verdict};
+use weighbridge::project::memory::{
+    Budget, FitRow, Limits, LlamaCppOptions, MemoryRequest, Parallel, Recipe, Recompute, TrainRequest, Verdict,
+};
 use weighbridge::project::{ProjectInput, memory};
 
 const GIB: u64 = 1 << 30;
@@ -48,7 +49,7 @@ fn weights(folder: &Path, name: &str, config: &Value, keep: impl Fn(&str) -> boo
 
 /// Exit code and standard output.
 fn weigh(args: &[&str]) -> (i32, String) {
-    let run = Command::new(env!("CARGO_BIN_EXE_weigh")).args(args).args(["--no-progress"]).output().unwrap();
+    let run = crate::program::program().args(args).args(["--no-progress"]).output().unwrap();
     (run.status.code().unwrap(), String::from_utf8(run.stdout).unwrap())
 }
 
@@ -341,7 +342,7 @@ fn of_two_budgets_the_larger_is_never_judged_worse() {
         let spread = Parallel { pp: 2, ..Parallel::default() };
         let requests = [
             plain.clone(),
-            MemoryRequest { cpu_experts: 16, ..plain.clone() },
+            MemoryRequest { llama_cpp: LlamaCppOptions { cpu_experts: 16, ..LlamaCppOptions::default() }, ..plain.clone() },
             MemoryRequest { parallel: spread, ..plain.clone() },
             MemoryRequest { train: Some(train), ..plain },
         ];

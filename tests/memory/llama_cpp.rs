@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::gguf_head::{Model, models, record};
 use serde_json::Value;
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
-use weighbridge::project::memory::{KvType, LoadMode, MemoryReport, MemoryRequest, Term};
+use weighbridge::project::memory::{KvType, LlamaCppOptions, LoadMode, MemoryReport, MemoryRequest, Term};
 use weighbridge::project::{Basis, ProjectInput, memory};
 
 fn open(path: &Path) -> Checkpoint {
@@ -22,11 +22,9 @@ fn request(cfg: &str, server: bool) -> MemoryRequest {
         ubatch: Some(n(1)),
         batch: Some(n(2)),
         seqs: Some(n(3)),
-        kv_unified: n(4) == 1,
         kv_type: Some((KvType::parse(part[5]).unwrap(), KvType::parse(part[6]).unwrap())),
         flash_attention: Some(n(7) == 1),
-        swa_full: n(8) == 1,
-        server,
+        llama_cpp: LlamaCppOptions { kv_unified: n(4) == 1, swa_full: n(8) == 1, server, ..LlamaCppOptions::default() },
         ..MemoryRequest::default()
     }
 }
@@ -200,8 +198,11 @@ fn resident_memory_of_real_runs_lies_in_the_range() {
             ubatch: after("-ub").map(|n| n.parse().unwrap()),
             kv_type: Some((kv, kv)),
             flash_attention: Some(after("-fa") == Some("on")),
-            no_repack: args.contains(&"--no-repack"),
-            load_mode: if after("-lm") == Some("none") { LoadMode::None } else { LoadMode::Mmap },
+            llama_cpp: LlamaCppOptions {
+                repack: !args.contains(&"--no-repack"),
+                load_mode: if after("-lm") == Some("none") { LoadMode::None } else { LoadMode::Mmap },
+                ..LlamaCppOptions::default()
+            },
             ..MemoryRequest::default()
         };
         let checkpoint = open(&files[run["model"].as_str().unwrap()]);
@@ -351,7 +352,8 @@ fn experts_in_host_memory() {
     let path = folder.path().join("model.gguf");
     Model::of(&record["shape-mixtral-8x7b"]).write(&path);
     let checkpoint = open(&path);
-    let asked = MemoryRequest { cpu_experts: 4, ..request("4096:512:2048:1:0:f16:f16:1:0", false) };
+    let llama_cpp = LlamaCppOptions { cpu_experts: 4, ..LlamaCppOptions::default() };
+    let asked = MemoryRequest { llama_cpp, ..request("4096:512:2048:1:0:f16:f16:1:0", false) };
     let report = memory(&ProjectInput::from_checkpoint(&checkpoint), &asked);
     // 4 layers x 3 matrices x 8 experts x 4096 x 14336 in 16 bits.
     let experts = 4 * 3 * 8 * 4096 * 14336 * 2;

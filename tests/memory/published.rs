@@ -1,12 +1,12 @@
 //! The KV cache of llama.cpp against its own memory breakdown, and figures published for other engines.
 
 use serde_json::{Value, json};
-use weighbridge::checkpoint::model_config::from_config_json;
+use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, MemoryRequest, Share, Verdict};
-use weighbridge::project::storage::Request;
+use weighbridge::project::Request;
+use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, LlamaCppOptions, MemoryRequest, Share, Verdict};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
@@ -84,10 +84,9 @@ fn llama_cpp_caches_equal_its_own_breakdown() {
                 ubatch: Some(n(1)),
                 batch: Some(n(2)),
                 seqs: Some(n(3)),
-                kv_unified: n(4) == 1,
                 kv_type: Some((KvType::parse(part[5]).unwrap(), KvType::parse(part[6]).unwrap())),
                 flash_attention: Some(n(7) == 1),
-                swa_full: n(8) == 1,
+                llama_cpp: LlamaCppOptions { kv_unified: n(4) == 1, swa_full: n(8) == 1, ..LlamaCppOptions::default() },
                 ..request("llama.cpp", 0)
             };
             let report = memory(&input, &asked);
@@ -374,7 +373,7 @@ fn windows_by_engine() {
 
 #[test]
 fn states_of_recurrent_layers() {
-    use weighbridge::checkpoint::model_config::StateSize;
+    use weighbridge::checkpoint::config::StateSize;
     let state = |layers, conv, recurrent| KvLayer {
         state: Some(StateSize { conv, recurrent }),
         ..layer(KvKind::Recurrent, layers, 0, 0, None)

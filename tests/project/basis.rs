@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::build::{packed, put};
 use serde_json::{Value, json};
 use weighbridge::checkpoint::{OpenOptions, open};
-use weighbridge::project::storage::QuantizedRow;
-use weighbridge::project::storage::scheme;
+use weighbridge::project::quantize;
+use weighbridge::project::row::QuantizedRow;
 use weighbridge::project::{Basis, ProjectInput, Projection, Request, Target, project};
 
 type Tensor = (String, Vec<u64>);
@@ -71,7 +71,7 @@ fn says(row: &QuantizedRow, part: &str) -> bool {
 
 /// Every safetensors scheme, and a few GGUF targets.
 fn many() -> String {
-    let names = scheme::all().filter(|s| s.name != "auto").map(|s| format!("{}:{}", s.container.name(), s.name));
+    let names = quantize::all().filter(|s| s.name != "auto").map(|s| format!("{}:{}", s.container.name(), s.name));
     names.collect::<Vec<_>>().join(",")
 }
 
@@ -195,7 +195,9 @@ fn fp8_and_int8_of_a_mixture_are_what_llm_compressor_writes() {
         let row = one(dir.path(), alias);
         assert_eq!((row.scheme.as_str(), row.basis), (format!("lc-{preset}").as_str(), Basis::Exact), "{:?}", row.notes);
         let alone = one(dir.path(), &format!("ct-{preset}"));
+        assert!(says(&alone, "26 expert and router tensors are kept: this tool leaves"), "{:?}", alone.notes);
         assert!(says(&alone, "llm-compressor takes them one by one"), "{:?}", alone.notes);
+        assert!(row.notes.iter().any(|note| note == "2 router tensors are kept"), "{:?}", row.notes);
         // 24 matrices of 8,192 experts' weights: a byte each less, and two for the scale of a row.
         let scales = 2 * 4 * (128 + 128 + 64) * 2;
         assert_eq!(alone.tensor_bytes.unwrap() - row.tensor_bytes.unwrap(), 24 * 8_192 - scales);

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use weighbridge::checkpoint::model_config::from_config_json;
+use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::names::classify;
-use weighbridge::checkpoint::quantization::{TensorView, interpret};
+use weighbridge::checkpoint::packed::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::{QuantizedRow, Request};
+use weighbridge::project::Request;
+use weighbridge::project::row::QuantizedRow;
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const LIST: &str = "src/project/storage/scheme/classes.txt";
+const LIST: &str = "src/project/quantize/classes.txt";
 
 /// One checkpoint and what tools made of it.
 struct Base {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use weighbridge::checkpoint::{HfFolder, OpenOptions, open};
-use weighbridge::project::storage::gguf::QuantTarget;
-use weighbridge::project::storage::scheme::{self, Context};
-use weighbridge::project::storage::{Options, Request};
+use weighbridge::project::Request;
+use weighbridge::project::quantize;
+use weighbridge::project::quantize::Context;
+use weighbridge::project::quantize::Options;
+use weighbridge::project::quantize::QuantTarget;
 use weighbridge::project::{Basis, ProjectInput, Target, project};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/convert");
@@ -70,7 +72,7 @@ fn every_file_on_record_is_reproduced() {
         let outtypes: Vec<&str> = truth["outtypes"].as_array().unwrap().iter().map(|o| o.as_str().unwrap()).collect();
         for (i, target) in outtypes.iter().enumerate() {
             let context = Context::new(&input, Options::default());
-            let plan = match scheme::plan(&context, &Target::parse(&format!("gguf:{target}"))).unwrap() {
+            let plan = match quantize::plan(&context, &Target::parse(&format!("gguf:{target}"))).unwrap() {
                 Ok(plan) => plan,
                 Err(refusal) => {
                     misses.push(format!("{name} {target}: refused: {}", refusal.reason));
@@ -159,7 +161,7 @@ fn a_tensor_is_explained_by_both_programs() {
     let input = ProjectInput::from_checkpoint(&checkpoint).with_folder(Some(&folder));
     let explain = |target: &str, tensor: &str| {
         let context = Context::new(&input, Options::default());
-        scheme::explain(&context, &Target::parse(target), tensor).rule.unwrap_or_default()
+        quantize::explain(&context, &Target::parse(target), tensor).rule.unwrap_or_default()
     };
     // Rows of 704 do not fill blocks of 256, under its own name and under the source's.
     for tensor in ["blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight"] {

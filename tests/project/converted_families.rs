@@ -3,8 +3,10 @@
 
 use serde_json::Value;
 use weighbridge::checkpoint::{HfFolder, OpenOptions, open};
-use weighbridge::project::storage::scheme::{self, Context};
-use weighbridge::project::storage::{Options, Request};
+use weighbridge::project::Request;
+use weighbridge::project::quantize;
+use weighbridge::project::quantize::Context;
+use weighbridge::project::quantize::Options;
 use weighbridge::project::{Basis, ProjectInput, Target, project};
 
 /// Name, shape with the fastest dimension first, type.
@@ -41,7 +43,7 @@ fn miss(input: &ProjectInput<'_>, record: &Value, (i, outtype): (usize, &str)) -
         return Some(format!("the bridge does not hold: {:?}", got.bridge));
     }
     let context = Context::new(input, Options::default());
-    let plan = scheme::plan(&context, &target).unwrap().unwrap();
+    let plan = quantize::plan(&context, &target).unwrap().unwrap();
     let rows: Vec<Row> = plan
         .tensors
         .iter()

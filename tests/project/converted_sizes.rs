@@ -5,7 +5,7 @@ use serde_json::Value;
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::Request;
+use weighbridge::project::Request;
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 fn role(name: &str) -> Role {

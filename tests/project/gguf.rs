@@ -4,10 +4,12 @@ use serde_json::Value;
 use weighbridge::checkpoint::{ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::prune::PruneSpec;
-use weighbridge::project::storage::scheme::{self, Context};
-use weighbridge::project::storage::shard::ShardSpec;
-use weighbridge::project::storage::{Options, Request};
+use weighbridge::project::Request;
+use weighbridge::project::prune::PruneSpec;
+use weighbridge::project::quantize;
+use weighbridge::project::quantize::Context;
+use weighbridge::project::quantize::Options;
+use weighbridge::project::shard::ShardSpec;
 use weighbridge::project::{Basis, GgufSource, MemoryRequest, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
@@ -97,7 +99,7 @@ fn every_run_on_record_is_reproduced() {
             let (target, imatrix) = key.strip_suffix("+imatrix").map_or((key.as_str(), false), |t| (t, true));
             let context = Context::new(&input, Options { imatrix, ..Options::default() });
             let target = Target::parse(target);
-            let result = scheme::plan(&context, &target).unwrap();
+            let result = quantize::plan(&context, &target).unwrap();
             let miss = |what: &str| format!("{name} {key}: {what}");
             if let Some(error) = row.get("error").and_then(Value::as_str) {
                 score.refusals += 1;
@@ -139,7 +141,7 @@ fn every_run_on_record_is_reproduced() {
                 misses.push(miss(&format!("{} is {:?}, stated {:?}", input.tensors[i].name, types[i], stated[i])));
                 continue;
             }
-            let out = scheme::row(&context, &target);
+            let out = quantize::row(&context, &target);
             if let Some(bytes) = row.get("tensor_bytes").and_then(Value::as_u64) {
                 score.tensor_bytes += 1;
                 if out.tensor_bytes != Some(bytes) {
@@ -200,7 +202,7 @@ fn a_mixture_projected_to_itself_gives_its_actual_size() {
             let Some(file_bytes) = model["targets"][key]["file_bytes"].as_u64() else { continue };
             let target = Target::parse(key);
             let context = Context::new(&original, Options::default());
-            let plan = scheme::plan(&context, &target).unwrap().unwrap();
+            let plan = quantize::plan(&context, &target).unwrap().unwrap();
             // What was written becomes the source; it now has the two keys that the quantizer adds.
             let mut gguf = source(model);
             gguf.kv_bytes += if gguf.has_quantization_version { 0 } else { 44 } + if gguf.has_file_type { 0 } else { 33 };
@@ -210,7 +212,7 @@ fn a_mixture_projected_to_itself_gives_its_actual_size() {
                 ProjectTensor::weight(t.name.to_string(), Role::Other, layer, t.dtype, &t.shape)
             });
             let again = ProjectInput { tensors: tensors.collect(), file_bytes, gguf: Some(gguf), ..original.clone() };
-            let row = scheme::row(&Context::new(&again, Options::default()), &target);
+            let row = quantize::row(&Context::new(&again, Options::default()), &target);
             assert_eq!((row.file_bytes, row.ratio), (Some(file_bytes), Some(1.0)), "{name} {key}");
             rows += 1;
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use weighbridge::checkpoint::model_config::from_config_json;
+use weighbridge::checkpoint::config::from_config_json;
 use weighbridge::checkpoint::names::classify;
 use weighbridge::checkpoint::{ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::prune::{PruneSpec, PrunedRow, break_even, row};
+use weighbridge::project::prune::{PruneSpec, PrunedRow, break_even, row};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Request, Target, project};
 
 fn fixture(name: &str) -> Value {

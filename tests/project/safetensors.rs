@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 use weighbridge::checkpoint::names::classify;
-use weighbridge::checkpoint::quantization::{TensorView, interpret};
+use weighbridge::checkpoint::packed::{TensorView, interpret};
 use weighbridge::checkpoint::{ModelConfig, Part, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
-use weighbridge::project::storage::shard::ShardSpec;
-use weighbridge::project::storage::{QuantizedRow, Request};
+use weighbridge::project::Request;
+use weighbridge::project::row::QuantizedRow;
+use weighbridge::project::shard::ShardSpec;
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, project};
 
 fn record() -> Value {
@@ -200,7 +201,7 @@ fn a_checkpoint_projected_to_its_own_scheme_has_its_actual_size() {
         let Some(truth) = record["schemes"].as_array().unwrap().iter().find(|r| r["base"] == base && r["scheme"] == scheme) else {
             continue;
         };
-        let model = weighbridge::checkpoint::model_config::from_config_json(&config_json);
+        let model = weighbridge::checkpoint::config::from_config_json(&config_json);
         let owned = expanded(&row);
         let rows: Vec<ProjectTensor<'_>> = owned
             .iter()

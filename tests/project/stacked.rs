@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::tempdir;
-use weighbridge::checkpoint::model_config::{ParamCounts, active_params};
+use weighbridge::checkpoint::config::{ParamCounts, active_params};
 use weighbridge::checkpoint::{Checkpoint, HfFolder, OpenOptions, Role, Summary, open};
 use weighbridge::format::Format;
-use weighbridge::project::storage::QuantizedRow;
+use weighbridge::project::row::QuantizedRow;
 use weighbridge::project::{Basis, ProjectInput, Request, Target, project};
 
 fn models() -> Vec<Value> {

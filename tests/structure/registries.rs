@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use crate::rust_source::{Token, root, rust_files, tokens};
+use weighbridge::audit::CHECKS;
 use weighbridge::dtype::Dtype;
 use weighbridge::format::FORMATS;
 use weighbridge::project::memory::ENGINES;
-use weighbridge::project::storage::{scheme, shard};
+use weighbridge::project::quantize::SCHEMES;
+use weighbridge::project::shard;
 use weighbridge::report::RENDERERS;
 use weighbridge::scan::{KERNELS, has_kernel};
 
@@ -22,31 +24,19 @@ struct Registry {
 }
 
 const REGISTRIES: &[Registry] = &[
-    Registry {
-        folder: "src/format",
-        list: "FORMATS",
-        helpers: &["budget", "byte_map", "json", "limits", "metadata", "names", "reader", "second_opinion", "sniff"],
-    },
-    Registry {
-        folder: "src/checkpoint/quantization",
-        list: "METHODS",
-        // ggml's block quants are dtypes: a whole GGUF is interpreted there.
-        helpers: &["claim", "configured", "ggml", "hints", "tensors", "tests"],
-    },
-    Registry {
-        folder: "src/project/storage/scheme",
-        list: "SCHEMES",
-        helpers: &["experts", "files", "hash_order", "heads", "linears", "module", "names", "resolve", "seen", "stacks", "walk"],
-    },
-    Registry { folder: "src/project/memory/engine", list: "ENGINES", helpers: &["activations", "sharing", "states"] },
+    Registry { folder: "src/format/formats", list: "FORMATS", helpers: &[] },
+    Registry { folder: "src/checkpoint/packed/methods", list: "METHODS", helpers: &[] },
+    Registry { folder: "src/project/quantize/tools", list: "SCHEMES", helpers: &[] },
+    Registry { folder: "src/project/memory/engines", list: "ENGINES", helpers: &[] },
+    Registry { folder: "src/audit/checks", list: "CHECKS", helpers: &[] },
     Registry { folder: "src/scan/kernel", list: "KERNELS", helpers: &["codes", "raw_bits", "scalar", "tests"] },
     // `document` makes JSON of the bodies themselves; the others are what all outputs are made of.
     Registry {
         folder: "src/report",
         list: "RENDERERS",
-        helpers: &["audit", "cell", "document", "page", "sarif", "scan", "sections", "show"],
+        helpers: &["audit", "cell", "document", "foreign_text", "page", "project", "sarif", "scan", "sections", "show", "whole"],
     },
-    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &["opened"] },
+    Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &[] },
 ];
 
 #[test]
@@ -78,12 +68,52 @@ fn a_file_that_nobody_registered_is_found() {
 #[test]
 fn names_are_unique() {
     unique(FORMATS.iter().flat_map(|f| f.extensions.iter().copied()));
-    unique(scheme::all().flat_map(|s| [s.name].into_iter().chain(s.aliases.iter().copied()).map(move |n| (s.container, n))));
+    unique(SCHEMES.iter().flat_map(|tool| {
+        let aliases = tool.aliases.iter().map(|(alias, _)| alias);
+        tool.names.iter().chain(aliases).map(move |name| (tool.container, name))
+    }));
     unique(ENGINES.iter().map(|e| e.name()));
+    unique(CHECKS.iter().map(|check| check.name));
     unique(RENDERERS.iter().map(|r| r.name));
     unique(shard::RULES.iter().map(|r| r.name));
     unique(Dtype::ALL.iter().map(|d| d.name()));
     unique(KERNELS.iter().map(|k| k.dtype));
+}
+
+#[test]
+fn a_check_bears_the_name_of_its_file() {
+    let folder = root().join("src/audit/checks");
+    for check in CHECKS {
+        assert!(folder.join(check.name).with_extension("rs").is_file(), "{} is no file of src/audit/checks", check.name);
+    }
+}
+
+/// Ends of the paths of files outside the engines' folder that spell an engine's name as a string, each with its reason.
+const NAMES_AN_ENGINE: &[(&str, &str)] = &[
+    ("/shard/mod.rs", "the rule by which the library transformers cuts files"),
+    ("/seen.rs", "the library transformers as a tool that casts"),
+];
+
+#[test]
+fn no_engine_is_named_outside_its_folder() {
+    let files = rust_files("src");
+    let outside = files.iter().filter(|(file, _)| !file.starts_with("src/project/memory/engines/"));
+    let named: Vec<&str> = outside.filter(|(_, text)| names_an_engine(text)).map(|(file, _)| file.as_str()).collect();
+    let excepted = |file: &&&str| NAMES_AN_ENGINE.iter().any(|(end, _)| file.ends_with(end));
+    assert_eq!(named.iter().filter(|file| !excepted(file)).collect::<Vec<_>>(), [&""; 0], "an engine says it of itself");
+    assert!(
+        NAMES_AN_ENGINE.iter().all(|(end, _)| named.iter().any(|file| file.ends_with(end))),
+        "an exception too many: {named:?}"
+    );
+    assert!(names_an_engine("fn f() { if engine.name() == \"vllm\" {} }"));
+    assert!(!names_an_engine("/// As \"vllm\" has it.\nfn f() {} // \"vllm\""));
+}
+
+/// Whether a string of a source is an engine's name; comments and tests do not count.
+fn names_an_engine(text: &str) -> bool {
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    code.any(|line| ENGINES.iter().any(|engine| line.contains(&format!("\"{}\"", engine.name()))))
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Archives and formats that are named, not opened.
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::super::zip::{Entry, directory, overlapping};
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::zip::{Entry, directory, overlapping};
 use crate::error::Result;
 use crate::format::{Content, sniff};
 use crate::source::{Source, read_exact_at};

@@ -1,9 +1,9 @@
 //! The scales inside ggml blocks.
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
 use crate::units::grouped;
 
 const BROKEN: Code = code(

@@ -1,9 +1,9 @@
 //! Budgets: bytes on disk, parameters, memory at inference.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::project::memory::{Budget, Verdict};
 use crate::project::{MemoryRequest, ProjectInput, memory};
 use crate::units::{Bytes, Params, grouped};
@@ -44,8 +44,8 @@ pub(crate) fn is_unanswered(finding: &Finding) -> bool {
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };
-    let policy = subject.policy;
-    if let Some(most) = policy.max_size {
+    let bounds = subject.bounds;
+    if let Some(most) = bounds.max_size {
         let bytes =
             checkpoint.selected_files().iter().fold(0u64, |sum, &i| sum.saturating_add(checkpoint.files[i].container.file_len));
         if bytes > most {
@@ -58,7 +58,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&SIZE, message));
         }
     }
-    if let Some(most) = policy.max_params {
+    if let Some(most) = bounds.max_params {
         let params = checkpoint.logical_params();
         if params > most {
             let message =
@@ -66,10 +66,10 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&PARAMS, message));
         }
     }
-    let Some(most) = policy.max_ram else { return };
+    let Some(most) = bounds.max_ram else { return };
     let request = MemoryRequest {
         engines: MemoryRequest::default_engines(checkpoint.format()),
-        ctx: policy.ctx,
+        ctx: bounds.ctx,
         fit: vec![Budget::total(most)],
         ..MemoryRequest::default()
     };

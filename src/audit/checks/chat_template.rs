@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::super::template::suspicious;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::template::suspicious;
 use crate::format::MetadataValue;
 use crate::text::escape_limited;
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::families;
 use crate::text::escape_limited;
 
 pub(super) const UNREADABLE: Code = code(
@@ -76,7 +77,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
 
 fn figures(file: &str, prefix: &str, map: &Map<String, Value>, out: &mut Findings) {
     // State-space models write heads of 0 where there are none.
-    let attention = map.get("model_type").and_then(Value::as_str).is_none_or(|t| !t.contains("mamba") && !t.contains("rwkv"));
+    let attention = map.get("model_type").and_then(Value::as_str).is_none_or(families::attends);
     for &(key, least, most, list) in FIGURES {
         let Some(value) = map.get(key).filter(|v| !v.is_null()) else { continue };
         if list && value.is_array() {

@@ -1,9 +1,9 @@
 //! Files that hold something else than their names say.
 
-use super::super::Severity::Error as Bad;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Error as Bad;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::format::{Content, FORMATS, sniff};
 use crate::text::escape_limited;
 use crate::units::grouped;

@@ -1,9 +1,9 @@
 //! Weight sets of the same tensor names in one repository: copies, forms that one chooses among, other weights, slices.
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::{Against, Checkpoint, Component, Likeness, Obstacle, WeightSet};
 use crate::format::Format;
 use crate::text::escape_limited;

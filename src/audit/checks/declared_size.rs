@@ -1,10 +1,10 @@
 //! Whether dtype, shape and place of a tensor agree.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::extent::push_defects;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::defects::push_defects;
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::format::{DefectKind, Format};
 
 const SIZE: Code = code(

@@ -1,10 +1,11 @@
 //! Whether the data section is there, whole, and nothing else is in it.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
-use crate::format::{Container, Defect, DefectKind, Format};
+use crate::audit::check::{Check, code};
+use crate::audit::defects::push_defects;
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
+use crate::format::{DefectKind, Format};
 
 pub(super) const TRUNCATED: Code = code(
     "truncated",
@@ -49,23 +50,4 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             push_defects(out, file, container, kind, &row, |finding, _| if milder { finding.severity(Warning) } else { finding });
         }
     }
-}
-
-/// The defects of a kind as findings.
-pub(super) fn push_defects(
-    out: &mut Findings,
-    file: &str,
-    container: &Container,
-    kind: DefectKind,
-    row: &Code,
-    adapt: impl Fn(Finding, &Defect) -> Finding,
-) {
-    let findings = container.defects.iter().filter(|d| d.kind == kind).map(|defect| {
-        let mut finding = Finding::new(row, &defect.message).file(file).offset(defect.offset);
-        if let Some(tensor) = defect.tensor.and_then(|t| container.tensors.get(t as usize)) {
-            finding = finding.tensor(container.name(tensor));
-        }
-        adapt(finding, defect)
-    });
-    out.push_many(findings);
 }

@@ -1,10 +1,11 @@
 //! Keys that GGUF loaders need, and values that would lead them astray.
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
-use crate::families::gguf_names::{LOADED_ARCHITECTURES, WRITTEN_ARCHITECTURES};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::families;
+use crate::families::gguf_names::{LOADED_ARCHITECTURES, OTHER_ARCHITECTURES, PROJECTOR, WRITTEN_ARCHITECTURES};
 use crate::format::{Container, Format, MetadataValue};
 use crate::text::escape_limited;
 
@@ -34,46 +35,6 @@ const TOKENIZER: Code = code(
 );
 
 pub(super) const CHECK: Check = Check { name: "gguf_keys", codes: &[ARCHITECTURE, KEY, VALUE, TOKENIZER], run };
-
-/// Ones that llama.cpp and gguf-py do not list: of other programs that write GGUF (image models, speech), and of llama.cpp's own past and head.
-const ALSO: &[&str] = &[
-    "flux",
-    "sd1",
-    "sd3",
-    "sdxl",
-    "aura",
-    "hidream",
-    "hyvid",
-    "wan",
-    "ltxv",
-    "cosmos",
-    "lumina2",
-    "qwen_image",
-    "pig",
-    "whisper",
-    "mllama",
-    "gptoss",
-    "gpt-neox",
-    "rwkv",
-    "persimmon",
-    "cohere2moe",
-    "smolvlm",
-    "bitnet-b1.58",
-    "bitnet-25",
-    "mmproj",
-    "controlvector",
-    "deepseek4",
-    "glm5-next",
-    "bailingmoe3",
-    "qwen2.5vl",
-    "gemma3_text",
-    "parakeet",
-    "kokoro",
-    "dia",
-    "orpheus",
-    "t5-encoder",
-    "umt5",
-];
 
 /// Keys below the architecture, the least and the most that makes sense.
 const RANGES: &[(&str, u64, u64)] = &[
@@ -113,7 +74,8 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
 
 fn architecture(file: &str, arch: &str, container: &Container, out: &mut Findings) {
     let key = "general.architecture";
-    let known = [LOADED_ARCHITECTURES, WRITTEN_ARCHITECTURES, ALSO].iter().any(|list| list.contains(&arch));
+    let attends = families::attends(arch);
+    let known = [LOADED_ARCHITECTURES, WRITTEN_ARCHITECTURES, OTHER_ARCHITECTURES].iter().any(|list| list.contains(&arch));
     if !known {
         let message = format!("the architecture `{}` is in no list of known ones", escape_limited(arch, 40));
         out.push(Finding::new(&ARCHITECTURE, message).file(file).tensor(key));
@@ -129,15 +91,13 @@ fn architecture(file: &str, arch: &str, container: &Container, out: &mut Finding
             _ => true,
         };
         // Recurrent models state heads of 0.
-        let recurrent = ["mamba", "rwkv"].iter().any(|r| arch.contains(r));
-        if odd && !recurrent {
+        if odd && attends {
             let message = format!("{} is {}, out of the range {least} to {most}", escape_limited(&key, 60), shown(value));
             out.push(Finding::new(&VALUE, message).file(file).tensor(key));
         }
     }
     let has = |name: &str| container.tensors.iter().any(|t| container.name_bytes(t) == name.as_bytes());
-    let recurrent = ["mamba", "rwkv"].iter().any(|r| arch.contains(r));
-    if arch != "clip" && !recurrent && has("token_embd.weight") && has("blk.0.attn_norm.weight") {
+    if arch != PROJECTOR && attends && has("token_embd.weight") && has("blk.0.attn_norm.weight") {
         let missing = NEEDED.iter().map(|name| format!("{arch}.{name}")).filter(|key| container.metadata.get(key).is_none());
         let missing: Vec<String> = missing.collect();
         if let Some(first) = missing.first() {

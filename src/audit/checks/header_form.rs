@@ -1,10 +1,10 @@
 //! Headers that readers take differently: doubles, padding, unknown fields, odd text, odd sizes.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::extent::push_defects;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::defects::push_defects;
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::format::{Container, DefectKind, Format, MetadataValue};
 use crate::units::grouped;
 

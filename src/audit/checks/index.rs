@@ -1,9 +1,9 @@
 //! A shard index against the shards it describes.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::{Checkpoint, IndexCheck, IndexedTensor, ShardIndex, ShardName, StatedTotal, Tally, check_index};
 use crate::error::ErrorKind;
 use crate::text::escape_limited;

@@ -1,9 +1,9 @@
 //! Paths and links that lead elsewhere.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::PassedBy;
 
 pub(super) const OUTSIDE: Code = code(

@@ -1,9 +1,9 @@
 //! What the readers that everybody uses would say: llama.cpp's loader and the safetensors crate.
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::format::{Container, DefectKind, Format, SecondOpinion};
 
 const LLAMA: Code = code(

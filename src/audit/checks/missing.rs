@@ -1,9 +1,9 @@
 //! What should be there and is not.
 
-use super::super::Severity::Error as Bad;
-use super::super::finding::{Code, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Error as Bad;
+use crate::audit::finding::{Code, Findings};
+use crate::audit::subject::Subject;
 
 pub(super) const NOTHING: Code = code(
     "nothing-to-read",

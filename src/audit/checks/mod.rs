@@ -1,56 +1,46 @@
 //! The checks: a file each, and a row each in [`CHECKS`].
 
 mod archives;
-mod attention;
+mod attention_shape;
 mod block_scales;
 mod budget;
 mod chat_template;
 mod config_json;
-mod constant;
+mod constant_matrix;
 mod content;
 mod copies;
 mod declared_size;
 mod dtype_claim;
-mod experts;
+mod dead_expert;
 mod extent;
-mod f16_range;
+mod f16_overflow;
 mod gguf_keys;
-mod hashes;
+mod hash_mismatch;
 mod header_form;
 mod index;
-mod layers;
+mod layer_count;
 mod links;
 mod loaders;
 mod missing;
-mod names;
+mod hostile_names;
 mod numbering;
 mod pickles;
 mod placement;
 mod provenance;
 mod quantization;
 mod remote_code;
-mod scale_values;
-mod tied;
+mod scale_out_of_range;
+mod tied_embeddings;
 mod unread;
 mod values;
-mod vocabulary;
-mod zero_bias;
+mod vocabulary_size;
+mod zero_vector;
 
-use super::finding::{Code, Findings};
-use super::subject::Subject;
+use super::check::Check;
+use super::finding::Code;
 
 pub(crate) use budget::is_unanswered;
 pub(crate) use unread::{failed_reads, is_unreadable};
-
-/// A check: the codes it may give, and how it looks.
-pub struct Check {
-    /// The file it stands in.
-    pub name: &'static str,
-    /// What it may find.
-    pub codes: &'static [Code],
-    /// Looks.
-    pub(crate) run: fn(&Subject<'_>, &mut Findings),
-}
 
 /// Every check, in the order in which they look. Those that step back where a file has an error already stand last.
 pub const CHECKS: &[&Check] = &[
@@ -61,17 +51,17 @@ pub const CHECKS: &[&Check] = &[
     &declared_size::CHECK,
     &placement::CHECK,
     &header_form::CHECK,
-    &names::CHECK,
+    &hostile_names::CHECK,
     &index::CHECK,
     &numbering::CHECK,
     &copies::CHECK,
     &links::CHECK,
-    &hashes::CHECK,
+    &hash_mismatch::CHECK,
     &config_json::CHECK,
-    &layers::CHECK,
-    &attention::CHECK,
-    &vocabulary::CHECK,
-    &tied::CHECK,
+    &layer_count::CHECK,
+    &attention_shape::CHECK,
+    &vocabulary_size::CHECK,
+    &tied_embeddings::CHECK,
     &dtype_claim::CHECK,
     &quantization::CHECK,
     &gguf_keys::CHECK,
@@ -82,12 +72,12 @@ pub const CHECKS: &[&Check] = &[
     &chat_template::CHECK,
     &provenance::CHECK,
     &values::CHECK,
-    &constant::CHECK,
-    &zero_bias::CHECK,
-    &experts::CHECK,
+    &constant_matrix::CHECK,
+    &zero_vector::CHECK,
+    &dead_expert::CHECK,
     &block_scales::CHECK,
-    &scale_values::CHECK,
-    &f16_range::CHECK,
+    &scale_out_of_range::CHECK,
+    &f16_overflow::CHECK,
     &budget::CHECK,
 ];
 
@@ -99,9 +89,4 @@ pub fn codes() -> impl Iterator<Item = &'static Code> {
 /// The row of a code.
 pub fn find(code: &str) -> Option<&'static Code> {
     codes().find(|row| row.code == code)
-}
-
-/// A row.
-const fn code(code: &'static str, title: &'static str, severity: super::Severity, explanation: &'static str) -> Code {
-    Code { code, title, severity, explanation }
 }

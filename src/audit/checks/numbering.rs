@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::super::Severity::{Error as Bad, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::{CheckpointFile, ShardName};
 use crate::format::Format;
 use crate::text::escape_limited;

@@ -1,11 +1,11 @@
 //! Files that can run code when they are loaded, and the names that they would import.
 
-use super::super::Severity::{Error as Bad, Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::pickle::{Allowance, Import, Imports, danger, imports};
-use super::super::subject::Subject;
-use super::super::zip::directory;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::pickle::{Allowance, Import, Imports, danger, imports};
+use crate::audit::subject::Subject;
+use crate::audit::zip::directory;
 use crate::error::Result;
 use crate::format::{Content, sniff};
 use crate::source::{FileSource, Source};

@@ -1,9 +1,9 @@
 //! Where the model says it comes from, and under which licence.
 
-use super::super::Severity::Note;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Note;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::format::Format;
 use crate::text::escape_limited;
 

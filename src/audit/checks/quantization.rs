@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::layers::main_tensors;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::tensors::main_tensors;
 use crate::checkpoint::Checkpoint;
 use crate::dtype::Dtype;
 use crate::format::Format;

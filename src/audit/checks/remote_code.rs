@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::Severity::Warning;
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::Warning;
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::text::escape_limited;
 
 const CODE: Code = code(

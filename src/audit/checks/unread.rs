@@ -1,9 +1,10 @@
 //! What could not be read: every problem that opening met becomes a finding, with the code of the check it belongs to.
 
-use super::super::Severity::{Error as Bad, Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code, config_json, content, extent, index, links, missing};
+use super::{config_json, content, extent, index, links, missing};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Error as Bad, Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
 use crate::checkpoint::is_shard_index;
 use crate::error::{Error, ErrorKind};
 use crate::format::{Content, sniff};

@@ -1,14 +1,14 @@
 //! What the values tell, where they were scanned.
 
-use super::super::Severity::{Note, Warning};
-use super::super::finding::{Code, Finding, Findings};
-use super::super::subject::Subject;
-use super::{Check, code};
-use crate::checkpoint::{Checkpoint, Part, Tensor};
+use crate::audit::check::{Check, code};
+use crate::audit::finding::Severity::{Note, Warning};
+use crate::audit::finding::{Code, Finding, Findings};
+use crate::audit::subject::Subject;
+use crate::audit::tensors::is_long;
+use crate::checkpoint::{Checkpoint, Part};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::source::{FileSource, read_exact_at};
-use crate::stats::TensorStats;
 use crate::units::grouped;
 
 const NAN: Code = code(
@@ -44,9 +44,6 @@ const SKIPPED: Code = code(
 );
 
 pub(super) const CHECK: Check = Check { name: "values", codes: &[NAN, INF, BOOL, ZERO, SKIPPED], run };
-
-/// Elements from which a vector of zeros is no bias any more.
-const LONG_VECTOR: u64 = 1 << 20;
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let (Some(checkpoint), Some((selection, outcome))) = (subject.checkpoint, subject.values) else { return };
@@ -89,11 +86,6 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         out.push_many(findings);
     }
     booleans(subject, checkpoint, out);
-}
-
-/// Whether a tensor is a matrix, or too long for a bias.
-pub(super) fn is_long(tensor: &Tensor<'_>, stats: &TensorStats) -> bool {
-    tensor.info.shape.iter().filter(|d| **d > 1).count() >= 2 || stats.elements >= LONG_VECTOR
 }
 
 /// The scan takes every byte but 0 for true, so these are looked at here.

@@ -2,7 +2,8 @@
 
 /// Steps that are taken in one file, an opcode being one. Published checkpoints have some ten opcodes for each tensor.
 const MAX_STEPS: u64 = 20_000_000;
-/// Steps for a byte: an opcode has one at least, and one that keeps a value two. More are taken only where bytes are followed again.
+/// Steps for a byte: an opcode has one at least, and one that keeps a value two. More are taken only where bytes are followed
+/// again.
 const STEPS_OF_A_BYTE: u64 = 4;
 /// Steps for any file, so that small ones end well: reading the beginnings of some pickles.
 const STEPS_OF_A_FILE: u64 = 100_000;
@@ -12,7 +13,7 @@ pub(super) const MAX_LOOKUPS: u64 = 100_000;
 /// Why a pickle is left where the steps are used up.
 pub(super) const EXHAUSTED: &str = "more opcodes than are followed in a file of this length";
 
-/// What is left.
+/// Steps and look-ups that are left.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     steps: u64,
@@ -20,7 +21,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// That of a file of so many bytes.
+    /// The allowance of a file of this many bytes.
     pub(crate) fn of(bytes: u64) -> Self {
         Self { steps: bytes.saturating_mul(STEPS_OF_A_BYTE).saturating_add(STEPS_OF_A_FILE).min(MAX_STEPS), lookups: MAX_LOOKUPS }
     }

@@ -39,11 +39,11 @@ pub(crate) struct Import {
     pub(crate) module: String,
     /// What is taken of it; may have dots.
     pub(crate) name: String,
-    /// Byte of the opcode.
+    /// Byte offset of the opcode in the pickle.
     pub(crate) offset: u64,
 }
 
-/// What a pickle names.
+/// A function or class that a pickle imports.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Imports {
     /// Different ones, in the order of their first place.

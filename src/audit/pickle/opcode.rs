@@ -8,9 +8,9 @@ use super::names::Kind;
 pub(super) enum Argument {
     /// Nothing.
     None,
-    /// A little-endian number of so many bytes, or as many bytes that do not matter.
+    /// A little-endian number of this many bytes, or this many bytes that do not matter.
     Fixed(u8),
-    /// A length of so many bytes, and as many bytes.
+    /// A length field of this many bytes, and as many bytes as it says.
     Counted(u8, Kind),
     /// A line of text.
     Line(Kind),
@@ -27,7 +27,7 @@ pub(super) enum Effect {
     Mark,
     /// Pushes its argument.
     Push,
-    /// Takes so many values, and may push one.
+    /// Takes this many values, and may push one.
     PopPush(u8, bool),
     /// Takes everything down to the last mark, and may push one.
     PopMark(bool),

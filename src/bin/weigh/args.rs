@@ -4,10 +4,21 @@ mod scan;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use weighbridge::choice::Choice;
+use weighbridge::project::memory::ENGINES;
+use weighbridge::project::memory::{LoadMode, Recompute};
+use weighbridge::report::sections::Grouping;
 use weighbridge::report::text::WIDEST;
 
-pub(crate) use scan::{CastMode, IoMode, MergeArgs, ScanArgs, SimdMode, StatsMode};
+pub(crate) use scan::{MergeArgs, ScanArgs, StatsMode};
+
+/// Reads one of the names that the library has for a value, and lists them in the help.
+fn choice<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    let listed = T::NAMES.iter().map(|&(name, _, about)| PossibleValue::new(name).help(about).hide(about.is_empty()));
+    PossibleValuesParser::new(listed).try_map(|name| T::parse_name(&name))
+}
 
 /// Puts a model checkpoint on the scales: what safetensors and GGUF files hold, what they weigh, what they would weigh.
 ///
@@ -94,19 +105,6 @@ pub(crate) struct ReportArgs {
     pub(crate) only_this_file: bool,
 }
 
-/// How rows are grouped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GroupBy {
-    /// Element types
-    Dtype,
-    /// What tensors are for
-    Role,
-    /// Blocks
-    Layer,
-    /// Files
-    File,
-}
-
 /// `weigh show`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -120,8 +118,8 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     pub(crate) tensors: bool,
     /// Show one grouping only
-    #[arg(long, value_enum, value_name = "GROUP")]
-    pub(crate) by: Option<GroupBy>,
+    #[arg(long, value_parser = choice::<Grouping>(), value_name = "GROUP")]
+    pub(crate) by: Option<Grouping>,
     /// List the tensors whose names fit: `*` is any text, `?` one character
     #[arg(long, value_name = "GLOB")]
     pub(crate) filter: Option<String>,
@@ -216,24 +214,10 @@ pub(crate) enum OnOff {
     Off,
 }
 
-/// How llama.cpp loads weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LoadModeArg {
-    /// Mapped
-    Mmap,
-    /// Read
-    None,
-}
-
-/// What a training run computes again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RecomputeMode {
-    /// Nothing
-    None,
-    /// Attention scores
-    Selective,
-    /// Whole layers
-    Full,
+/// Help of `--engine`.
+fn engines() -> String {
+    let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
+    format!("Engines: {}", names.join(", "))
 }
 
 /// `weigh memory`.
@@ -249,8 +233,7 @@ pub(crate) struct MemoryArgs {
     /// What to run or to train
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// Engines: llama.cpp, vllm, transformers
-    #[arg(long, value_name = "NAME,...")]
+    #[arg(long, value_name = "NAME,...", help = engines())]
     pub(crate) engine: Option<String>,
     /// Context in tokens; 8k is 8192
     #[arg(long, value_name = "N")]
@@ -283,8 +266,8 @@ pub(crate) struct MemoryArgs {
     #[arg(long)]
     pub(crate) no_repack: bool,
     /// llama.cpp: how weights are loaded
-    #[arg(long, value_enum, value_name = "MMAP|NONE")]
-    pub(crate) load_mode: Option<LoadModeArg>,
+    #[arg(long, value_parser = choice::<LoadMode>(), value_name = "MMAP|NONE")]
+    pub(crate) load_mode: Option<LoadMode>,
     /// llama.cpp: routed experts of the first N layers stay in host memory
     #[arg(long, value_name = "N")]
     pub(crate) cpu_experts: Option<u64>,
@@ -313,8 +296,8 @@ pub(crate) struct MemoryArgs {
     #[arg(long, value_name = "N", requires = "train", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) micro_batch: Option<u64>,
     /// Training: what is computed again instead of being kept
-    #[arg(long, value_enum, value_name = "WHAT", requires = "train")]
-    pub(crate) recompute: Option<RecomputeMode>,
+    #[arg(long, value_parser = choice::<Recompute>(), value_name = "WHAT", requires = "train")]
+    pub(crate) recompute: Option<Recompute>,
     /// Does it fit: 24GiB (each device), 2x24GiB, this (machine); with --train, does training fit; exit 1 on no, 2 on unknown
     #[arg(long, value_name = "BUDGET,...")]
     pub(crate) fit: Option<String>,

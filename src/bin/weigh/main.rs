@@ -1,4 +1,4 @@
-//! The command `weigh`: parses arguments, runs a command, maps its end to an exit code.
+//! The command `weigh`: parses arguments, runs a command, maps its outcome to an exit code.
 //!
 //! 0 done; 1 findings, a budget exceeded or `--fit` says no; 2 what was asked could not be done; 130 interrupted.
 
@@ -7,9 +7,13 @@ mod commands;
 mod interrupt;
 mod load;
 mod machine;
+mod magnitudes;
+mod opened;
+mod outcome;
 mod output;
 mod progress;
 mod replaced;
+mod scanning;
 
 use std::process::ExitCode;
 
@@ -20,11 +24,10 @@ fn main() -> ExitCode {
     // A report that meets the limit on file sizes is taken back like any other that cannot be written.
     #[cfg(unix)]
     weighbridge::source::fail_beyond_file_size_limit();
-    let end = commands::run(&args);
-    match end {
-        Ok(end) => ExitCode::from(end.code()),
+    match commands::run(&args) {
+        Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
-            output::complain(&error.to_string());
+            output::warn(&error.to_string());
             ExitCode::from(2)
         }
     }

@@ -16,8 +16,8 @@ use weighbridge::text::shown_path;
 use crate::args::{Color, Common, Format};
 use crate::replaced;
 
-/// Says what went wrong, in one line.
-pub(crate) fn complain(line: &str) {
+/// Prints a line on stderr about what went wrong.
+pub(crate) fn warn(line: &str) {
     eprintln!("weigh: {line}");
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// As the arguments say.
+    /// Decides by the arguments, the terminal and the environment.
     pub(crate) fn new(common: &Common) -> Self {
         let terminal = common.output.is_none() && std::io::stdout().is_terminal();
         let color = match common.color {
@@ -64,9 +64,9 @@ impl Output {
         match self.renderer() {
             None => self.write_json(document),
             Some(renderer) => {
-                self.put(&|to| self.set(renderer, sections, to))?;
+                self.put(&|to| self.render(renderer, sections, to))?;
                 if self.is_csv() {
-                    csv::refusals(sections).iter().for_each(|reason| complain(reason));
+                    csv::refusals(sections).iter().for_each(|reason| warn(reason));
                 }
                 Ok(())
             }
@@ -106,12 +106,12 @@ impl Output {
     pub(crate) fn stream(&self, sections: &[Section<'_>], more: bool) -> Result<()> {
         let Some(renderer) = self.renderer() else { return Ok(()) };
         self.put(&|to| {
-            self.set(renderer, sections, to)?;
+            self.render(renderer, sections, to)?;
             if more { to.write_all(b"\n") } else { Ok(()) }
         })
     }
 
-    fn set(&self, renderer: &Renderer, sections: &[Section<'_>], to: &mut dyn Write) -> io::Result<()> {
+    fn render(&self, renderer: &Renderer, sections: &[Section<'_>], to: &mut dyn Write) -> io::Result<()> {
         let mut page = Page::new(to);
         (renderer.render)(sections, &self.style, &mut page);
         page.finish()

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::boundary::FoundFile;
-use super::model_config::{self, ModelConfig};
+use super::config::{self, ModelConfig};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::families;
@@ -124,7 +124,7 @@ pub(super) fn read(file: &FoundFile) -> Result<(Container, ModelConfig, Value)> 
     let bytes = file.read_small(limits::MAX_CONFIG)?;
     let config = python_json(&bytes, &Budget::new(limits::MAX_CONFIG_TREES)).map_err(|error| error.with_path(path))?;
     drop(bytes);
-    let mut model = model_config::from_config_json(&config);
+    let mut model = config::from_config_json(&config);
     let rows = rows(&config, &model).map_err(|why| {
         Error::new(ErrorKind::Unsupported, format!("the tensors of this configuration are not known: {why}"))
             .with_path(path)
@@ -145,7 +145,7 @@ pub(super) fn params(config: &Value, model: &ModelConfig) -> Option<u64> {
 
 /// The shapes that a configuration declares, by name; `None` where its family is not known or a key is missing.
 pub(super) fn shapes(config: &Value) -> Option<HashMap<String, Shape>> {
-    let rows = rows(config, &model_config::from_config_json(config)).ok()?;
+    let rows = rows(config, &config::from_config_json(config)).ok()?;
     Some(rows.into_iter().map(|row| (row.name, row.shape)).collect())
 }
 

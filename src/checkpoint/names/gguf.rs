@@ -1,7 +1,8 @@
 //! GGUF tensor names (the name tables of gguf-py 0.19.0, `constants.py`).
 
-use super::segments::{Table, index};
+use super::segments::index;
 use super::{Naming, Role, buffer};
+use crate::families::Table;
 
 use Role::{
     Attention, Audio, Conv, Embedding, Expert, Head, LmHead, Mlp, Mtp, Norm, Other, PositionEmbedding, Projector, Recurrent,

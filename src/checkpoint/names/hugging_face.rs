@@ -4,8 +4,9 @@
 //! they stand (towers, experts, routers), then a norm in last place, then the piece deepest in the name that is in a table.
 
 use super::segments::{Segments, index};
-use super::vocabulary::{ANYWHERE, AUXILIARY, AUXILIARY_ENDS, CONTAINERS, DEEPEST, NO_LAYERS, RANK};
+use super::vocabulary::{AUXILIARY, AUXILIARY_ENDS, CONTAINERS, NO_LAYERS};
 use super::{Naming, Role, adapter, buffer};
+use crate::families::modules::{self, RANK, Says};
 
 pub(super) fn classify(name: &str) -> Naming {
     let segments = Segments::of(name);
@@ -69,7 +70,10 @@ fn role(segments: &Segments<'_>, pieces: &[&str]) -> Role {
 fn anywhere(pieces: &[&str]) -> Option<Role> {
     let mut best: Option<usize> = None;
     for piece in pieces {
-        let rank = ANYWHERE.get(piece).and_then(|role| RANK.iter().position(|&r| r == role));
+        let rank = modules::of(piece).and_then(|module| match module.role {
+            Says::Anywhere(role) => RANK.iter().position(|&r| r == role),
+            _ => None,
+        });
         best = match (best, rank) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -150,7 +154,7 @@ fn deepest(module: &str, parents: &[&str], leaf: &str) -> Role {
     let own = [leaf, module];
     // A leaf like `weight` is in no table; a parameter of its own (`A_log`, `sinks`) is leaf and module at once.
     for piece in own.into_iter().chain(parents.iter().rev().copied()) {
-        match DEEPEST.get(piece).or_else(|| stem(piece)) {
+        match role_of(piece).or_else(|| stem(piece)) {
             Some(Role::Conv) if found == Role::Other => found = Role::Conv,
             Some(Role::Conv) | None => {}
             Some(role) => return role,
@@ -162,7 +166,14 @@ fn deepest(module: &str, parents: &[&str], leaf: &str) -> Role {
 /// `gate_up_proj_blocks`, `gate_up_proj_bias`, `in_proj_weight`: parameters that carry their kind in the module's name.
 fn stem(piece: &str) -> Option<Role> {
     let stem = ["_blocks", "_bias", "_weight"].iter().find_map(|end| piece.strip_suffix(end))?;
-    DEEPEST.get(stem)
+    role_of(stem)
+}
+
+fn role_of(piece: &str) -> Option<Role> {
+    match modules::of(piece)?.role {
+        Says::Deepest(role) => Some(role),
+        _ => None,
+    }
 }
 
 fn numbers(pieces: &[&str]) -> (Option<u32>, Option<u32>) {

@@ -12,105 +12,9 @@ mod vocabulary;
 
 pub use buffer::is_buffer;
 
+pub use crate::families::Role;
+
 use crate::format::Format;
-
-/// What a tensor is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Role {
-    /// Token embedding.
-    Embedding,
-    /// Position and token-type embeddings.
-    PositionEmbedding,
-    /// Attention projections and their biases.
-    Attention,
-    /// Dense feed-forward.
-    Mlp,
-    /// Routed experts.
-    Expert,
-    /// Experts that always run.
-    SharedExpert,
-    /// Router (gate) of a mixture of experts.
-    Router,
-    /// Normalisation.
-    Norm,
-    /// Output head.
-    LmHead,
-    /// Recurrent, convolutional or linear-attention mixers.
-    Recurrent,
-    /// Vision tower.
-    Vision,
-    /// Audio tower.
-    Audio,
-    /// Projector between towers.
-    Projector,
-    /// Multi-token prediction layers.
-    Mtp,
-    /// Low-rank adapters.
-    Adapter,
-    /// Pooling and classification heads.
-    Head,
-    /// Convolutions outside a known tower.
-    Conv,
-    /// Scales, zero points and other bookkeeping of a quantization.
-    QuantAux,
-    /// Buffers that are no weights.
-    Buffer,
-    /// Not recognised.
-    Other,
-}
-
-impl Role {
-    /// Every role, in report order.
-    pub const ALL: &'static [Role] = &[
-        Self::Embedding,
-        Self::PositionEmbedding,
-        Self::Attention,
-        Self::Mlp,
-        Self::Expert,
-        Self::SharedExpert,
-        Self::Router,
-        Self::Norm,
-        Self::LmHead,
-        Self::Recurrent,
-        Self::Vision,
-        Self::Audio,
-        Self::Projector,
-        Self::Mtp,
-        Self::Adapter,
-        Self::Head,
-        Self::Conv,
-        Self::QuantAux,
-        Self::Buffer,
-        Self::Other,
-    ];
-
-    /// The name as reports print it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Embedding => "embedding",
-            Self::PositionEmbedding => "position_embedding",
-            Self::Attention => "attention",
-            Self::Mlp => "mlp",
-            Self::Expert => "expert",
-            Self::SharedExpert => "shared_expert",
-            Self::Router => "router",
-            Self::Norm => "norm",
-            Self::LmHead => "lm_head",
-            Self::Recurrent => "recurrent",
-            Self::Vision => "vision",
-            Self::Audio => "audio",
-            Self::Projector => "projector",
-            Self::Mtp => "mtp",
-            Self::Adapter => "adapter",
-            Self::Head => "head",
-            Self::Conv => "conv",
-            Self::QuantAux => "quant_aux",
-            Self::Buffer => "buffer",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// Role, layer and expert of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +66,7 @@ impl Naming {
 ///
 /// Names of packed weights (`.qweight`, `.weight_packed`, `_blocks`) have the role of the module they stand for; scales, zero points
 /// and index tensors whose name alone gives them away are [`Role::QuantAux`]; those that need a look at their neighbours
-/// (`.scale`, `.bias`es of MLX) are settled by [`super::quantization::interpret`].
+/// (`.scale`, `.bias`es of MLX) are settled by [`super::packed::interpret`].
 pub fn classify(name: &str, format: Format) -> Naming {
     match format {
         Format::Gguf => gguf::classify(name),

@@ -251,8 +251,6 @@ fn layers_behind_the_last_one_are_multi_token_prediction() {
 
 #[test]
 fn tables_are_sorted() {
-    assert!(vocabulary::ANYWHERE.is_sorted());
-    assert!(vocabulary::DEEPEST.is_sorted());
     assert!(gguf::OUTSIDE.is_sorted());
     assert!(gguf::IN_BLOCK.is_sorted());
 }
@@ -276,19 +274,4 @@ fn buffers_are_told_by_name_and_shape() {
 fn every_role_has_its_own_name() {
     let names: std::collections::HashSet<_> = Role::ALL.iter().map(|role| role.name()).collect();
     assert_eq!(names.len(), Role::ALL.len());
-}
-
-#[test]
-fn a_hundred_thousand_names_take_a_blink() {
-    let names: Vec<String> =
-        (0..100_000).map(|i| format!("model.layers.{}.mlp.experts.{}.down_proj.weight", i % 61, i % 256)).collect();
-    let once = || {
-        let start = std::time::Instant::now();
-        let experts = names.iter().filter(|name| classify(name, Format::Safetensors).role == Role::Expert).count();
-        assert_eq!(experts, 100_000);
-        start.elapsed()
-    };
-    // Some 30 ms; the best of a few tries, and a bound that leaves room for a loaded machine and still catches a quadratic slip.
-    let fastest = (0..5).map(|_| once()).min().unwrap();
-    assert!(fastest.as_millis() < 2_000, "{fastest:?}");
 }

@@ -1,27 +1,28 @@
 //! An engine that reads GGUF, asked about a Hugging Face folder: the figures are those of the file that the converter makes of it.
 
 use super::engine::Engine;
-use super::{EngineRow, Term};
+use super::places::EngineRow;
+use super::terms::Term;
 use crate::format::Format;
+use crate::project::convert::{ConvertedHeader, header};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
-use crate::project::storage::gguf::{Head, head};
+use crate::project::plan::Basis;
 
 /// The conversion that an engine needs; nothing where it reads the files as they are.
-pub(super) struct Converted(Option<Result<Head, String>>);
+pub(super) struct Converted(Option<Result<ConvertedHeader, String>>);
 
 impl Converted {
     pub(super) fn of(engine: &dyn Engine, input: &ProjectInput<'_>) -> Self {
         let folder = input.folder.filter(|_| engine.reads_gguf() && input.format == Some(Format::Safetensors));
         Self(folder.map(|folder| {
             let unknown = || Err("what the converter writes of this family is not known: convert first".to_owned());
-            head(input, folder).unwrap_or_else(unknown)
+            header(input, folder).unwrap_or_else(unknown)
         }))
     }
 
     /// The converted file, where there is one.
     pub(super) fn input(&self) -> Option<ProjectInput<'_>> {
-        self.0.as_ref()?.as_ref().ok().map(Head::input)
+        self.0.as_ref()?.as_ref().ok().map(ConvertedHeader::input)
     }
 
     /// The scheme that the converter writes, where there is a file of it.

@@ -1,112 +1,53 @@
-//! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What is
-//! not known is a term without figures, and the totals say what they leave out.
+//! Memory at inference: weights, caches and buffers by each engine's own conventions, every term with its basis and formula. What
+//! is not known is a term without figures, and the totals say what they leave out.
 
+mod budget;
 mod contradiction;
 mod converted;
-mod partial;
 pub mod engine;
+pub mod engines;
 pub mod fit;
+mod kv_type;
+mod limits;
 pub mod parallel;
+mod partial;
+mod places;
 pub mod request;
 pub mod resident;
+mod sharing;
+mod terms;
+mod torch;
 pub mod training;
 
-pub use engine::{ENGINES, Engine};
-pub use fit::{Budget, Demand, FitRow, FittingScheme, Held, Judgement, Limits, Memory, Room, Share, Verdict, judge};
+pub use budget::{Budget, Memory};
+pub use engine::Engine;
+pub use engines::ENGINES;
+pub use engines::llama_cpp::options::{LlamaCppOptions, LoadMode};
+pub use fit::{Demand, FitRow, FittingScheme, Held, Judgement, Room, Verdict, judge};
+pub use kv_type::KvType;
+pub use limits::{Limits, Share, Takes};
 pub use parallel::Parallel;
-pub use request::{KvType, LoadMode, MemoryRequest};
+pub use places::EngineRow;
+pub use request::{MemoryRequest, Settings};
 pub use resident::{Resident, Span};
+pub use terms::{KvFigure, Place, Term};
 pub use training::{Recipe, Recompute, TrainRequest, TrainingRow};
 
 use serde::Serialize;
 
 use crate::checkpoint::{KvKind, KvLayers};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
+use crate::project::plan::Basis;
 use crate::text::escape;
-
-/// One part of the memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Term {
-    /// `weights`, `kv_cache`, `recurrent_state`, `compute_buffer`, `output_buffer`, `runtime`, ...
-    pub name: &'static str,
-    /// Least bytes; `None` where it is refused.
-    pub low: Option<u64>,
-    /// Most bytes; `None` where it is refused.
-    pub high: Option<u64>,
-    /// How far it can be trusted.
-    pub basis: Basis,
-    /// The formula with this model's figures, or the reason of the refusal.
-    pub formula: String,
-}
-
-impl Term {
-    pub(crate) fn known(name: &'static str, bytes: u64, basis: Basis, formula: String) -> Self {
-        Self { name, low: Some(bytes), high: Some(bytes), basis, formula }
-    }
-
-    pub(crate) fn range(name: &'static str, low: u64, high: u64, formula: String) -> Self {
-        Self { name, low: Some(low), high: Some(high), basis: Basis::Range, formula }
-    }
-
-    pub(crate) fn refused(name: &'static str, reason: impl Into<String>) -> Self {
-        Self { name, low: None, high: None, basis: Basis::Refused, formula: reason.into() }
-    }
-}
-
-/// Terms of one place: a device or the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// `device 0`; `None` for the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Its terms.
-    pub terms: Vec<Term>,
-    /// Sum of the known lows.
-    pub low: u64,
-    /// Sum of the highs; `None` when a term is refused.
-    pub high: Option<u64>,
-}
-
-impl Place {
-    pub(crate) fn new(name: Option<String>, terms: Vec<Term>) -> Self {
-        let low = terms.iter().filter_map(|t| t.low).fold(0u64, u64::saturating_add);
-        let high = terms.iter().map(|t| t.high).try_fold(0u64, |sum, high| Some(sum.saturating_add(high?)));
-        Self { name, terms, low, high }
-    }
-}
-
-/// One engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EngineRow {
-    /// Its name.
-    pub engine: &'static str,
-    /// The version its conventions were read from.
-    pub version: &'static str,
-    /// Device memory.
-    pub devices: Vec<Place>,
-    /// The device that needs most, where there are several.
-    pub worst_device: Option<String>,
-    /// Host memory.
-    pub host: Place,
-    /// Sum of the known lows.
-    pub low: u64,
-    /// Sum of the highs; `None` when a term is refused.
-    pub high: Option<u64>,
-    /// What a run without a GPU really holds; `None` where it is not known.
-    pub resident: Option<Resident>,
-    /// What a reader of the figures should know; escaped.
-    pub notes: Vec<String>,
-}
 
 /// A run of layers that cache alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KvLayerRow {
-    /// `full`, `sliding`, ...
+    /// Name of the kind: `full`, `sliding`, ...
     pub kind: &'static str,
-    /// How many layers.
+    /// Number of layers.
     pub layers: u64,
-    /// Key/value heads.
+    /// Number of key/value heads.
     pub kv_heads: u64,
     /// Elements of one key head.
     pub head_dim_k: u64,
@@ -119,7 +60,7 @@ pub struct KvLayerRow {
 /// What was asked, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Inputs {
-    /// Tokens: llama.cpp's total over all sequences, per sequence for the others.
+    /// Tokens; an engine's notes say whether of one sequence or of all together.
     pub ctx: u64,
     /// The longest context the model was made for.
     pub model_ctx: Option<u64>,
@@ -129,31 +70,22 @@ pub struct Inputs {
     pub kv_type_k: &'static str,
     /// Type of the cached values.
     pub kv_type_v: &'static str,
-    /// Logical batch in tokens.
+    /// Logical batch, in tokens.
     pub batch: u64,
-    /// Physical batch in tokens.
+    /// Physical batch, in tokens.
     pub ubatch: u64,
     /// Whether flash attention is on.
     pub flash_attention: bool,
-    /// llama.cpp: one cache for all sequences.
-    pub kv_unified: bool,
-    /// llama.cpp: windowed layers keep every token.
-    pub swa_full: bool,
-    /// llama.cpp: as its server.
-    pub server: bool,
-    /// llama.cpp: weights are repacked where the processor has kernels for it.
-    pub repack: bool,
-    /// llama.cpp: `mmap` or `none`.
-    pub load_mode: LoadMode,
-    /// llama.cpp: layers whose experts stay in host memory.
-    pub cpu_experts: u64,
+    /// Options of llama.cpp alone, whichever engines were asked for.
+    #[serde(flatten)]
+    pub llama_cpp: LlamaCppOptions,
     /// Ranks that share every layer.
     pub tp: u64,
     /// Stages that hold a run of layers each.
     pub pp: u64,
     /// Ranks that share the routed experts.
     pub ep: u64,
-    /// Replicas.
+    /// Number of replicas.
     pub dp: u64,
     /// Share of a device that was asked for.
     pub gpu_utilization: Option<Share>,
@@ -166,9 +98,9 @@ pub struct Inputs {
 /// The answers, in the field names of the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemoryReport {
-    /// What was asked.
+    /// What was asked for, with the defaults filled in.
     pub inputs: Inputs,
-    /// One row per engine.
+    /// A row for each engine.
     pub engines: Vec<EngineRow>,
     /// What is cached per layer; empty when it is not known or nothing is.
     pub kv_layers: Vec<KvLayerRow>,
@@ -178,20 +110,29 @@ pub struct MemoryReport {
     pub load: Option<Load>,
     /// One row per engine and budget; with training, one per recipe and budget instead.
     pub fit: Vec<FitRow>,
-    /// What a reader of the figures should know; escaped.
+    /// Notes for the reader of the figures (already escaped).
     pub notes: Vec<String>,
+}
+
+impl MemoryReport {
+    /// Whether nothing that was asked for could be answered: every term of every engine and recipe is refused.
+    pub fn has_only_refusals(&self) -> bool {
+        let refused = |place: &Place| place.terms.iter().all(|term| term.basis == Basis::Refused);
+        let rows = self.engines.iter().map(|row| &row.devices).chain(self.training.iter().map(|row| &row.devices));
+        rows.into_iter().all(|devices| devices.iter().all(refused))
+    }
 }
 
 /// Reading the weights from a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Load {
-    /// Bytes to read.
+    /// Bytes of weights to read.
     pub bytes: u64,
     /// Of these, in the page cache now; of more than 32 GiB, by a sample of steps of 1 MiB.
     pub cached_bytes: Option<u64>,
-    /// Fastest.
+    /// Seconds at the fastest rate that was measured.
     pub seconds_low: Option<f64>,
-    /// Slowest.
+    /// Seconds at the slowest rate that was measured.
     pub seconds_high: Option<f64>,
 }
 
@@ -214,7 +155,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
     let mut engines = Vec::new();
     let mut fits = Vec::new();
     for name in &request.engines {
-        let Some(engine) = engine::find(name) else {
+        let Some(engine) = engines::find(name) else {
             notes.push(format!("unknown engine `{}`", escape(name)));
             continue;
         };
@@ -228,13 +169,14 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
             ..read.clone()
         });
         let input = read.as_ref().unwrap_or(input);
-        let mut row = engine::row(engine, input, &settings);
+        let settings = &engine.settings(request, settings);
+        let mut row = places::row(engine, input, settings);
         converted.say(&mut row);
         engines.push(row);
         // A run that trains is judged by what training takes.
         if request.train.is_none() {
             let row = |budget| {
-                let row = fit::row(engine, input, &settings, budget, &request.limits);
+                let row = fit::row(engine, input, settings, budget, &request.limits);
                 FitRow { scheme: converted.scheme().or(row.scheme), ..row }
             };
             fits.extend(request.fit.iter().map(row));
@@ -270,12 +212,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
         batch: settings.batch,
         ubatch: settings.ubatch,
         flash_attention: settings.flash_attention,
-        kv_unified: settings.kv_unified,
-        swa_full: settings.swa_full,
-        server: settings.server,
-        repack: settings.repack,
-        load_mode: settings.load_mode,
-        cpu_experts: settings.cpu_experts,
+        llama_cpp: settings.llama_cpp,
         tp: settings.parallel.tp,
         pp: settings.parallel.pp,
         ep: settings.parallel.ep,
@@ -286,7 +223,7 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
     };
     let mut training = Vec::new();
     if let Some(asked) = &request.train {
-        let run = fit::Run { asked, parallel: &settings.parallel, fused: settings.flash_attention };
+        let run = fit::TrainingRun { asked, parallel: &settings.parallel, fused: settings.flash_attention };
         training = training::rows(input, asked, run.parallel, run.fused);
         let judged = |place: usize| {
             let of = |budget| fit::training_row(&run, input, &training, place, budget, &request.limits);

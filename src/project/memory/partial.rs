@@ -1,11 +1,8 @@
 //! Weights that are not all here, or only declared: their terms say so.
 
-use super::{Place, Term};
+use super::terms::{Place, Term};
 use crate::project::input::ProjectInput;
-use crate::project::storage::Basis;
-
-/// Terms that are made of the tensors' bytes alone.
-const WEIGHTS: &[&str] = &["weights", "expert_weights", "embedding_weights"];
+use crate::project::plan::Basis;
 
 /// A place whose terms of weights have no more certainty than the tensors they are made of.
 pub(super) fn mark(place: Place, input: &ProjectInput<'_>) -> Place {
@@ -15,7 +12,7 @@ pub(super) fn mark(place: Place, input: &ProjectInput<'_>) -> Place {
         return place;
     }
     let terms = place.terms.into_iter().map(|term| match shortfall {
-        _ if !WEIGHTS.contains(&term.name) || term.basis == Basis::Refused => term,
+        _ if !term.is_weights() || term.basis == Basis::Refused => term,
         Some(shortfall) if input.tensor_bytes() == 0 => Term::refused(term.name, shortfall.reason.clone()),
         Some(shortfall) => Term {
             high: None,

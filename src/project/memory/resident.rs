@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 
-/// From so many bytes to so many.
+/// A range of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Span {
-    /// Least.
+    /// Least bytes.
     pub low: u64,
-    /// Most.
+    /// Most bytes.
     pub high: u64,
 }
 
 impl Span {
-    /// Exactly so many.
+    /// A range of one figure.
     pub fn exact(bytes: u64) -> Self {
         Self { low: bytes, high: bytes }
     }
 
-    /// Both together.
+    /// The sum of two ranges.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self { low: self.low.saturating_add(other.low), high: self.high.saturating_add(other.high) }
@@ -31,11 +31,11 @@ pub struct Resident {
     pub private: Span,
     /// Pages of files: shared by processes that map the same file, and dropped when memory is short.
     pub page_cache: Span,
-    /// Least of both together.
+    /// Least bytes of both together.
     pub low: u64,
-    /// Most of both together.
+    /// Most bytes of both together.
     pub high: u64,
-    /// Most while the weights are loaded.
+    /// Peak while the weights are loaded.
     pub peak_while_loading: Span,
     /// What it is made of.
     pub formula: String,

@@ -12,7 +12,7 @@ pub(super) fn remarks_on(
     tensor: &Tensor<'_>,
     stats: &TensorStats,
     slices: &[TensorStats],
-    say: &mut dyn FnMut(&'static str, Weight, String),
+    remark: &mut dyn FnMut(&'static str, Weight, String),
 ) {
     let matrix = tensor.info.shape.iter().filter(|&&d| d > 1).count() >= 2;
     let weight = tensor.part == Part::Weight;
@@ -27,7 +27,7 @@ pub(super) fn remarks_on(
         }
     };
     if stats.nan > 0 {
-        say(
+        remark(
             "nan",
             Weight::Warning,
             format!("{} of {} values are NaN{}", grouped(stats.nan), grouped(stats.elements), which(&|s| s.nan > 0)),
@@ -36,12 +36,12 @@ pub(super) fn remarks_on(
     let inf = stats.pos_inf + stats.neg_inf;
     if inf > 0 {
         let at = which(&|s| s.pos_inf + s.neg_inf > 0);
-        say("inf", Weight::Warning, format!("{} of {} values are infinite{at}", grouped(inf), grouped(stats.elements)));
+        remark("inf", Weight::Warning, format!("{} of {} values are infinite{at}", grouped(inf), grouped(stats.elements)));
     }
     if stats.scales.nan + stats.scales.inf > 0 {
         let at = which(&|s| s.scales.nan + s.scales.inf > 0);
         let bad = grouped(stats.scales.nan + stats.scales.inf);
-        say(
+        remark(
             "bad-scales",
             Weight::Warning,
             format!("{bad} of {} block scales are NaN or infinite{at}", grouped(stats.scales.blocks)),
@@ -50,10 +50,10 @@ pub(super) fn remarks_on(
     let zero_slices = slices.iter().filter(|s| s.all_zero()).count();
     if stats.all_zero() && weight {
         let severity = if matrix { Weight::Warning } else { Weight::Note };
-        say("all-zero", severity, format!("all {} values are zero", grouped(stats.elements)));
+        remark("all-zero", severity, format!("all {} values are zero", grouped(stats.elements)));
     } else if zero_slices > 0 {
-        say("zero-expert", Weight::Warning, format!("{zero_slices} experts are all zero{}", which(&|s| s.all_zero())));
+        remark("zero-expert", Weight::Warning, format!("{zero_slices} experts are all zero{}", which(&|s| s.all_zero())));
     } else if stats.constant() && weight && matrix && stats.elements > 1 {
-        say("constant", Weight::Warning, format!("all {} values are {}", grouped(stats.elements), value(stats.raw_min)));
+        remark("constant", Weight::Warning, format!("all {} values are {}", grouped(stats.elements), value(stats.raw_min)));
     }
 }

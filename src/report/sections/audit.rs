@@ -3,7 +3,7 @@
 use crate::audit::{Code, Finding, Hashed, Severity};
 use crate::checkpoint::OutsideSnapshot;
 use crate::report::audit::AuditBody;
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped};
 
@@ -25,13 +25,13 @@ pub fn audit(path: &str, body: &AuditBody) -> Vec<Section<'static>> {
         }
         let mut section = Section::new(title);
         for finding in found.iter().take(LISTED) {
-            section.say(line(finding));
+            section.state(line(finding));
             if let Some(help) = &finding.help {
-                section.say(format!("  help: {help}"));
+                section.state(format!("  help: {help}"));
             }
         }
         if found.len() > LISTED {
-            section.say(format!("{} more: see --format json", found.len() - LISTED));
+            section.state(format!("{} more: see --format json", found.len() - LISTED));
         }
         sections.push(section);
     }
@@ -69,16 +69,16 @@ fn coverage(body: &AuditBody) -> Section<'static> {
         let names: Vec<String> = c.files_not_understood.iter().take(NAMES).map(|n| escape_limited(n, 60)).collect();
         let more = c.files_not_understood.len().saturating_sub(NAMES);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        section.say(format!("not understood: {}{more}", names.join(", ")));
+        section.state(format!("not understood: {}{more}", names.join(", ")));
     }
     if let Some(hashed) = &c.hashed {
-        section.say(hashes(hashed, c.files_seen));
+        section.state(hashes(hashed, c.files_seen));
     }
     if let Some(outside) = c.outside_snapshot.filter(|outside| *outside != OutsideSnapshot::default()) {
-        section.say(format!("outside the snapshot, not looked at: {}", parts(&outside)));
+        section.state(format!("outside the snapshot, not looked at: {}", parts(&outside)));
     }
     if body.counts.allowed > 0 {
-        section.say(format!("{} findings are left out by the policy", grouped(body.counts.allowed)));
+        section.state(format!("{} findings are left out by the policy", grouped(body.counts.allowed)));
     }
     if !c.values_scanned {
         let ranges = if c.bytes_compared > 0 { ", and ranges of weight sets of the same names" } else { "" };
@@ -120,7 +120,8 @@ fn plural(n: u64, word: &str) -> String {
 
 /// The findings as one table without a title, for outputs of tables alone.
 pub fn findings(body: &AuditBody) -> Vec<Section<'static>> {
-    let mut table = Table::new(&["severity", "<code", "<file", "<tensor", "offset", "<message", "<help"]);
+    let mut table =
+        Table::new([left("severity"), left("code"), left("file"), left("tensor"), right("offset"), left("message"), left("help")]);
     let foreign = |text: &Option<String>| text.clone().map_or(Cell::None, Cell::Foreign);
     for finding in &body.findings {
         table.row(vec![
@@ -138,7 +139,7 @@ pub fn findings(body: &AuditBody) -> Vec<Section<'static>> {
 
 /// What codes mean as one table without a title.
 pub fn explanations(codes: &[&Code]) -> Vec<Section<'static>> {
-    let mut table = Table::new(&["code", "<severity", "<title", "<explanation"]);
+    let mut table = Table::new([left("code"), left("severity"), left("title"), left("explanation")]);
     for code in codes {
         let cells = [code.code, code.severity.name(), code.title, code.explanation];
         table.row(cells.map(Cell::text).to_vec());
@@ -150,6 +151,6 @@ pub fn explanations(codes: &[&Code]) -> Vec<Section<'static>> {
 pub fn explanation(code: &Code) -> Vec<Section<'static>> {
     let mut section = Section::new(code.code);
     section.aside = format!("{} ({})", code.title, code.severity.name());
-    section.say(code.explanation);
+    section.state(code.explanation);
     vec![section]
 }

@@ -2,7 +2,7 @@
 
 use super::{fold, others};
 use crate::diff::{Diff, DiffRow, KindRow, Status};
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::report::page::Walked;
 use crate::report::show::Totals;
 use crate::text::escape_limited;
@@ -27,7 +27,7 @@ pub fn diff<'d>(path_a: &str, path_b: &str, totals: (&Totals, &Totals), diff: &'
 }
 
 fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section<'static> {
-    let mut table = Table::new(&["", "A", "B", "B of A"]);
+    let mut table = Table::new([left(""), right("A"), right("B"), right("B of A")]);
     let share = |x: u64, y: u64| if x == 0 { Cell::None } else { Cell::Share(y as f64 / x as f64) };
     for (label, x, y) in [
         ("files", a.files, b.files),
@@ -47,8 +47,8 @@ fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section<'
     };
     table.row(vec![Cell::text("bits per weight"), bits(a.bits_per_weight), bits(b.bits_per_weight), ratio]);
     let mut section = Section { table: Some(table), ..Section::new("Side by side") };
-    section.say(format!("A  {}", escape_limited(path_a, 72)));
-    section.say(format!("B  {}", escape_limited(path_b, 72)));
+    section.state(format!("A  {}", escape_limited(path_a, 72)));
+    section.state(format!("B  {}", escape_limited(path_b, 72)));
     if a.file_bytes > 0 {
         section.note(format!("B takes {} of the bytes of A", percent(b.file_bytes as f64 / a.file_bytes as f64)));
     }
@@ -56,7 +56,15 @@ fn side_by_side(path_a: &str, path_b: &str, a: &Totals, b: &Totals) -> Section<'
 }
 
 fn kinds(rows: &[KindRow], diff: &Diff<'_>) -> Section<'static> {
-    let mut table = Table::new(&["what", "<in A", "<in B", "tensors", "bytes in A", "bytes in B", "B of A"]);
+    let mut table = Table::new([
+        left("what"),
+        left("in A"),
+        left("in B"),
+        right("tensors"),
+        right("bytes in A"),
+        right("bytes in B"),
+        right("B of A"),
+    ]);
     for row in rows {
         let tensors = if row.tensors_a == row.tensors_b || row.tensors_b == 0 { row.tensors_a } else { row.tensors_b };
         let share = row.dtype_a.and(row.dtype_b).filter(|_| row.bytes_a > 0).map(|_| row.bytes_b as f64 / row.bytes_a as f64);
@@ -73,7 +81,7 @@ fn kinds(rows: &[KindRow], diff: &Diff<'_>) -> Section<'static> {
     }
     let tensors = &diff.tensors;
     let mut section = Section { table: Some(table), ..Section::new("Kinds of change") };
-    section.say(format!(
+    section.state(format!(
         "{} of the same type and shape (values not compared), {} of another, {} only in A, {} only in B",
         grouped(tensors.same_header),
         grouped(tensors.other_header),
@@ -97,7 +105,7 @@ fn only<'d>(title: &str, mut rows: Vec<&'d DiffRow<'_>>, all: bool) -> Option<Se
         let sum = rest.iter().fold(0u64, |n, row| n.saturating_add(bytes(row)));
         vec![others(rest.len()), Cell::text(""), Cell::Bytes(sum)]
     };
-    section(title, Table::new(&["tensor", "<type", "bytes"]), rows, all, cells, rest)
+    section(title, Table::new([left("tensor"), left("type"), right("bytes")]), rows, all, cells, rest)
 }
 
 /// Tensors that both sides have.
@@ -110,7 +118,14 @@ fn both<'d>(title: &str, rows: Vec<&'d DiffRow<'_>>, all: bool) -> Option<Sectio
         let sum = |of: fn(&DiffRow<'_>) -> u64| Cell::Bytes(rest.iter().fold(0u64, |n, row| n.saturating_add(of(row))));
         vec![others(rest.len()), Cell::text(""), Cell::text(""), sum(|row| row.bytes_a), sum(|row| row.bytes_b)]
     };
-    section(title, Table::new(&["tensor", "<in A", "<in B", "bytes in A", "bytes in B"]), rows, all, cells, rest)
+    section(
+        title,
+        Table::new([left("tensor"), left("in A"), left("in B"), right("bytes in A"), right("bytes in B")]),
+        rows,
+        all,
+        cells,
+        rest,
+    )
 }
 
 /// The first rows, or all of them, and one for the rest; cells are made when they are written.

@@ -1,7 +1,7 @@
 //! Verdicts on budgets: a row an engine or a recipe, and what decides it where the figures of the row do not.
 
 use crate::project::memory::{FitRow, MemoryReport, Verdict};
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::units::{Bytes, grouped};
 
 /// The section; `None` where no budget was asked about.
@@ -12,17 +12,27 @@ pub(super) fn fit(report: &MemoryReport) -> Option<Section<'static>> {
     }
     let trains = rows.iter().any(|row| row.recipe.is_some());
     let mut section = Section::new("Does it fit");
-    let (who, reach, several) = if trains { ("<recipe", "sequence", "batch") } else { ("<engine", "context", "seqs") };
+    let (who, reach, several) = if trains { ("recipe", "sequence", "batch") } else { ("engine", "context", "seqs") };
     let most = if trains { "longest sequence and largest micro-batch" } else { "longest context and most sequences" };
     section.aside = format!("{most}: what surely fits");
-    let titles =
-        ["budget", who, "<verdict", "needs", "usable", reach, several, "?in all", "?host", "?<first that fits", "?<biggest lever"];
+    let columns = [
+        left("budget"),
+        left(who),
+        left("verdict"),
+        right("needs"),
+        right("usable"),
+        right(reach),
+        right(several),
+        right("in all").expendable(1),
+        right("host").expendable(1),
+        left("first that fits").expendable(1),
+        left("biggest lever").expendable(1),
+    ];
     // The columns on several devices and on the host, where there is something to say.
     let spread = rows.iter().any(|row| (row.needs_low, row.needs_high) != (row.sum_low, row.sum_high));
     let host = rows.iter().any(|row| row.beyond_device && row.host_low.is_some_and(|low| low > 0));
     let kept = |place: usize| (place != 7 || spread) && (place != 8 || host);
-    let shown: Vec<&str> = titles.iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, title)| *title).collect();
-    let mut table = Table::new(&shown);
+    let mut table = Table::new(columns.into_iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, column)| column));
     for row in rows {
         let cells = vec![
             Cell::Text(row.budget.clone()),

@@ -1,7 +1,7 @@
 //! What the full pass found, as sections: first what could be saved or is broken, then the figures behind it.
 
 use super::{LISTED, fold};
-use crate::report::cell::{Cell, Line, Section, Table, Tone};
+use crate::report::cell::{Cell, Line, Section, Table, Tone, left, right};
 use crate::report::page::Walked;
 use crate::report::scan::full::{CastRow, DuplicateRow, FullRow, LinesRow, PatternRow};
 use crate::report::scan::{ScanBody, TensorStatsRow};
@@ -41,7 +41,7 @@ fn remarkable(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
         }));
     }
     if let (Some(bytes), Some(ratio), Some(bits)) = (total.lossless_bytes, total.lossless_ratio, total.exponent_huffman_bits) {
-        section.say(format!(
+        section.state(format!(
             "lossless floor: {} ({} of the float tensors) with Huffman-coded exponents, {} bits each",
             Bytes(bytes).binary(),
             percent(ratio),
@@ -49,10 +49,10 @@ fn remarkable(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
         ));
     }
     if let Some(cast) = &total.cast {
-        section.say(cast_line(cast));
+        section.state(cast_line(cast));
     }
     if let Some(n) = total.subnormals.filter(|&n| n > 0) {
-        section.say(format!("{} subnormal values", grouped(n)));
+        section.state(format!("{} subnormal values", grouped(n)));
     }
     duplicates(&mut section, body.full.as_ref().and_then(|full| full.duplicates.as_deref()).unwrap_or_default());
     section
@@ -61,7 +61,7 @@ fn remarkable(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
 fn patterns(section: &mut Section<'_>, body: &ScanBody<'_>, total: &FullRow) {
     let Some(full) = &body.full else { return };
     for claim in &full.patterns {
-        section.say(format!(
+        section.state(format!(
             "{} pattern in {} of {} matrices ({} weights): every group passes, beyond chance",
             claim.pattern,
             grouped(claim.tensors),
@@ -74,7 +74,7 @@ fn patterns(section: &mut Section<'_>, body: &ScanBody<'_>, total: &FullRow) {
         let row = n_m.two_of_four;
         if let (Some(share), Some(chance)) = (passing(&row), row.chance) {
             let far = share > chance + 0.05;
-            section.say(format!(
+            section.state(format!(
                 "no 2:4 pattern: {} of its groups pass, {} would by chance alone{}",
                 percent(share),
                 percent(chance),
@@ -103,7 +103,7 @@ fn zero_lines(section: &mut Section<'_>, total: &FullRow) {
         }
     }
     if !found.is_empty() {
-        section.say(format!("all zero: {}", found.join(", ")));
+        section.state(format!("all zero: {}", found.join(", ")));
     }
 }
 
@@ -142,17 +142,17 @@ fn duplicates(section: &mut Section<'_>, groups: &[DuplicateRow]) {
 }
 
 fn dtypes(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
-    let mut table = Table::new(&[
-        "dtype",
-        "?median",
-        "?p99",
-        "subnormal",
-        "exponent bits",
-        "Huffman",
-        "lossless",
-        "of stored",
-        "?is BF16",
-        "?is F16",
+    let mut table = Table::new([
+        left("dtype"),
+        right("median").expendable(1),
+        right("p99").expendable(1),
+        right("subnormal"),
+        right("exponent bits"),
+        right("Huffman"),
+        right("lossless"),
+        right("of stored"),
+        right("is BF16").expendable(1),
+        right("is F16").expendable(1),
     ]);
     let cells = |name: Cell, row: &FullRow| {
         let share = |n: u64, of: u64| if of > 0 { Cell::Share(n as f64 / of as f64) } else { Cell::None };
@@ -177,8 +177,6 @@ fn dtypes(body: &ScanBody<'_>, total: &FullRow) -> Section<'static> {
     Section { table: Some(table), ..Section::new("Bits") }
 }
 
-const STRUCTURE: [&str; 9] = ["role", "2:4 ok", "chance", "?1:4 ok", "?4:8 ok", "zero rows", "zero columns", "?16x16", "??32x32"];
-
 fn structure_cells(name: Cell, row: &FullRow) -> Vec<Cell> {
     let share = |row: Option<PatternRow>| row.and_then(|row| passing(&row)).map_or(Cell::None, Cell::Share);
     let n_m = row.n_m;
@@ -198,7 +196,17 @@ fn structure_cells(name: Cell, row: &FullRow) -> Vec<Cell> {
 /// Only where there are zeros to speak of: without any, every figure is 0.
 fn structure(body: &ScanBody<'_>, total: &FullRow) -> Option<Section<'static>> {
     total.block_sparsity.filter(|_| body.totals.stats.zeros > 0)?;
-    let mut table = Table::new(&STRUCTURE);
+    let mut table = Table::new([
+        left("role"),
+        right("2:4 ok"),
+        right("chance"),
+        right("1:4 ok").expendable(1),
+        right("4:8 ok").expendable(1),
+        right("zero rows"),
+        right("zero columns"),
+        right("16x16").expendable(1),
+        right("32x32").expendable(2),
+    ]);
     for role in &body.roles {
         if let Some(row) = role.full.as_ref().filter(|row| row.block_sparsity.is_some()) {
             table.row(structure_cells(Cell::text(role.role), row));
@@ -212,18 +220,18 @@ fn structure(body: &ScanBody<'_>, total: &FullRow) -> Option<Section<'static>> {
 
 fn tensors<'a>(body: &ScanBody<'a>) -> Option<Section<'a>> {
     let rows = body.tensors.clone()?;
-    let titles = [
-        "tensor",
-        "??p01",
-        "median",
-        "p99",
-        "??p999",
-        "???exponent bits",
-        "lossless",
-        "2:4 ok",
-        "?chance",
-        "??zero rows",
-        "???zero columns",
+    let columns = [
+        left("tensor"),
+        right("p01").expendable(2),
+        right("median"),
+        right("p99"),
+        right("p999").expendable(2),
+        right("exponent bits").expendable(3),
+        right("lossless"),
+        right("2:4 ok"),
+        right("chance").expendable(1),
+        right("zero rows").expendable(2),
+        right("zero columns").expendable(3),
     ];
     let mut section = Section::new("Magnitudes and structure by tensor");
     rows.each(|row| {
@@ -240,7 +248,7 @@ fn tensors<'a>(body: &ScanBody<'a>) -> Option<Section<'a>> {
             }
         });
     });
-    section.table = Some(Table::new(&titles).walking(cells));
+    section.table = Some(Table::new(columns).walking(cells));
     Some(section)
 }
 

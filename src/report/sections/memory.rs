@@ -2,7 +2,7 @@
 
 use crate::project::Basis;
 use crate::project::memory::{EngineRow, Load, MemoryReport, Place, Term};
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::units::{Bytes, grouped};
 
 use super::Detail;
@@ -30,11 +30,18 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
     let most = i.model_ctx.map_or_else(String::new, |n| format!(" (the model was made for up to {})", grouped(n)));
     section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
-    let columns = ["engine", "<device", "weights", "KV cache", "other known", "sum", "?<left out"];
+    let columns = [
+        left("engine"),
+        left("device"),
+        right("weights"),
+        right("KV cache"),
+        right("other known"),
+        right("sum"),
+        left("left out").expendable(1),
+    ];
     let spread = report.engines.iter().any(|engine| engine.devices.len() > 1 || holds_weights(&engine.host));
     let kept = |place: usize| spread || place != 1;
-    let shown: Vec<&str> = columns.iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, name)| *name).collect();
-    let mut table = Table::new(&shown);
+    let mut table = Table::new(columns.into_iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, column)| column));
     let mut add =
         |row: Vec<Cell>| table.row(row.into_iter().enumerate().filter(|(place, _)| kept(*place)).map(|(_, cell)| cell).collect());
     for engine in &report.engines {
@@ -101,7 +108,7 @@ fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
 
 /// Whether weights stay in host memory while devices hold the rest.
 fn holds_weights(host: &Place) -> bool {
-    host.terms.iter().any(|term| matches!(term.name, "expert_weights" | "embedding_weights"))
+    host.terms.iter().any(Term::is_weights)
 }
 
 /// Devices that hold the same: how many, and the first one's name.
@@ -159,7 +166,7 @@ fn load(load: &Load) -> Section<'static> {
         (Some(low), Some(high)) => format!("{low:.2} to {high:.2} s at the fastest and the slowest rate of a timed sample"),
         _ => "not measured".to_owned(),
     };
-    section.say(format!("{} to read, {cached}: {seconds}; copying to a device is not in it", Bytes(load.bytes).binary()));
+    section.state(format!("{} to read, {cached}: {seconds}; copying to a device is not in it", Bytes(load.bytes).binary()));
     section
 }
 
@@ -176,13 +183,13 @@ fn formulas(engine: &EngineRow) -> Section<'static> {
     let mut section = Section::new(format!("{} ({})", engine.engine, engine.version));
     for (name, place) in alike(&engine.devices) {
         if engine.devices.len() > 1 {
-            section.say(format!("{name}:"));
+            section.state(format!("{name}:"));
         }
         say_formulas(&mut section, place.terms.iter());
     }
     say_formulas(&mut section, engine.host.terms.iter());
     if let Some(resident) = &engine.resident {
-        section.say(format!("resident: {} to {} B = {}", grouped(resident.low), grouped(resident.high), resident.formula));
+        section.state(format!("resident: {} to {} B = {}", grouped(resident.low), grouped(resident.high), resident.formula));
     }
     section
 }
@@ -195,7 +202,7 @@ fn say_formulas<'t>(section: &mut Section<'_>, terms: impl Iterator<Item = &'t T
             (Some(low), None) => format!("over {} B", grouped(low)),
             _ => "not known".to_owned(),
         };
-        section.say(format!("{}: {size} = {}", term.name.replace('_', " "), term.formula));
+        section.state(format!("{}: {size} = {}", term.name.replace('_', " "), term.formula));
     }
 }
 
@@ -206,7 +213,7 @@ fn training(report: &MemoryReport, explain: bool) -> Vec<Section<'static>> {
         for device in &row.devices {
             let mut section = Section::new(format!("Memory to train: {}", row.recipe));
             section.aside = device.name.clone().unwrap_or_default();
-            let mut table = Table::new(&["<term", "bytes", "<basis"]);
+            let mut table = Table::new([left("term"), right("bytes"), left("basis")]);
             for term in &device.terms {
                 let basis = format!("{:?}", term.basis).to_lowercase();
                 table.row(vec![Cell::Text(term.name.replace('_', " ")), range(term.low, term.high), Cell::Text(basis)]);

@@ -9,6 +9,7 @@ mod project;
 mod pruned;
 mod scan;
 mod show;
+mod whole;
 
 pub use audit::{audit, explanation, explanations, findings};
 pub use diff::diff;
@@ -16,6 +17,7 @@ pub use memory::memory;
 pub use project::{copies, data, likely_bridge, project};
 pub use scan::scan;
 pub use show::{Grouping, cautions, errors, show};
+pub use whole::{whole_of_headers, whole_of_values};
 
 use super::cell::Cell;
 

@@ -2,14 +2,14 @@
 
 use super::{Detail, fold, others};
 use crate::project::Basis;
-use crate::project::storage::Projection;
-use crate::project::storage::bridge::BridgeTerm;
-use crate::project::storage::copies::CopyRow;
-use crate::project::storage::data::DataRow;
-use crate::project::storage::row::QuantizedRow;
-use crate::project::storage::scheme::Explained;
-use crate::project::storage::shard::ShardedRow;
-use crate::report::cell::{Cell, Line, Section, Table, Tone};
+use crate::project::Projection;
+use crate::project::bridge::BridgeTerm;
+use crate::project::copies::CopyRow;
+use crate::project::quantize::Explained;
+use crate::project::row::QuantizedRow;
+use crate::project::shard::ShardedRow;
+use crate::project::training_data::DataRow;
+use crate::report::cell::{Cell, Line, Section, Table, Tone, left, right};
 use crate::text::{escape, escape_limited};
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
@@ -51,11 +51,18 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
         (detail == Detail::Full && rows.iter().any(|r| r.fell_back.is_some()), rows.iter().any(|r| r.fits.is_some()));
     // The same scheme may stand there once for each container: then the page can do without other things.
     let mixed = rows.iter().any(|r| r.container != rows[0].container);
-    let mut titles = vec!["scheme", if mixed { "<in" } else { "???<in" }, "weights", "file", "of now", "?bits/weight"];
-    titles.extend(any_fell.then_some("??fell back"));
-    titles.extend(any_fits.then_some("<fits"));
-    titles.push("<basis");
-    let mut table = Table::new(&titles);
+    let mut columns = vec![
+        left("scheme"),
+        left("in").expendable(if mixed { 0 } else { 3 }),
+        right("weights"),
+        right("file"),
+        right("of now"),
+        right("bits/weight").expendable(1),
+    ];
+    columns.extend(any_fell.then(|| right("fell back").expendable(2)));
+    columns.extend(any_fits.then(|| left("fits")));
+    columns.push(left("basis"));
+    let mut table = Table::new(columns);
     let actual = &projection.actual;
     let mut now = vec![
         Cell::text("(now)"),
@@ -65,7 +72,7 @@ fn quantized(projection: &Projection, detail: Detail) -> Section<'static> {
         Cell::Share(1.0),
         actual.bits_per_weight.map_or(Cell::None, |b| Cell::Number(b, 2)),
     ];
-    now.resize_with(titles.len(), || Cell::text(""));
+    now.resize_with(table.columns.len(), || Cell::text(""));
     table.row(now);
     for row in rows {
         let mut cells = vec![
@@ -146,7 +153,7 @@ pub fn copies(rows: &[CopyRow]) -> Vec<Section<'static>> {
 
 /// What stands behind "kept in wider types", where it has more than one cause.
 fn wider_types(scheme: &str, terms: &[BridgeTerm]) -> Option<Section<'static>> {
-    let mut table = Table::new(&["", "bytes"]);
+    let mut table = Table::new([left(""), right("bytes")]);
     for term in terms {
         table.row(vec![Cell::Text(term.label.clone()), Cell::Change(term.bytes)]);
     }
@@ -166,7 +173,7 @@ fn beyond_narrowest(section: &mut Section<'_>, terms: &[BridgeTerm]) {
 }
 
 pub(super) fn bridge(title: impl Into<String>, terms: &[BridgeTerm], end: Option<u64>) -> Section<'static> {
-    let mut table = Table::new(&["", "bytes"]);
+    let mut table = Table::new([left(""), right("bytes")]);
     for (i, term) in terms.iter().enumerate() {
         let bytes = if i == 0 {
             u64::try_from(term.bytes).map_or(Cell::Change(term.bytes), |n| Cell::Text(format!("{} B", grouped(n))))
@@ -185,7 +192,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
     let limit = row.limit.map_or_else(String::new, |l| format!(" of at most {}", Bytes(l).decimal()));
     let mut section = Section::new(format!("Sharded by {}", row.rule));
     section.aside = format!("{} files{limit}, in {} order", row.shards.len(), row.order);
-    let mut table = Table::new(&["shard", "tensors", "weights", "file"]);
+    let mut table = Table::new([left("shard"), right("tensors"), right("weights"), right("file")]);
     let (listed, rest) = fold(&row.shards, LISTED);
     for shard in listed {
         table.row(vec![
@@ -196,7 +203,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         ]);
     }
     if !rest.is_empty() {
-        let sum = |f: fn(&crate::project::storage::shard::Shard) -> u64| rest.iter().map(f).sum();
+        let sum = |f: fn(&crate::project::written::shards::Shard) -> u64| rest.iter().map(f).sum();
         table.row(vec![
             others(rest.len()),
             Cell::Count(sum(|s| s.tensors)),
@@ -208,7 +215,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         table.row(vec![Cell::text("shard index"), Cell::None, Cell::None, Cell::Bytes(row.index_bytes)]);
     }
     if !row.shards.is_empty() {
-        let all = |f: fn(&crate::project::storage::shard::Shard) -> u64| row.shards.iter().map(f).sum::<u64>();
+        let all = |f: fn(&crate::project::written::shards::Shard) -> u64| row.shards.iter().map(f).sum::<u64>();
         table.total = Some(vec![
             Cell::text("total"),
             Cell::Count(all(|s| s.tensors)),
@@ -238,7 +245,7 @@ pub fn data(row: &DataRow) -> Vec<Section<'static>> {
     let mut section = Section::new("Training data");
     section.aside =
         format!("{} rows x {} columns of {}, {} zeros", grouped(row.rows), grouped(row.columns), row.dtype, percent(row.sparsity));
-    let mut table = Table::new(&["form", "bytes", "exactly", "of dense", "??<"]);
+    let mut table = Table::new([left("form"), right("bytes"), right("exactly"), right("of dense"), left("").expendable(2)]);
     let dense = row.forms.iter().find(|f| f.form == "dense").and_then(|f| f.bytes).unwrap_or(0);
     for form in &row.forms {
         let share = form.bytes.filter(|_| dense > 0).map(|b| b as f64 / dense as f64);

@@ -2,8 +2,8 @@
 
 use super::Detail;
 use crate::project::Basis;
-use crate::project::storage::prune::{Dims, Magnitude, PrunedRow, Structure};
-use crate::report::cell::{Cell, Section, Table};
+use crate::project::prune::{Dims, Magnitude, PrunedRow, Structure};
+use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::report::text::value;
 use crate::units::{grouped, percent};
 
@@ -21,7 +21,7 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
     if rows.is_empty() {
         return None;
     }
-    let mut titles = vec!["form"];
+    let mut columns = vec![left("form")];
     let names: Vec<String> = rows
         .iter()
         .map(|r| match r.target_sparsity {
@@ -29,12 +29,12 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
             _ => r.spec.clone(),
         })
         .collect();
-    titles.extend(names.iter().map(String::as_str));
+    columns.extend(names.into_iter().map(right));
     if detail == Detail::Full {
-        titles.push("?pays if zeros >");
+        columns.push(right("pays if zeros >").expendable(1));
     }
-    titles.push("??<loadable by");
-    let mut table = Table::new(&titles);
+    columns.push(left("loadable by").expendable(2));
+    let mut table = Table::new(columns);
     // Patterns and blocks are forms of the rows that ask for them.
     let mut listed: Vec<(&str, &str, Option<f64>)> = Vec::new();
     for form in rows.iter().flat_map(|row| &row.forms) {
@@ -74,7 +74,7 @@ fn forms(rows: &[&PrunedRow], detail: Detail) -> Option<Section<'static>> {
 fn rules(section: &mut Section, (share, magnitude): (f64, &Magnitude)) {
     let (share, one, each) = (percent(share), &magnitude.global, &magnitude.per_tensor);
     let spread = one.tensor_sparsity;
-    section.say(format!(
+    section.state(format!(
         "{share} by one threshold for all {} matrices: magnitudes up to {} go; by matrix {} (`{}`) to {} (`{}`), median {}",
         grouped(magnitude.tensors),
         value(one.threshold),
@@ -84,7 +84,7 @@ fn rules(section: &mut Section, (share, magnitude): (f64, &Magnitude)) {
         one.most_pruned,
         percent(spread.median)
     ));
-    section.say(format!(
+    section.state(format!(
         "{share} by a threshold for each matrix: {} to {}, median {}",
         value(each.threshold.min),
         value(each.threshold.max),
@@ -107,11 +107,11 @@ fn cut(row: &PrunedRow) -> Section<'static> {
             section.aside = format!("{} of the weights now", percent(ratio));
         }
         for change in changes(&structure.before, &structure.after) {
-            section.say(change);
+            section.state(change);
         }
         let per_token = (structure.kv_elements_per_token_before, structure.kv_elements_per_token);
         if let (Some(before), Some(after)) = per_token {
-            section.say(match (before, after) {
+            section.state(match (before, after) {
                 (0, 0) => "KV cache: none".to_owned(),
                 _ if before == after => format!("KV cache: as before, {} elements a token", grouped(after)),
                 _ => format!("KV cache: {} elements a token, now {}", grouped(after), grouped(before)),
@@ -148,7 +148,7 @@ fn changes(before: &Dims, after: &Dims) -> Vec<String> {
 }
 
 fn sizes(row: &PrunedRow, structure: &Structure) -> Table<'static> {
-    let mut table = Table::new(&["stored as", "parameters", "weights", "file", "of now"]);
+    let mut table = Table::new([left("stored as"), right("parameters"), right("weights"), right("file"), right("of now")]);
     let dense = row.forms.first();
     let share = |ratio: Option<f64>| ratio.map_or(Cell::None, Cell::Share);
     table.row(vec![

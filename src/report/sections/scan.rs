@@ -1,7 +1,7 @@
 //! `weigh scan` as sections: first what is wrong or remarkable, then the figures.
 
 use super::{Detail, LISTED, fold};
-use crate::report::cell::{Cell, Line, Section, Table, Tone};
+use crate::report::cell::{Cell, Column, Line, Section, Table, Tone, left, right};
 use crate::report::page::Walked;
 use crate::report::scan::{ScanBody, StatsRow, TensorStatsRow, Weight};
 use crate::text::{escape, escape_limited};
@@ -33,7 +33,7 @@ fn findings(body: &ScanBody<'_>) -> Section<'static> {
         _ => format!("{} of weights, merged from parts", Bytes(body.bytes_read).binary()),
     };
     let t = &body.totals.stats;
-    section.say(format!(
+    section.state(format!(
         "{} NaN, {} Inf, {} zeros in {} values ({} sparse)",
         grouped(t.nan),
         grouped(t.pos_inf + t.neg_inf),
@@ -42,7 +42,7 @@ fn findings(body: &ScanBody<'_>) -> Section<'static> {
         percent(t.sparsity.unwrap_or(0.0))
     ));
     if body.not_scanned > 0 {
-        section.say(format!("{} tensors were not scanned; the figures leave them out", grouped(body.not_scanned)));
+        section.state(format!("{} tensors were not scanned; the figures leave them out", grouped(body.not_scanned)));
     }
     for error in &body.errors {
         let file = error.file.as_deref().map_or_else(String::new, |f| format!("{}: ", escape(f)));
@@ -85,7 +85,19 @@ fn seconds(s: f64) -> String {
     if s < 1.0 { format!("{:.0} ms", s * 1000.0) } else { format!("{s:.1} s") }
 }
 
-const TITLES: [&str; 9] = ["", "values", "zeros", "sparse", "?NaN+Inf", "min", "max", "?mean", "std"];
+/// The columns of STATS after those that name a row.
+fn stats_columns() -> [Column; 8] {
+    [
+        right("values"),
+        right("zeros"),
+        right("sparse"),
+        right("NaN+Inf").expendable(1),
+        right("min"),
+        right("max"),
+        right("mean").expendable(1),
+        right("std"),
+    ]
+}
 
 fn stats_cells(first: Cell, s: &StatsRow) -> Vec<Cell> {
     vec![
@@ -102,9 +114,7 @@ fn stats_cells(first: Cell, s: &StatsRow) -> Vec<Cell> {
 }
 
 fn stats_table(first: &'static str, rows: Vec<(Cell, StatsRow)>, total: Option<&StatsRow>) -> Table<'static> {
-    let mut titles = TITLES;
-    titles[0] = first;
-    let mut table = Table::new(&titles);
+    let mut table = Table::new([left(first)].into_iter().chain(stats_columns()));
     for (name, stats) in rows {
         table.row(stats_cells(name, &stats));
     }
@@ -141,7 +151,8 @@ fn sparsest(body: &ScanBody<'_>) -> Option<Section<'static>> {
     if body.sparsest.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["tensor", "<dtype", "values", "zeros", "sparse", "??<"]);
+    let mut table =
+        Table::new([left("tensor"), left("dtype"), right("values"), right("zeros"), right("sparse"), left("").expendable(2)]);
     for row in &body.sparsest {
         table.row(vec![
             Cell::Foreign(row.name.clone()),
@@ -157,11 +168,9 @@ fn sparsest(body: &ScanBody<'_>) -> Option<Section<'static>> {
 
 fn tensors<'a>(body: &ScanBody<'a>) -> Option<Section<'a>> {
     let rows = body.tensors.clone()?;
-    let mut titles = TITLES.to_vec();
-    titles[0] = "tensor";
-    titles.insert(1, "?<dtype");
+    let columns = [left("tensor"), left("dtype").expendable(1)].into_iter().chain(stats_columns());
     let cells = Walked::new(move |set| rows.each(|row| set(tensor_cells(row))));
-    Some(Section { table: Some(Table::new(&titles).walking(cells)), ..Section::new("Values by tensor") })
+    Some(Section { table: Some(Table::new(columns).walking(cells)), ..Section::new("Values by tensor") })
 }
 
 fn tensor_cells(row: TensorStatsRow) -> Vec<Cell> {
@@ -169,7 +178,7 @@ fn tensor_cells(row: TensorStatsRow) -> Vec<Cell> {
     let mut cells = match &row.stats {
         Some(stats) => stats_cells(name, stats),
         None => {
-            let mut cells = vec![Cell::None; TITLES.len()];
+            let mut cells = vec![Cell::None; stats_columns().len() + 1];
             cells[0] = name;
             cells[1] = Cell::Text(format!("not scanned: {}", row.why.unwrap_or("unknown")));
             cells

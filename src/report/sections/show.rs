@@ -2,8 +2,9 @@
 
 use super::{LISTED, fold, others};
 use crate::checkpoint::Checkpoint;
+use crate::choice::Choice;
 use crate::format::DefectKind;
-use crate::report::cell::{Cell, Section, Table};
+use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::report::page::Walked;
 use crate::report::show::{GroupRow, ShowBody, WeightSetRow};
 use crate::text::{escape, escape_limited};
@@ -20,6 +21,16 @@ pub enum Grouping {
     Layer,
     /// By file.
     File,
+}
+
+impl Choice for Grouping {
+    const WHAT: &'static str = "grouping";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("dtype", Self::Dtype, "Element types"),
+        ("role", Self::Role, "What tensors are for"),
+        ("layer", Self::Layer, "Blocks"),
+        ("file", Self::File, "Files"),
+    ];
 }
 
 /// The sections of a body. `path` is what was asked for; `by` leaves one grouping.
@@ -51,14 +62,14 @@ fn headline(path: &str, body: &ShowBody<'_>) -> Section<'static> {
         return section;
     }
     let bits = t.bits_per_weight.map_or_else(String::new, |b| format!(", {b:.2} bits per weight"));
-    section.say(format!(
+    section.state(format!(
         "{} parameters in {} tensors: {} of weights, {} on disk{bits}",
         Params(t.logical_params).short(),
         grouped(t.tensors),
         Bytes(t.tensor_bytes).binary(),
         Bytes(t.file_bytes).binary(),
     ));
-    section.say(format!(
+    section.state(format!(
         "exactly {} parameters, {} stored elements, {} tensor bytes, {} file bytes",
         grouped(t.logical_params),
         grouped(t.stored_elements),
@@ -66,12 +77,12 @@ fn headline(path: &str, body: &ShowBody<'_>) -> Section<'static> {
         grouped(t.file_bytes)
     ));
     if let Some(model) = model_line(body) {
-        section.say(model);
+        section.state(model);
     }
     if let Some(q) = &body.quantization {
         let bits = q.bits.map_or_else(String::new, |b| format!(", {b}-bit"));
         let group = q.group_size.map_or_else(String::new, |g| format!(", groups of {g}"));
-        section.say(format!("stored as {}{bits}{group} ({})", escape(&q.method), escape(&q.evidence)));
+        section.state(format!("stored as {}{bits}{group} ({})", escape(&q.method), escape(&q.evidence)));
     }
     for note in &body.notes {
         section.note(note.clone());
@@ -150,7 +161,14 @@ fn share(part: u64, whole: u64) -> f64 {
 
 fn dtypes(body: &ShowBody<'_>) -> Section<'static> {
     let total = &body.totals;
-    let mut table = Table::new(&["dtype", "tensors", "elements", "bytes", "?share", "??<"]);
+    let mut table = Table::new([
+        left("dtype"),
+        right("tensors"),
+        right("elements"),
+        right("bytes"),
+        right("share").expendable(1),
+        left("").expendable(2),
+    ]);
     let (listed, rest) = fold(&body.dtypes, LISTED);
     let mut row = |name: Cell, tensors: u64, elements: u64, bytes: u64| {
         let part = share(bytes, total.tensor_bytes);
@@ -176,7 +194,14 @@ fn dtypes(body: &ShowBody<'_>) -> Section<'static> {
 
 fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody<'_>, listed: usize) -> Table<'static> {
     let total = &body.totals;
-    let mut table = Table::new(&[first, "tensors", "parameters", "bytes", "?share", "??<"]);
+    let mut table = Table::new([
+        left(first),
+        right("tensors"),
+        right("parameters"),
+        right("bytes"),
+        right("share").expendable(1),
+        left("").expendable(2),
+    ]);
     let (shown, rest) = fold(rows, listed);
     let mut row = |name: Cell, tensors: u64, params: u64, bytes: u64| {
         let part = share(bytes, total.tensor_bytes);
@@ -215,7 +240,7 @@ fn components(body: &ShowBody<'_>) -> Option<Section<'static>> {
     if sets < 2 {
         return None;
     }
-    let mut table = Table::new(&["component", "<weight set", "?files", "bytes", "<"]);
+    let mut table = Table::new([left("component"), left("weight set"), right("files").expendable(1), right("bytes"), left("")]);
     for component in &body.components {
         for set in &component.weight_sets {
             table.row(vec![
@@ -248,7 +273,15 @@ fn standing(set: &WeightSetRow) -> &'static str {
 fn files(body: &ShowBody<'_>) -> Option<Section<'static>> {
     let mut rows: Vec<_> = body.files.iter().collect();
     rows.sort_by(|a, b| b.file_bytes.cmp(&a.file_bytes).then_with(|| a.path.cmp(&b.path)));
-    let mut table = Table::new(&["file", "tensors", "weights", "?header", "??padding", "?other", "file"]);
+    let mut table = Table::new([
+        left("file"),
+        right("tensors"),
+        right("weights"),
+        right("header").expendable(1),
+        right("padding").expendable(2),
+        right("other").expendable(1),
+        right("file"),
+    ]);
     let (listed, rest) = fold(&rows, LISTED);
     let cells = |name: Cell, files: &[&crate::report::show::FileRow]| {
         let sum = |f: &dyn Fn(&crate::report::show::FileRow) -> u64| files.iter().map(|r| f(r)).sum::<u64>();
@@ -285,7 +318,7 @@ fn unread(body: &ShowBody<'_>) -> Option<Section<'static>> {
     if body.unread.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["not read", "bytes", "<reason"]);
+    let mut table = Table::new([left("not read"), right("bytes"), left("reason")]);
     let (listed, rest) = fold(&body.unread, LISTED);
     for file in listed {
         table.row(vec![Cell::Foreign(file.file.clone()), Cell::Bytes(file.bytes), Cell::Text(file.reason.clone())]);
@@ -304,7 +337,15 @@ fn shape_text(shape: &[u64]) -> String {
 
 fn tensors<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
     let rows = body.tensors.clone()?;
-    let mut table = Table::new(&["tensor", "<dtype", "<shape", "bytes", "?<role", "??offset", "??<file"]);
+    let mut table = Table::new([
+        left("tensor"),
+        left("dtype"),
+        left("shape"),
+        right("bytes"),
+        left("role").expendable(1),
+        right("offset").expendable(2),
+        left("file").expendable(2),
+    ]);
     let (mut count, mut elements, mut bytes) = (0u64, 0u64, 0u64);
     rows.each(|t| {
         count += 1;
@@ -351,7 +392,10 @@ fn metadata<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
             row(vec![Cell::Foreign(entry.key), value, Cell::Foreign(entry.file)]);
         });
     });
-    Some(Section { table: Some(Table::new(&["key", "<value", "?<file"]).walking(cells)), ..Section::new("Metadata") })
+    Some(Section {
+        table: Some(Table::new([left("key"), left("value"), left("file").expendable(1)]).walking(cells)),
+        ..Section::new("Metadata")
+    })
 }
 
 fn map<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
@@ -368,6 +412,7 @@ fn map<'a>(body: &ShowBody<'a>) -> Option<Section<'a>> {
             ]);
         });
     });
-    let table = Table::new(&["bytes", "<label", "<tensor", "from", "to", "?<file"]).walking(cells);
+    let table = Table::new([left("bytes"), left("label"), left("tensor"), right("from"), right("to"), left("file").expendable(1)])
+        .walking(cells);
     Some(Section { table: Some(table), ..Section::new("Byte map") })
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{MapRow, MetadataRow, TensorRow, matches_glob, stated_shape};
+use super::{MapRow, MetadataRow, TensorRow, stated_shape};
 use crate::checkpoint::{Checkpoint, CheckpointFile, Tensor};
 use crate::format::{ByteMap, MetadataValue, RegionKind};
 use crate::report::page::Walked;
+use crate::text::matches_glob;
 
 /// The selected tensors, or those whose name fits.
 pub(super) fn tensors(checkpoint: &Checkpoint, filter: Option<String>) -> Walked<'_, TensorRow> {

@@ -1,5 +1,6 @@
 //! What a cast to a shorter float type loses.
 
+use crate::choice::Choice;
 use crate::stats::full::CastLoss;
 
 /// A type that values may be cast to.
@@ -15,8 +16,19 @@ pub enum CastTarget {
     F8E5m2,
 }
 
+impl Choice for CastTarget {
+    const WHAT: &'static str = "target of a cast";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("f16", Self::F16, "IEEE half precision"),
+        ("bf16", Self::Bf16, "The upper half of F32"),
+        ("f8_e4m3", Self::F8E4m3, "8 bits, up to 448"),
+        ("fp8", Self::F8E4m3, ""),
+        ("f8_e5m2", Self::F8E5m2, "8 bits, up to 57344"),
+    ];
+}
+
 impl CastTarget {
-    /// All of them.
+    /// Every target.
     pub const ALL: [Self; 4] = [Self::F16, Self::Bf16, Self::F8E4m3, Self::F8E5m2];
 
     /// As dtypes are spelled.
@@ -27,11 +39,6 @@ impl CastTarget {
             Self::F8E4m3 => "F8_E4M3",
             Self::F8E5m2 => "F8_E5M2",
         }
-    }
-
-    /// The target of a name, in upper or lower case.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.name().eq_ignore_ascii_case(name))
     }
 
     /// Mantissa bits, exponent of the smallest normal number, largest finite number. Sources: IEEE 754-2019, OCP 8-bit Floating Point

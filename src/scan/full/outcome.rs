@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cast::CastTarget;
 use super::pooled::{Pooled, PooledPart};
+use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{ScanOutcome, Skip, TensorOutcome};
 use crate::stats::full::FullStats;
@@ -93,7 +94,7 @@ pub fn merge_full(parts: &[&FullPart]) -> Result<FullOutcome> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::Usage, why.to_owned()));
     let Some((first, rest)) = parts.split_first() else { return Ok(FullOutcome::default()) };
     let mut merged = FullOutcome {
-        cast: first.cast.as_deref().and_then(CastTarget::parse),
+        cast: first.cast.as_deref().and_then(|name| CastTarget::parse_name(name).ok()),
         bytes_read: parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes_read)),
         files: first.files.iter().map(|tensors| FullFile { tensors: tensors.clone(), error: None }).collect(),
         ..FullOutcome::default()

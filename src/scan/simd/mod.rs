@@ -20,6 +20,7 @@ mod portable;
 
 use std::sync::OnceLock;
 
+use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::LeafStats;
 
@@ -40,6 +41,17 @@ pub enum Simd {
     Avx512,
     /// NEON (aarch64).
     Neon,
+}
+
+impl Choice for Simd {
+    const WHAT: &'static str = "set of vector instructions";
+    const NAMES: &'static [(&'static str, Self, &'static str)] = &[
+        ("auto", Self::Auto, "The best this processor has"),
+        ("portable", Self::Portable, "Plain code"),
+        ("avx2", Self::Avx2, "AVX2"),
+        ("avx512", Self::Avx512, "AVX-512"),
+        ("neon", Self::Neon, "NEON"),
+    ];
 }
 
 /// The instructions that a scan uses, with the proof that this processor has them.

@@ -3,17 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use weighbridge::scan::full::CastTarget;
+use weighbridge::scan::{Io, Part, Simd};
 
-/// How weights are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IoMode {
-    /// Maps for local files, reads for network file systems
-    Auto,
-    /// Memory maps
-    Mmap,
-    /// Positioned reads
-    Read,
-}
+use super::choice;
 
 /// Which statistics are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,36 +15,6 @@ pub(crate) enum StatsMode {
     Base,
     /// Also where zeros lie, N:M patterns, quantiles, lossless size, equal tensors: a second read
     Full,
-}
-
-/// What values may be cast to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CastMode {
-    /// IEEE half precision
-    F16,
-    /// The upper half of F32
-    Bf16,
-    /// 8 bits, up to 448
-    #[value(name = "f8_e4m3", alias = "fp8")]
-    F8E4m3,
-    /// 8 bits, up to 57344
-    #[value(name = "f8_e5m2")]
-    F8E5m2,
-}
-
-/// Which instructions the kernels use; the digits are the same with all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SimdMode {
-    /// The best this processor has
-    Auto,
-    /// Plain code
-    Portable,
-    /// AVX2
-    Avx2,
-    /// AVX-512
-    Avx512,
-    /// NEON
-    Neon,
 }
 
 /// `weigh scan`.
@@ -70,8 +33,8 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_enum, default_value = "base")]
     pub(crate) stats: StatsMode,
     /// Say what a cast to this type would lose (takes --stats full with it)
-    #[arg(long, value_enum, value_name = "DTYPE", ignore_case = true)]
-    pub(crate) cast: Option<CastMode>,
+    #[arg(long, value_parser = choice::<CastTarget>(), value_name = "DTYPE", ignore_case = true)]
+    pub(crate) cast: Option<CastTarget>,
     /// List every tensor
     #[arg(long)]
     pub(crate) tensors: bool,
@@ -79,26 +42,26 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "GLOB")]
     pub(crate) filter: Option<String>,
     /// How weights are read
-    #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) io: IoMode,
+    #[arg(long, value_parser = choice::<Io>(), default_value = "auto")]
+    pub(crate) io: Io,
     /// Threads; all cores when absent, at most 256 or as many as there are cores
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) threads: Option<u64>,
     /// Scan part I of N (from 1) and write a JSON part for `weigh merge`
     #[arg(long, value_name = "I/N", value_parser = parse_part)]
-    pub(crate) part: Option<(u32, u32)>,
+    pub(crate) part: Option<Part>,
     /// Instructions the kernels use (for comparing; the digits are the same)
-    #[arg(long, value_enum, default_value = "auto", hide = true)]
-    pub(crate) simd: SimdMode,
+    #[arg(long, value_parser = choice::<Simd>(), default_value = "auto", hide = true)]
+    pub(crate) simd: Simd,
     /// A shard stands for itself, not for its set
     #[arg(long)]
     pub(crate) only_this_file: bool,
 }
 
-fn parse_part(text: &str) -> Result<(u32, u32), String> {
+fn parse_part(text: &str) -> Result<Part, String> {
     let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?)));
     match parts {
-        Some((i, n)) if i >= 1 && i <= n && n <= 65_536 => Ok((i, n)),
+        Some((i, n)) if i >= 1 && i <= n && n <= 65_536 => Ok(Part { index: i, count: n }),
         _ => Err("write I/N with 1 <= I <= N <= 65536, as 2/7".to_owned()),
     }
 }

@@ -13,14 +13,14 @@ use weighbridge::report::sections;
 use weighbridge::scan::{Io, ScanOptions};
 use weighbridge::units::{parse_bytes, parse_params, parse_tokens};
 
-use super::End;
 use crate::args::{AuditArgs, Common};
 use crate::interrupt;
-use crate::output::{Output, complain};
+use crate::outcome::Outcome;
+use crate::output::{Output, warn};
 use crate::progress::Bar;
 
 /// Runs it.
-pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<End> {
+pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<Outcome> {
     if let Some(code) = &args.explain {
         return explain(code, output);
     }
@@ -59,14 +59,14 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
         output.write(&Document { head: Head::new("audit", Some(shown)), body }, &sections)?;
     }
     Ok(if audit.interrupted {
-        complain("interrupted: the values were not scanned to the end");
-        End::Interrupted
+        warn("interrupted: the values were not scanned to the end");
+        Outcome::Interrupted
     } else if audit.unreadable || audit.unanswered {
-        End::Incomplete
+        Outcome::Incomplete
     } else if audit.failed {
-        End::Findings
+        Outcome::Findings
     } else {
-        End::Done
+        Outcome::Done
     })
 }
 
@@ -82,16 +82,16 @@ fn policy(args: &AuditArgs) -> Result<Policy> {
         policy.allow(code)?;
     }
     if let Some(size) = &args.max_size {
-        policy.max_size = Some(parse_bytes(size)?.0);
+        policy.bounds.max_size = Some(parse_bytes(size)?.0);
     }
     if let Some(params) = &args.max_params {
-        policy.max_params = Some(parse_params(params)?.0);
+        policy.bounds.max_params = Some(parse_params(params)?.0);
     }
     if let Some(size) = &args.max_ram {
-        policy.max_ram = Some(parse_bytes(size)?.0);
+        policy.bounds.max_ram = Some(parse_bytes(size)?.0);
     }
     if let Some(ctx) = &args.ctx {
-        policy.ctx = Some(parse_tokens(ctx)?);
+        policy.bounds.ctx = Some(parse_tokens(ctx)?);
     }
     Ok(policy)
 }
@@ -110,7 +110,7 @@ struct Explanations {
     codes: Vec<Explanation>,
 }
 
-fn explain(code: &str, output: &Output) -> Result<End> {
+fn explain(code: &str, output: &Output) -> Result<Outcome> {
     let rows: Vec<&'static audit::Code> = if code == "all" {
         audit::codes().collect()
     } else {
@@ -127,5 +127,5 @@ fn explain(code: &str, output: &Output) -> Result<End> {
         .map(|row| Explanation { code: row.code, title: row.title, severity: row.severity, explanation: row.explanation })
         .collect();
     output.write(&Document { head: Head::new("audit", None), body: Explanations { codes } }, &sections)?;
-    Ok(End::Done)
+    Ok(Outcome::Done)
 }

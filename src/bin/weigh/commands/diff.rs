@@ -1,16 +1,16 @@
 //! `weigh diff`: two checkpoints side by side.
 
 use serde::Serialize;
-use weighbridge::checkpoint::{Checkpoint, Summary};
+use weighbridge::checkpoint::{Checkpoint, OpenOptions, Summary, open};
 use weighbridge::diff::{Diff, diff};
 use weighbridge::error::Result;
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections;
 use weighbridge::report::show::{Totals, totals};
 
-use super::End;
-use super::opened::{complain_of, end_of, open};
 use crate::args::DiffArgs;
+use crate::opened::{outcome_of, warn_of_problems};
+use crate::outcome::Outcome;
 use crate::output::Output;
 
 #[derive(Serialize)]
@@ -23,9 +23,9 @@ struct Body<'a> {
 }
 
 /// Runs it.
-pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<End> {
-    let a = open(&args.a, args.only_this_file)?;
-    let b = open(&args.b, args.only_this_file)?;
+pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<Outcome> {
+    let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
+    let (a, b) = (open(&args.a, &options)?, open(&args.b, &options)?);
     let of = |checkpoint: &Checkpoint| totals(&Summary::of(checkpoint));
     let (path_a, path_b) = (args.a.to_string_lossy().into_owned(), args.b.to_string_lossy().into_owned());
     let body = Body { a: of(&a), b: of(&b), path_b, diff: diff(&a, &b, args.tensors) };
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<End> {
     sections.extend(sections::diff(&path_a, &body.path_b, (&body.a, &body.b), &body.diff, args.tensors));
     output.write(&Document { head: Head::of_noted("diff", Some(path_a)), body: &body }, &sections)?;
     if !output.streams() {
-        complain_of(&a);
-        complain_of(&b);
+        warn_of_problems(&a);
+        warn_of_problems(&b);
     }
-    Ok(end_of(&a).max(end_of(&b)))
+    Ok(outcome_of(&a).max(outcome_of(&b)))
 }

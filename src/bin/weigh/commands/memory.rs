@@ -1,41 +1,33 @@
 //! `weigh memory`: what it takes to run and to train.
 
-use weighbridge::checkpoint::{Checkpoint, HfFolder};
+use weighbridge::checkpoint::{OpenOptions, open_or_declared};
 use weighbridge::error::{Error, ErrorKind, Result};
-use weighbridge::project::memory::{
-    ENGINES, Engine, KvType, Limits, LoadMode, Parallel, Place, Recipe, Recompute, Share, TrainRequest, Verdict,
-};
-use weighbridge::project::{Basis, MemoryReport, MemoryRequest, ProjectInput, memory};
+use weighbridge::project::memory::{ENGINES, KvType, Limits, LlamaCppOptions, Parallel, Recipe, Share, TrainRequest};
+use weighbridge::project::{MemoryRequest, memory_of_checkpoint};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
-use weighbridge::report::show::cautions;
-use weighbridge::text::{escape, escape_limited};
-use weighbridge::units::{grouped, parse_bytes, parse_tokens};
+use weighbridge::text::escape;
+use weighbridge::units::{parse_bytes, parse_tokens};
 
-use super::End;
-use super::opened::{complain_of, end_of, open_or_declared};
-use crate::args::{LoadModeArg, MemoryArgs, OnOff, RecomputeMode};
+use crate::args::{MemoryArgs, OnOff};
+use crate::opened::{outcome_of, warn_of_problems};
+use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::{load, machine};
 
 /// Runs it.
-pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
+pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<Outcome> {
     let request = request(args)?;
-    let mut checkpoint = open_or_declared(&args.path, args.only_this_file, false)?;
-    let declared = declared_instead(&checkpoint);
-    let request = with_engines(request, &checkpoint);
-    let mut report = report_on(declared.as_ref().unwrap_or(&checkpoint), &request);
-    report.notes.extend(declared.is_some().then(|| of_config(&checkpoint)));
-    report.notes.extend(cautions(&checkpoint));
+    let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
+    let mut checkpoint = open_or_declared(&args.path, &options)?;
+    let mut report = memory_of_checkpoint(&checkpoint, &request);
+    report.notes.extend(checkpoint.cautions());
     match load::measure(&checkpoint) {
         Ok(load) => report.load = load,
         Err(error) => checkpoint.problems.push(error),
     }
-    let refused = |place: &Place| place.terms.iter().all(|t| t.basis == Basis::Refused);
-    let rows = report.engines.iter().map(|e| &e.devices).chain(report.training.iter().map(|row| &row.devices));
-    // Nothing of what was asked for could be answered.
-    let nothing = rows.into_iter().all(|devices| devices.iter().all(refused));
-    let end = if nothing { End::Incomplete } else { judged(&report) }.max(end_of(&checkpoint));
+    let answered = if report.has_only_refusals() { Outcome::Incomplete } else { Outcome::of_budgets(&report) };
+    let outcome = answered.max(outcome_of(&checkpoint));
     let mut sections = sections::errors(&checkpoint);
     sections.extend(sections::memory(&report, Detail::Full, args.explain));
     output.write(
@@ -43,60 +35,9 @@ pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<End> {
         &sections,
     )?;
     if !output.streams() {
-        complain_of(&checkpoint);
+        warn_of_problems(&checkpoint);
     }
-    Ok(end)
-}
-
-/// The report on a checkpoint.
-pub(crate) fn report_on(checkpoint: &Checkpoint, request: &MemoryRequest) -> MemoryReport {
-    let folder = to_convert(request, checkpoint);
-    memory(&ProjectInput::from_checkpoint(checkpoint).with_folder(folder.as_ref()), request)
-}
-
-/// How a run ends whose verdicts these are: a budget that is exceeded is a finding, one of which no verdict can be given was not
-/// answered. `tight` is an answer.
-pub(crate) fn judged(report: &MemoryReport) -> End {
-    let ends = report.fit.iter().map(|row| match row.verdict {
-        Verdict::No => End::Findings,
-        Verdict::Unknown => End::Incomplete,
-        Verdict::Tight | Verdict::Fits => End::Done,
-    });
-    ends.max().unwrap_or(End::Done)
-}
-
-/// Where every weight is in files that are not read, what config.json declares; `None` where it says nothing of them either.
-pub(crate) fn declared_instead(checkpoint: &Checkpoint) -> Option<Checkpoint> {
-    let root = &checkpoint.listing.root;
-    let is_only_unread = checkpoint.files.is_empty() && !checkpoint.unread.is_empty() && root.join("config.json").is_file();
-    if is_only_unread { weighbridge::checkpoint::declared(root).ok() } else { None }
-}
-
-/// Says what such figures are of, with every file that was not read.
-pub(crate) fn of_config(checkpoint: &Checkpoint) -> String {
-    let files = checkpoint.unread.iter().take(UNREAD_LISTED);
-    let names: Vec<String> = files.map(|f| format!("{} ({} bytes)", escape_limited(&f.name, 120), grouped(f.bytes))).collect();
-    let rest = checkpoint.unread.len().saturating_sub(UNREAD_LISTED);
-    let more = if rest > 0 { format!(" and {rest} more: `weigh show` lists them") } else { String::new() };
-    format!("the weights are those that config.json declares, not those of the files that are not read: {}{more}", names.join(", "))
-}
-
-/// Unread files that a note names.
-const UNREAD_LISTED: usize = 16;
-
-/// The engines that read the checkpoint's format, where none was asked for and nothing is trained.
-pub(crate) fn with_engines(mut request: MemoryRequest, checkpoint: &Checkpoint) -> MemoryRequest {
-    if request.engines.is_empty() && request.train.is_none() {
-        request.engines = MemoryRequest::default_engines(checkpoint.format());
-    }
-    request
-}
-
-/// What lies beside the weights, for an engine that needs them converted.
-fn to_convert(request: &MemoryRequest, checkpoint: &Checkpoint) -> Option<HfFolder> {
-    let asked = |engine: &&&dyn Engine| engine.reads_gguf() && request.engines.iter().any(|name| name == engine.name());
-    ENGINES.iter().find(asked)?;
-    HfFolder::declared(checkpoint).or_else(|| HfFolder::of(checkpoint))
+    Ok(outcome)
 }
 
 fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
@@ -115,15 +56,14 @@ fn request(args: &MemoryArgs) -> Result<MemoryRequest> {
         batch: args.batch,
         ubatch: args.ubatch,
         flash_attention: args.flash_attention.map(|f| f == OnOff::On),
-        kv_unified: args.kv_unified,
-        swa_full: args.swa_full,
-        server: args.server,
-        no_repack: args.no_repack,
-        load_mode: match args.load_mode {
-            Some(LoadModeArg::None) => LoadMode::None,
-            Some(LoadModeArg::Mmap) | None => LoadMode::Mmap,
+        llama_cpp: LlamaCppOptions {
+            kv_unified: args.kv_unified,
+            swa_full: args.swa_full,
+            server: args.server,
+            repack: !args.no_repack,
+            load_mode: args.load_mode.unwrap_or_default(),
+            cpu_experts: args.cpu_experts.unwrap_or(0),
         },
-        cpu_experts: args.cpu_experts.unwrap_or(0),
         parallel: Parallel {
             tp: args.tp.unwrap_or(1),
             pp: args.pp.unwrap_or(1),
@@ -150,11 +90,7 @@ fn training(args: &MemoryArgs) -> Result<Option<TrainRequest>> {
         zero: args.zero.unwrap_or(plain.zero),
         seq: args.seq.as_deref().map(parse_tokens).transpose()?.unwrap_or(plain.seq),
         micro_batch: args.micro_batch.unwrap_or(plain.micro_batch),
-        recompute: match args.recompute {
-            None | Some(RecomputeMode::None) => Recompute::None,
-            Some(RecomputeMode::Selective) => Recompute::Selective,
-            Some(RecomputeMode::Full) => Recompute::Full,
-        },
+        recompute: args.recompute.unwrap_or_default(),
         dp: args.dp.unwrap_or(plain.dp),
         ..plain
     }))

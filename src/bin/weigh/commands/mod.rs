@@ -4,7 +4,6 @@ mod audit;
 mod diff;
 mod memory;
 mod merge;
-mod opened;
 mod project;
 mod report;
 mod scan;
@@ -15,39 +14,14 @@ use std::path::{Path, PathBuf};
 use weighbridge::error::{Error, ErrorKind, Result};
 
 use crate::args::{Args, Command, Format};
-use crate::interrupt;
+use crate::outcome::Outcome;
 use crate::output::Output;
-
-/// How a command ended, when it could do its work at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum End {
-    /// Everything asked for was done.
-    Done,
-    /// A budget is exceeded: `--fit` says no.
-    Findings,
-    /// Something could not be read; the rest was reported.
-    Incomplete,
-    /// Ctrl-C; what was done so far was reported as partial.
-    Interrupted,
-}
-
-impl End {
-    /// The exit code.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Findings => 1,
-            Self::Incomplete => 2,
-            Self::Interrupted => interrupt::EXIT_CODE,
-        }
-    }
-}
 
 /// Runs the command that was asked for.
 ///
 /// # Errors
 /// When it could not do its work at all.
-pub(crate) fn run(args: &Args) -> Result<End> {
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let output = Output::new(&args.common);
     if args.common.format == Format::Sarif && !matches!(args.command, Some(Command::Audit(_))) {
         return Err(Error::new(ErrorKind::Usage, "--format sarif is for `weigh audit`"));

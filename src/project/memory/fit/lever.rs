@@ -2,32 +2,27 @@
 
 use serde::Serialize;
 
-use super::super::engine::{self, Engine, Places};
-use super::super::request::{KvType, Settings};
-use crate::format::Format;
 use crate::project::input::ProjectInput;
-use crate::project::storage::{Basis, Options, Request, Target, project};
+use crate::project::memory::engine::{Engine, Schemes};
+use crate::project::memory::places::{self, Places};
+use crate::project::memory::request::Settings;
+use crate::project::plan::Basis;
+use crate::project::projection::{Request, project};
+use crate::project::quantize::Target;
+use crate::project::quantize::options::Options;
 use crate::units::Bytes;
 
 /// A scheme whose weights leave room for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FittingScheme {
-    /// Its canonical name.
+    /// Canonical name of the scheme.
     pub scheme: String,
     /// Bytes of the tensors of the whole model.
     pub bytes: u64,
 }
 
-/// Schemes of safetensors that vLLM and transformers load, tried beside each other.
-const LOADED: &[&str] = &["bf16", "ct-fp8-dynamic", "ct-w8a8", "ct-w4a16", "bnb-nf4"];
-
-/// Schemes of GGUF that people take, of 16 bits down to 3.
-const TAKEN: &[&str] = &["gguf:bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m"];
-
-/// Those below, which need an importance matrix.
-const WITH_IMATRIX: &[&str] = &["iq3_xxs", "iq2_xs"];
-
-/// The scheme with the largest weights that shrink the `held` bytes of a device to `room`, and whether it needs an importance matrix.
+/// The scheme with the largest weights that shrink the `held` bytes of a device to `room`, and whether it needs an importance
+/// matrix.
 pub(super) fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: u64, held: u64) -> Option<(FittingScheme, bool)> {
     let whole = u128::from(input.tensor_bytes());
     let on_device = |bytes: u64| u128::from(bytes) * u128::from(held) / whole.max(1);
@@ -40,9 +35,9 @@ pub(super) fn first_scheme(engine: &dyn Engine, input: &ProjectInput<'_>, room: 
         let fitting = sized.filter(|row| on_device(row.bytes) <= u128::from(room));
         fitting.reduce(|best, one| if one.bytes > best.bytes { one } else { best })
     };
-    let gguf = engine.reads_gguf() || input.format == Some(Format::Gguf);
-    let plain = largest(if gguf { TAKEN } else { LOADED }, false).map(|found| (found, false));
-    plain.or_else(|| largest(WITH_IMATRIX, true).filter(|_| gguf).map(|found| (found, true)))
+    let Schemes { plain, with_imatrix } = engine.schemes();
+    let found = largest(plain, false).map(|found| (found, false));
+    found.or_else(|| largest(with_imatrix, true).map(|found| (found, true)))
 }
 
 /// Bytes of all caches at most; `None` where they are not known.
@@ -59,13 +54,13 @@ pub(super) fn lever(
     now: &Places,
     scheme: Option<&FittingScheme>,
 ) -> Option<String> {
-    let smaller = KvType::parse(engine.small_cache()).ok()?;
-    let then = engine::places(engine, input, &Settings { kv_k: smaller, kv_v: smaller, ..*settings });
-    let saved = cache(now).zip(cache(&then)).and_then(|(now, then)| now.checked_sub(then));
-    let weights = scheme.and_then(|scheme| input.tensor_bytes().checked_sub(scheme.bytes));
-    let name = scheme.map_or("", |scheme| scheme.scheme.as_str());
-    let levers = [(saved, format!("KV {} saves", smaller.name())), (weights, format!("weights as {name} save"))];
-    let known = levers.into_iter().filter_map(|(saved, text)| Some((saved.filter(|&s| s > 0)?, text)));
+    let of_cache = engine.small_cache().and_then(|smaller| {
+        let then = places::places(engine, input, &Settings { kv_k: smaller, kv_v: smaller, ..*settings });
+        Some((cache(now)?.checked_sub(cache(&then)?)?, format!("KV {} saves", smaller.name())))
+    });
+    let of_weights = scheme
+        .and_then(|scheme| Some((input.tensor_bytes().checked_sub(scheme.bytes)?, format!("weights as {} save", scheme.scheme))));
+    let known = [of_cache, of_weights].into_iter().flatten().filter(|(saved, _)| *saved > 0);
     let (saved, text) = known.reduce(|best, one| if one.0 > best.0 { one } else { best })?;
     Some(format!("{text} {}", Bytes(saved).binary()))
 }

@@ -1,4 +1,4 @@
-//! How far something could grow: trying, as terms are no lines.
+//! How far something could grow, by trying: terms do not grow in straight lines.
 
 use super::verdict::Verdict;
 

@@ -1,28 +1,28 @@
 //! Recipes of training against a budget: device by device, without an engine's conventions.
 
-use super::super::parallel::Parallel;
-use super::super::training::{self, Recompute, TrainRequest, TrainingRow};
-use super::budget::Budget;
-use super::limits::{Limits, Takes};
+use super::row::{FitRow, Subject, room};
 use super::search::reach;
-use super::verdict::Demand;
-use super::{FitRow, Subject, room};
+use super::verdict::{Demand, judge};
 use crate::project::input::ProjectInput;
+use crate::project::memory::budget::Budget;
+use crate::project::memory::limits::{Limits, Takes};
+use crate::project::memory::parallel::Parallel;
+use crate::project::memory::training::{self, Recompute, TrainRequest, TrainingRow};
 use crate::units::Bytes;
 
-/// Sequences of training are searched up to so many tokens, and micro-batches up to so many sequences.
+/// The longest sequence of training that is searched for, in tokens, and the largest micro-batch, in sequences.
 const TOKENS: u64 = 1 << 20;
 const MICRO_BATCH: u64 = 1 << 12;
 
 /// A training run as it was asked for.
-pub(in crate::project::memory) struct Run<'r> {
+pub(in crate::project::memory) struct TrainingRun<'r> {
     pub(in crate::project::memory) asked: &'r TrainRequest,
     pub(in crate::project::memory) parallel: &'r Parallel,
     /// Whether attention scores are never stored.
     pub(in crate::project::memory) fused: bool,
 }
 
-impl Run<'_> {
+impl TrainingRun<'_> {
     /// The rows of another request: one for each recipe, two for distillation.
     fn rows(&self, input: &ProjectInput<'_>, asked: &TrainRequest) -> Vec<TrainingRow> {
         training::rows(input, asked, self.parallel, self.fused)
@@ -36,7 +36,7 @@ impl Run<'_> {
 
 /// The place of a row among those of the same request, against one budget.
 pub(in crate::project::memory) fn row(
-    run: &Run<'_>,
+    run: &TrainingRun<'_>,
     input: &ProjectInput<'_>,
     rows: &[TrainingRow],
     place: usize,
@@ -51,7 +51,7 @@ pub(in crate::project::memory) fn row(
     let verdict = |asked: TrainRequest| {
         let other = run.rows(input, &asked);
         let demand = other.get(place).map(|row| Demand::of_training(row, run.alike(), input));
-        super::judge(&demand.unwrap_or_default(), &room).verdict
+        judge(&demand.unwrap_or_default(), &room).verdict
     };
     let tokens = reach(longest, 256, run.asked.seq, row.verdict, |seq| verdict(TrainRequest { seq, ..*run.asked }));
     (row.max_ctx, row.max_ctx_low, row.max_ctx_high) = (tokens.low, tokens.low, tokens.high);
@@ -71,7 +71,7 @@ pub(in crate::project::memory) fn row(
 }
 
 /// What would save most of the worst device: computing layers again, or sharding states, gradients and weights.
-fn lever(run: &Run<'_>, input: &ProjectInput<'_>, place: usize, now: &Demand) -> Option<String> {
+fn lever(run: &TrainingRun<'_>, input: &ProjectInput<'_>, place: usize, now: &Demand) -> Option<String> {
     let asked = run.asked;
     let needs = now.worst(false).high?;
     let others = [

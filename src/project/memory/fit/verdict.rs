@@ -21,9 +21,9 @@ pub enum Verdict {
 /// Bytes that one place holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Held {
-    /// Least.
+    /// Least bytes.
     pub low: u64,
-    /// Most; `None` where it is not known.
+    /// Most bytes; `None` where they are not known.
     pub high: Option<u64>,
 }
 
@@ -77,7 +77,7 @@ pub struct Room {
 /// A verdict with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
-    /// The answer.
+    /// Whether it fits.
     pub verdict: Verdict,
     /// The figures that decide it, or what is not known; escaped.
     pub why: String,
@@ -86,7 +86,7 @@ pub struct Judgement {
 }
 
 impl Demand {
-    /// Number of devices.
+    /// Number of devices that the run takes.
     pub fn count(&self) -> u64 {
         self.devices.iter().fold(0, |n, (_, alike)| n.saturating_add(*alike))
     }
@@ -114,7 +114,7 @@ impl Demand {
     }
 }
 
-/// Judges a run.
+/// Judges what a run takes against what is there.
 pub fn judge(demand: &Demand, room: &Room) -> Judgement {
     let plain = |verdict, why| Judgement { verdict, why, beyond_device: verdict == Verdict::Unknown };
     let elsewhere = |verdict, why| Judgement { verdict, why, beyond_device: true };

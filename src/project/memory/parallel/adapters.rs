@@ -3,15 +3,16 @@
 //! Sources: PEFT `tuners/lora/tp_layer.py` (Megatron layers: B is cut with the outputs of its matrix, A with the inputs, the other one is whole on every
 //! rank; vLLM `lora/layers` does the same); NeMo and Megatron-Bridge `ParallelLinearAdapter`, which cut the other one as well.
 
-use super::rule::{self, Rule};
+use super::convention::{Convention, Parallel, Rank};
+use super::rule::{self, RankCut};
 use super::slice::part_of;
-use super::{Convention, Parallel, Rank, stage_of, stages};
+use super::stages::{self, stage_of};
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
 
 /// Parameters of adapters of rank `r` on the linear layers of attention and dense feed-forward that one rank holds: least, with both
 /// matrices cut, and most, with one of them whole.
-pub(in super::super) fn adapters(
+pub(in crate::project::memory) fn adapters(
     input: &ProjectInput<'_>,
     r: u64,
     parallel: &Parallel,
@@ -33,18 +34,18 @@ pub(in super::super) fn adapters(
         let cut = |n: u64| part_of(n, 1, tp);
         // A has `inner` columns, B `out` rows.
         let (least, most) = match rule::of(t) {
-            Rule::Column => (cut(inner).saturating_add(cut(out)), inner.saturating_add(cut(out))),
-            Rule::Row => (cut(inner).saturating_add(cut(out)), cut(inner).saturating_add(out)),
-            Rule::Kv => {
+            RankCut::Column => (cut(inner).saturating_add(cut(out)), inner.saturating_add(cut(out))),
+            RankCut::Row => (cut(inner).saturating_add(cut(out)), cut(inner).saturating_add(out)),
+            RankCut::Kv => {
                 let out = part_of(out, kv_rank, kv_heads);
                 (cut(inner).saturating_add(out), inner.saturating_add(out))
             }
-            Rule::Qkv => {
+            RankCut::Qkv => {
                 let out = part_of(out, heads / tp + 2 * kv_rank, heads + 2 * kv_heads);
                 (cut(inner).saturating_add(out), inner.saturating_add(out))
             }
-            Rule::Unknown => (cut(inner).saturating_add(cut(out)), inner.saturating_add(out)),
-            Rule::Whole | Rule::Vocabulary | Rule::Expert => (inner.saturating_add(out), inner.saturating_add(out)),
+            RankCut::Unknown => (cut(inner).saturating_add(cut(out)), inner.saturating_add(out)),
+            RankCut::Whole | RankCut::Vocabulary | RankCut::Expert => (inner.saturating_add(out), inner.saturating_add(out)),
         };
         low = low.saturating_add(r.saturating_mul(least));
         high = high.saturating_add(r.saturating_mul(most));

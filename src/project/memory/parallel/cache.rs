@@ -1,7 +1,7 @@
 //! The layers that one rank caches.
 
-use super::Rank;
-use crate::checkpoint::model_config::StateSize;
+use super::convention::Rank;
+use crate::checkpoint::config::StateSize;
 use crate::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig};
 
 /// The cached layers of a stage, with the heads of one tensor parallel rank: KV heads are cut while there are enough of them, then

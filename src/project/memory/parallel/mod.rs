@@ -6,112 +6,27 @@
 
 mod adapters;
 mod cache;
+mod convention;
 mod rule;
 mod sizes;
 mod slice;
 mod stages;
 
 pub(super) use adapters::adapters;
-pub(super) use slice::{Rank, is_input, measure};
-pub use slice::{Share, Slice};
-use stages::stage_of;
+pub(super) use convention::Rank;
+pub use convention::{Convention, Cutting, Dealing, Padding, Parallel};
+pub use slice::{ModelPart, Slice};
+pub(super) use slice::{is_input, measure};
 
-use super::request::Settings;
 use crate::project::input::ProjectInput;
-
-/// How many ranks share what. The devices are `tp x pp x dp`; expert ranks are drawn from these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parallel {
-    /// Tensor parallel: ranks that share every layer.
-    pub tp: u64,
-    /// Pipeline parallel: stages that hold a run of layers each.
-    pub pp: u64,
-    /// Expert parallel: ranks that share the routed experts.
-    pub ep: u64,
-    /// Data parallel: replicas, each with requests or micro-batches of its own.
-    pub dp: u64,
-}
-
-impl Default for Parallel {
-    fn default() -> Self {
-        Self { tp: 1, pp: 1, ep: 1, dp: 1 }
-    }
-}
-
-/// More devices are not listed one by one.
-const MOST_DEVICES: u64 = 1024;
-
-impl Parallel {
-    /// One device.
-    pub fn is_single(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Number of devices.
-    ///
-    /// # Errors
-    /// For a size of 0, and for more devices than are listed.
-    pub fn devices(&self) -> Result<u64, String> {
-        if [self.tp, self.pp, self.ep, self.dp].contains(&0) {
-            return Err("a parallel size of 0".to_owned());
-        }
-        let product = self.tp.checked_mul(self.pp).and_then(|n| n.checked_mul(self.dp));
-        product
-            .filter(|&n| n <= MOST_DEVICES)
-            .ok_or_else(|| format!("tp {} x pp {} x dp {} are more than {MOST_DEVICES} devices", self.tp, self.pp, self.dp))
-    }
-}
-
-/// How layers are dealt to the stages of a pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dealing {
-    /// The remainder goes to the stages before the last, from the last but one down (vLLM).
-    BeforeLast,
-    /// The remainder goes to the first stages.
-    First,
-    /// Layers and the output head in even runs (llama.cpp, devices with equal memory).
-    WithHead,
-}
-
-/// Which matrices are cut over tensor parallel ranks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cutting {
-    /// None: refused, with the reason.
-    None(&'static str),
-    /// As vLLM: vocabulary padded to 64, KV heads repeated where there are more ranks than heads.
-    Vllm,
-    /// As Megatron-LM: vocabulary padded to 128 x ranks.
-    Megatron,
-    /// As the tensor parallel plans of transformers: embedding whole, KV heads divide.
-    Plan,
-}
-
-/// How an engine spreads a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Convention {
-    /// Who does it so, for messages.
-    pub name: &'static str,
-    /// Pipeline.
-    pub dealing: Dealing,
-    /// Tensor parallel.
-    pub cutting: Cutting,
-    /// Whether the ranks of all replicas share routed experts (vLLM), else those of one replica.
-    pub experts_over_replicas: bool,
-    /// Why expert parallel is not projected.
-    pub no_experts: Option<&'static str>,
-    /// The input embedding stays in host memory.
-    pub embedding_on_host: bool,
-    /// Each tensor is padded to so many bytes.
-    pub alignment: u64,
-}
 
 /// What each device holds, in the order replica, stage, tensor rank.
 ///
 /// # Errors
 /// Which size is not valid, and which would be.
-pub(super) fn slices(input: &ProjectInput<'_>, settings: &Settings, convention: &Convention) -> Result<Vec<Slice>, String> {
-    let ranks = ranks(input, &settings.parallel, convention)?;
-    Ok(ranks.into_iter().enumerate().map(|(index, rank)| slice::of(input, settings, convention, rank, index)).collect())
+pub(super) fn slices(input: &ProjectInput<'_>, parallel: &Parallel, convention: &Convention) -> Result<Vec<Slice>, String> {
+    let ranks = ranks(input, parallel, convention)?;
+    Ok(ranks.into_iter().enumerate().map(|(index, rank)| slice::of(input, parallel, convention, rank, index)).collect())
 }
 
 /// The places of the devices, in the order replica, stage, tensor rank.
@@ -131,7 +46,7 @@ pub(super) fn ranks(input: &ProjectInput<'_>, parallel: &Parallel, convention: &
     Ok(ranks)
 }
 
-/// One line about the whole.
+/// A line about the run: its sizes, and what is whole on several devices.
 pub(super) fn summary(parallel: &Parallel, slices: &[Slice]) -> String {
     let sizes = [("tensor", parallel.tp), ("pipeline", parallel.pp), ("expert", parallel.ep), ("data", parallel.dp)];
     let sizes: Vec<String> = sizes.iter().filter(|(_, n)| *n > 1).map(|(name, n)| format!("{name} parallel {n}")).collect();

@@ -1,16 +1,16 @@
 //! Which parallel sizes a model has.
 
-use super::{Convention, Cutting, Parallel};
+use super::convention::{Convention, MOST_DEVICES, Padding, Parallel};
 use crate::checkpoint::{KvKind, KvLayers, Role};
 use crate::project::input::ProjectInput;
 
 /// Rows of the vocabulary on all ranks together. Sources: vLLM `DEFAULT_VOCAB_PADDING_SIZE` = 64; Megatron-LM
 /// `make-vocab-size-divisible-by` = 128, times the ranks.
-pub(super) fn padded_vocabulary(rows: u64, cutting: Cutting, ranks: u64) -> u64 {
-    let to = match cutting {
-        Cutting::Vllm => 64,
-        Cutting::Megatron => ranks.saturating_mul(128),
-        Cutting::Plan | Cutting::None(_) => 1,
+pub(super) fn padded_vocabulary(rows: u64, padding: Padding, ranks: u64) -> u64 {
+    let to = match padding {
+        Padding::None => 1,
+        Padding::To(rows) => rows,
+        Padding::PerRank(rows) => ranks.saturating_mul(rows),
     };
     rows.checked_next_multiple_of(to.max(1)).unwrap_or(u64::MAX)
 }
@@ -28,7 +28,7 @@ pub(super) fn check(input: &ProjectInput<'_>, parallel: &Parallel, convention: &
 }
 
 fn tensor(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Result<(), String> {
-    if let Cutting::None(reason) = convention.cutting {
+    if let Err(reason) = convention.cutting {
         return Err(format!("tp {ranks}: {reason}"));
     }
     let why = match obstacle(input, ranks, convention) {
@@ -37,11 +37,11 @@ fn tensor(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Resu
     };
     let Some(heads) = input.model.heads else { return Err(why) };
     let valid: Vec<String> =
-        (1..=heads.min(super::MOST_DEVICES)).filter(|&n| obstacle(input, n, convention).is_none()).map(|n| n.to_string()).collect();
+        (1..=heads.min(MOST_DEVICES)).filter(|&n| obstacle(input, n, convention).is_none()).map(|n| n.to_string()).collect();
     Err(format!("{why}; valid for {}: tp {}", convention.name, valid.join(", ")))
 }
 
-/// What stands against so many ranks.
+/// The reason why a model cannot be cut over this many ranks.
 fn obstacle(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Option<String> {
     let model = input.model;
     let does_not = |what: &str, n: u64| Some(format!("{what} of {n} do not divide over tp {ranks}"));
@@ -56,7 +56,7 @@ fn obstacle(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Op
         }
         _ => model.kv_heads.into_iter().collect(),
     };
-    let repeats = matches!(convention.cutting, Cutting::Vllm | Cutting::Megatron);
+    let repeats = convention.cutting.is_ok_and(|cutting| cutting.repeats_kv_heads);
     for kv in kv_heads {
         let repeated = repeats && kv > 0 && ranks.is_multiple_of(kv);
         let divides = kv.is_multiple_of(ranks);
@@ -81,12 +81,10 @@ fn obstacle(input: &ProjectInput<'_>, ranks: u64, convention: &Convention) -> Op
     {
         return Some(format!("{} attention columns of a rank (tp {ranks}) do not fill groups of {group}", inner / ranks));
     }
-    if convention.cutting == Cutting::Vllm
-        && let Some(rows) = model.vocab_size
-    {
-        let padded = padded_vocabulary(rows, convention.cutting, ranks);
+    if let (padding @ Padding::To(to), Some(rows)) = (convention.padding(), model.vocab_size) {
+        let padded = padded_vocabulary(rows, padding, ranks);
         if !padded.is_multiple_of(ranks) {
-            return does_not(&format!("the vocabulary's {rows} tokens, padded to 64,"), padded);
+            return does_not(&format!("the vocabulary's {rows} tokens, padded to {to},"), padded);
         }
     }
     None

@@ -1,18 +1,19 @@
 //! The weights of one device.
 
-use super::rule::{self, Rule};
+use super::cache;
+use super::convention::{Convention, Padding, Parallel, Rank};
+use super::rule::{self, RankCut};
 use super::sizes::padded_vocabulary;
-use super::{Convention, Cutting, cache, stage_of, stages};
+use super::stages::{self, stage_of};
 use crate::checkpoint::{KvLayer, Part, Role};
 use crate::project::input::{ProjectInput, ProjectTensor};
-use crate::project::memory::Term;
-use crate::project::memory::request::Settings;
-use crate::project::storage::Basis;
+use crate::project::memory::terms::Term;
+use crate::project::plan::Basis;
 
 /// What part of the model a device runs, for buffers that depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// Tensor parallel ranks.
+pub struct ModelPart {
+    /// Number of tensor parallel ranks.
     pub tp: u64,
     /// Whether it is one device for all.
     pub whole: bool,
@@ -22,54 +23,44 @@ pub struct Share {
     pub last: bool,
 }
 
-impl Share {
-    /// One device for all.
+impl ModelPart {
+    /// The part of a device that runs the whole model.
     pub fn whole() -> Self {
         Self { tp: 1, whole: true, first: true, last: true }
     }
 }
 
-/// One device's part.
+/// What one device holds of a model that is spread.
 #[derive(Debug, Clone)]
 pub struct Slice {
     /// `device 3 (stage 1, tensor rank 1)`.
     pub name: String,
-    /// Its weights.
+    /// Term of its weights.
     pub weights: Term,
     /// Rows of the vocabulary that no token has.
     pub padding: Option<Term>,
     /// What it caches, or why that is not known.
     pub layers: Result<Vec<KvLayer>, String>,
-    /// What part it runs.
-    pub share: Share,
+    /// The part of the model that it runs.
+    pub part: ModelPart,
     /// Kinds of weights that other ranks hold as well.
     pub replicated: Vec<&'static str>,
 }
 
-/// A place among the devices.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Rank {
-    pub(in super::super) replica: u64,
-    pub(in super::super) stage: u64,
-    pub(in super::super) tensor: u64,
-    /// First layer, and the one behind the last.
-    pub(in super::super) layers: (u64, u64),
-}
-
 /// What a rank holds of what is counted: bytes or parameters.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct Held {
-    /// At least, without routed experts.
-    pub(in super::super) low: u64,
-    /// At most, without routed experts.
-    pub(in super::super) high: u64,
-    /// Of the routed experts.
-    pub(in super::super) experts: u64,
-    /// Of padding rows of the vocabulary.
-    pub(in super::super) padding: u64,
+pub(in crate::project::memory) struct RankTotals {
+    /// Least amount, without routed experts.
+    pub(in crate::project::memory) low: u64,
+    /// Most amount, without routed experts.
+    pub(in crate::project::memory) high: u64,
+    /// Amount of the routed experts.
+    pub(in crate::project::memory) experts: u64,
+    /// Amount of padding rows of the vocabulary.
+    pub(in crate::project::memory) padding: u64,
     /// The parts as they are held, experts left out.
-    pub(in super::super) parts: Vec<u64>,
-    pub(in super::super) replicated: Vec<&'static str>,
+    pub(in crate::project::memory) parts: Vec<u64>,
+    pub(in crate::project::memory) replicated: Vec<&'static str>,
 }
 
 pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
@@ -78,22 +69,22 @@ pub(super) fn part_of(amount: u64, share: u64, of: u64) -> u64 {
 }
 
 /// What one rank holds, counted by `size`.
-pub(in super::super) fn measure(
+pub(in crate::project::memory) fn measure(
     input: &ProjectInput<'_>,
-    parallel: &super::Parallel,
+    parallel: &Parallel,
     convention: &Convention,
     rank: &Rank,
     size: &dyn Fn(&ProjectTensor<'_>) -> u64,
-) -> Held {
+) -> RankTotals {
     let model = input.model;
     let ends = stages::bounds(model, parallel.pp, convention.dealing).unwrap_or_else(|_| vec![(0, u64::MAX)]);
     let (tp, last) = (parallel.tp, rank.stage as usize + 1 == ends.len());
     let tied = model.tied_embeddings == Some(true) && input.tensors.iter().all(|t| t.role != Role::LmHead || size(t) == 0);
     let heads = model.heads.unwrap_or(tp).max(1);
-    let mut held = Held::default();
+    let mut held = RankTotals::default();
     let mut all_experts = 0u64;
     for (place, t) in input.tensors.iter().enumerate() {
-        let copied = tied && last && ends.len() > 1 && rule::of(t) == Rule::Vocabulary && t.role == Role::Embedding;
+        let copied = tied && last && ends.len() > 1 && rule::of(t) == RankCut::Vocabulary && t.role == Role::Embedding;
         let here = match convention.embedding_on_host {
             true if is_input(t) => false,
             true if is_everywhere(t) => true,
@@ -106,32 +97,32 @@ pub(in super::super) fn measure(
         let kv_heads = model.kv_heads.unwrap_or(heads).max(1);
         let kv_rank = (kv_heads / tp).max(1);
         let cut = part_of(amount, 1, tp);
-        let rule = if t.name.contains("_exps.") { Rule::Expert } else { rule::of(t) };
+        let rule = if t.name.contains("_exps.") { RankCut::Expert } else { rule::of(t) };
         let (low, high) = match rule {
-            Rule::Expert => {
+            RankCut::Expert => {
                 all_experts = all_experts.saturating_add(amount);
                 continue;
             }
-            _ if tp == 1 && rule != Rule::Vocabulary => (amount, amount),
-            Rule::Whole => (amount, amount),
-            Rule::Column if rule::column_is_cut(t, tp) => (cut, cut),
-            Rule::Row if rule::row_is_cut(t) => (cut, cut),
-            Rule::Column | Rule::Row => (amount, amount),
-            Rule::Kv => same(part_of(amount, kv_rank, kv_heads)),
-            Rule::Qkv => same(part_of(amount, heads / tp + 2 * kv_rank, heads + 2 * kv_heads)),
-            Rule::Vocabulary if convention.cutting == Cutting::Plan && t.role == Role::Embedding => (amount, amount),
-            Rule::Vocabulary => {
-                let (rows, padding) = vocabulary(t, convention.cutting, tp, rank.tensor);
+            _ if tp == 1 && rule != RankCut::Vocabulary => (amount, amount),
+            RankCut::Whole => (amount, amount),
+            RankCut::Column if rule::column_is_cut(t, tp) => (cut, cut),
+            RankCut::Row if rule::row_is_cut(t) => (cut, cut),
+            RankCut::Column | RankCut::Row => (amount, amount),
+            RankCut::Kv => same(part_of(amount, kv_rank, kv_heads)),
+            RankCut::Qkv => same(part_of(amount, heads / tp + 2 * kv_rank, heads + 2 * kv_heads)),
+            RankCut::Vocabulary if convention.keeps_embedding_whole() && t.role == Role::Embedding => (amount, amount),
+            RankCut::Vocabulary => {
+                let (rows, padding) = vocabulary(t, convention.padding(), tp, rank.tensor);
                 let stored = t.shape.first().copied().unwrap_or(1);
                 held.padding = held.padding.saturating_add(part_of(amount, padding, stored));
                 same(part_of(amount, rows, stored))
             }
-            Rule::Unknown => (cut, amount),
+            RankCut::Unknown => (cut, amount),
         };
         let name = match (rule, t.part) {
-            (Rule::Whole, _) => t.role.name(),
-            (Rule::Kv | Rule::Qkv, _) if tp > kv_heads => "key/value heads",
-            (Rule::Vocabulary, _) if copied || convention.cutting == Cutting::Plan => "embedding",
+            (RankCut::Whole, _) => t.role.name(),
+            (RankCut::Kv | RankCut::Qkv, _) if tp > kv_heads => "key/value heads",
+            (RankCut::Vocabulary, _) if copied || convention.keeps_embedding_whole() => "embedding",
             _ => "",
         };
         if !name.is_empty() && (tp > 1 || copied) && !held.replicated.contains(&name) {
@@ -146,7 +137,7 @@ pub(in super::super) fn measure(
 }
 
 /// Whether llama.cpp reads it from host memory (`LLM_TENSOR_LAYER_INPUT` in `llama-arch.cpp`).
-pub(in super::super) fn is_input(t: &ProjectTensor<'_>) -> bool {
+pub(in crate::project::memory) fn is_input(t: &ProjectTensor<'_>) -> bool {
     t.layer.is_none() && matches!(t.role, Role::Embedding | Role::PositionEmbedding)
 }
 
@@ -160,15 +151,15 @@ fn same(n: u64) -> (u64, u64) {
 }
 
 /// Rows of the vocabulary with tokens, and without, of one rank.
-fn vocabulary(t: &ProjectTensor<'_>, cutting: Cutting, ranks: u64, rank: u64) -> (u64, u64) {
+fn vocabulary(t: &ProjectTensor<'_>, padding: Padding, ranks: u64, rank: u64) -> (u64, u64) {
     let rows = t.shape.first().copied().unwrap_or(1);
-    let each = padded_vocabulary(rows, cutting, ranks).div_ceil(ranks);
+    let each = padded_vocabulary(rows, padding, ranks).div_ceil(ranks);
     let real = rows.saturating_sub(rank.saturating_mul(each)).min(each);
     (real, if t.shape.len() > 1 && t.part == Part::Weight { each - real } else { 0 })
 }
 
 /// Routed experts of a rank: whole ones under expert parallel, where the first ranks take a remainder; else each cut.
-fn experts(count: u64, all: u64, parallel: &super::Parallel, convention: &Convention, rank: &Rank) -> u64 {
+fn experts(count: u64, all: u64, parallel: &Parallel, convention: &Convention, rank: &Rank) -> u64 {
     let (ep, over) = (parallel.ep, convention.experts_over_replicas);
     if ep > 1 && count > 0 {
         let place = if over { rank.replica * parallel.tp + rank.tensor } else { rank.replica % ep };
@@ -179,11 +170,10 @@ fn experts(count: u64, all: u64, parallel: &super::Parallel, convention: &Conven
     part_of(all, 1, if over { parallel.tp.saturating_mul(parallel.dp) } else { parallel.tp })
 }
 
-pub(super) fn of(input: &ProjectInput<'_>, settings: &Settings, convention: &Convention, rank: Rank, index: usize) -> Slice {
-    let parallel = &settings.parallel;
+pub(super) fn of(input: &ProjectInput<'_>, parallel: &Parallel, convention: &Convention, rank: Rank, index: usize) -> Slice {
     let size = |t: &ProjectTensor<'_>| {
         let on_host = convention.embedding_on_host
-            && t.layer.is_some_and(|l| u64::from(l) < settings.cpu_experts)
+            && t.layer.is_some_and(|l| u64::from(l) < convention.host_expert_layers)
             && t.name.contains("_exps.");
         if on_host { 0 } else { t.bytes.checked_next_multiple_of(convention.alignment.max(1)).unwrap_or(u64::MAX) }
     };
@@ -223,7 +213,7 @@ pub(super) fn of(input: &ProjectInput<'_>, settings: &Settings, convention: &Con
         weights,
         padding,
         layers: cache::layers(input.model, parallel.pp, &rank, parallel.tp),
-        share: Share { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
+        part: ModelPart { tp: parallel.tp, whole: false, first: rank.stage == 0, last },
         replicated: held.replicated,
     }
 }

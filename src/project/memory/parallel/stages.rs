@@ -1,6 +1,6 @@
 //! Layers dealt to the stages of a pipeline.
 
-use super::Dealing;
+use super::convention::Dealing;
 use crate::checkpoint::{KvKind, KvLayers, ModelConfig, Role};
 use crate::project::input::ProjectTensor;
 
@@ -48,7 +48,7 @@ pub(super) fn bounds(model: &ModelConfig, stages: u64, dealing: Dealing) -> Resu
 
 /// The stage a tensor stands in: embeddings with their norm and towers first, head and last norm last. Prediction layers are behind the
 /// others, so that they are in the last stage or, where they are dealt out, in their own.
-pub(in super::super) fn stage_of(t: &ProjectTensor<'_>, stages: &[(u64, u64)]) -> usize {
+pub(super) fn stage_of(t: &ProjectTensor<'_>, stages: &[(u64, u64)]) -> usize {
     let last = stages.len() - 1;
     match (t.role, t.layer) {
         (Role::Vision | Role::Audio | Role::Projector | Role::Embedding | Role::PositionEmbedding, _) => 0,

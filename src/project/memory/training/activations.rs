@@ -4,11 +4,11 @@
 //! CPU, 12 shapes without residue); the GPT formula is Korthikanti et al. 2022 (arXiv 2205.05198), Table 2.
 
 use super::model::Dims;
-use super::{Recompute, TrainRequest};
+use super::request::{Recompute, TrainRequest};
 use crate::families;
 use crate::families::family::Activations;
-use crate::project::memory::Term;
-use crate::project::storage::Basis;
+use crate::project::memory::terms::Term;
+use crate::project::plan::Basis;
 
 /// Bytes per token of one layer: least, most, of these what tensor parallel ranks all keep, the formula.
 struct PerLayer {
@@ -77,12 +77,12 @@ pub(super) fn activations(dims: &Dims, asked: &TrainRequest, fused_attention: bo
 
 fn per_layer(d: &Dims, seq: u64, scores: bool) -> PerLayer {
     let family = d.family.to_lowercase();
-    let (llama, llama_text) = llama_like(d, seq, scores, family == "qwen3");
-    let (gpt, gpt_text) = gpt(d, seq, scores);
-    let hidden = u128::from(d.hidden);
     let known =
         families::by_model_type(&family).or_else(|| families::by_gguf(&family)).map_or(Activations::Others, |row| row.activations);
-    if known == Activations::Measured {
+    let (llama, llama_text) = llama_like(d, seq, scores, known == Activations::MeasuredWithHeadNorms);
+    let (gpt, gpt_text) = gpt(d, seq, scores);
+    let hidden = u128::from(d.hidden);
+    if matches!(known, Activations::Measured | Activations::MeasuredWithHeadNorms) {
         let rule = format!("{llama_text}, measured for this family in bf16 without dropout");
         return PerLayer { low: llama, high: llama, kept: 16 * hidden + 8, rule };
     }

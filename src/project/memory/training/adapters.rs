@@ -1,13 +1,15 @@
 //! LoRA and QLoRA: a frozen base, and adapters that are trained.
 
-use super::TrainRequest;
-use super::model::{Weights, trained};
+use super::model::{Parameters, trained};
 use super::recipe::ADAM_MIXED;
+use super::request::TrainRequest;
 use crate::checkpoint::Role;
 use crate::project::input::ProjectInput;
-use crate::project::memory::Term;
-use crate::project::storage::scheme::{self, Context};
-use crate::project::storage::{Basis, Options, Target};
+use crate::project::memory::terms::Term;
+use crate::project::plan::Basis;
+use crate::project::quantize::Target;
+use crate::project::quantize::options::Options;
+use crate::project::quantize::{self, Context};
 
 /// Parameters of adapters on every linear layer of attention and dense feed-forward: rank x (in + out) each.
 pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
@@ -23,7 +25,7 @@ pub(super) fn trainable(input: &ProjectInput<'_>, rank: u64) -> u64 {
 /// Base and adapters on one device. The base is sharded by ZeRO stage 3 only.
 pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked: &TrainRequest) -> Vec<Term> {
     let shards = if asked.zero == 3 { asked.dp } else { 1 };
-    let base = if quantized { nf4(input, shards) } else { frozen(Weights::of(input).params, shards) };
+    let base = if quantized { nf4(input, shards) } else { frozen(Parameters::of(input).params, shards) };
     let n = trainable(input, rank);
     if n == 0 {
         return vec![base, Term::refused("adapter_weights", "no linear layers of attention or dense feed-forward were recognised")];
@@ -33,7 +35,8 @@ pub(super) fn terms(input: &ProjectInput<'_>, rank: u64, quantized: bool, asked:
     terms
 }
 
-/// A frozen base in 16 bits of so many parameters, and adapters of least and most so many, on one of several devices.
+/// A frozen base of `base` parameters in 16 bits, and adapters of `rank` with the least and the most parameters given, on one of
+/// several devices.
 pub(super) fn spread_terms(base: u64, adapters: (u64, u64), rank: u64, asked: &TrainRequest) -> Vec<Term> {
     let mut terms = vec![frozen(base, if asked.zero == 3 { asked.dp } else { 1 })];
     terms.extend(trained_terms(adapters, rank, asked));
@@ -70,7 +73,7 @@ fn frozen(params: u64, shards: u64) -> Term {
 /// The base as bitsandbytes writes it: with double quantization at least, without at most.
 fn nf4(input: &ProjectInput<'_>, shards: u64) -> Term {
     let context = Context::new(input, Options::default());
-    let bytes = |name: &str| scheme::row(&context, &Target::parse(name)).tensor_bytes;
+    let bytes = |name: &str| quantize::row(&context, &Target::parse(name)).tensor_bytes;
     match (bytes("bnb-nf4-dq"), bytes("bnb-nf4")) {
         (Some(low), Some(high)) => {
             let text = format!("the base in bnb-nf4-dq to bnb-nf4, heads and embeddings in 16 bits{}", over(shards));

@@ -1,16 +1,16 @@
 //! Distillation: the checkpoint teaches a student with half its layers, or half its width.
 
-use super::TrainRequest;
 use super::activations::{self, Cut};
-use super::model::{Dims, Weights, trained};
+use super::model::{Dims, Parameters, trained, vocabulary};
 use super::recipe::ADAM_MIXED;
-use super::{spread, states, vocabulary};
+use super::request::{TrainRequest, TrainingRow};
+use super::{spread, states};
 use crate::checkpoint::{KvLayer, KvLayers, ModelConfig, Role};
 use crate::format::Shape;
 use crate::project::input::{ProjectInput, ProjectTensor, Provenance};
 use crate::project::memory::parallel::Parallel;
-use crate::project::memory::{Place, Term};
-use crate::project::storage::Basis;
+use crate::project::memory::terms::{Place, Term, gpu_runtime};
+use crate::project::plan::Basis;
 
 /// A student: how it is called, its tensors, its dimensions.
 struct Student<'a> {
@@ -48,11 +48,11 @@ impl Student<'_> {
 
 /// One row per student: recipe, device, notes.
 pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) -> Vec<(String, Place, Vec<String>)> {
-    let teacher = Weights::of(input).params;
+    let teacher = Parameters::of(input).params;
     students(input)
         .into_iter()
         .map(|student| {
-            let weights = Weights::of(&student.input());
+            let weights = Parameters::of(&student.input());
             let mut terms = states::terms(ADAM_MIXED, &weights, asked);
             terms.push(match Dims::of(&student.model) {
                 Ok(dims) => activations::activations(&dims, asked, fused, Cut::whole(&dims)),
@@ -62,25 +62,20 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, fused: bool) 
             let text =
                 format!("{teacher} parameters of the teacher x 2 bytes, whole on every device; its activations are not counted");
             terms.push(Term::known("teacher", teacher.saturating_mul(2), Basis::Exact, text));
-            terms.push(super::runtime());
-            let place = Place::new(Some(super::device_name(asked)), terms);
+            terms.push(gpu_runtime());
+            let place = Place::new(Some(asked.device_name()), terms);
             (format!("distill-{}", student.name), place, vec![student.note(weights.params)])
         })
         .collect()
 }
 
 /// The same over tensor and pipeline parallel devices: student and teacher are cut alike, each by its own layers.
-pub(super) fn spread_rows(
-    input: &ProjectInput<'_>,
-    asked: &TrainRequest,
-    parallel: &Parallel,
-    fused: bool,
-) -> Vec<super::TrainingRow> {
+pub(super) fn spread_rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
     students(input)
         .into_iter()
         .map(|student| {
             let own = student.input();
-            let run = spread::Run { recipe: format!("distill-{}", student.name), asked, parallel, fused, models: 2 };
+            let run = spread::SpreadRun { recipe: format!("distill-{}", student.name), asked, parallel, fused, models: 2 };
             let held = |place: usize| -> Result<Term, String> {
                 let rank = spread::rank(input, &run, place)?;
                 let teacher = spread::held(input, parallel, &rank).params;
@@ -92,7 +87,7 @@ pub(super) fn spread_rows(
                 terms.push(held(place).unwrap_or_else(|why| Term::refused("teacher", why)));
                 terms
             });
-            row.notes.push(student.note(Weights::of(&own).params));
+            row.notes.push(student.note(Parameters::of(&own).params));
             row
         })
         .collect()

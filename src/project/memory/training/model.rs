@@ -7,7 +7,7 @@ use crate::project::input::{ProjectInput, ProjectTensor};
 
 /// Parameters that are trained or frozen.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Weights {
+pub(super) struct Parameters {
     /// Logical parameters, each tied weight once.
     pub(super) params: u64,
     /// Logical shapes, outermost first, and parameters of the tensors.
@@ -18,7 +18,7 @@ pub(super) struct Weights {
     pub(super) experts: Option<(u64, u64)>,
 }
 
-impl Weights {
+impl Parameters {
     pub(super) fn of(input: &ProjectInput<'_>) -> Self {
         let mut found = Self::default();
         let mut modules: BTreeMap<&str, u64> = BTreeMap::new();
@@ -89,4 +89,10 @@ impl Dims {
             ffn: need(model.ffn_size, "the feed-forward width")?,
         })
     }
+}
+
+/// Rows of the output head: the stored embedding or head, else as configured.
+pub(super) fn vocabulary(input: &ProjectInput<'_>) -> Option<u64> {
+    let stored = |role| input.tensors.iter().find(|t| t.role == role && t.shape.len() == 2).and_then(|t| t.shape.first().copied());
+    stored(Role::LmHead).or_else(|| stored(Role::Embedding)).or(input.model.vocab_size)
 }

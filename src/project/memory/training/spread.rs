@@ -4,27 +4,27 @@
 //! dp / ep); arXiv 2205.05198 for activations, with as many micro-batches in flight as there are stages from one on.
 
 use super::activations::{self, Cut};
-use super::model::{Dims, Weights, trained};
-use super::recipe::{Kind, States};
-use super::{TrainRequest, TrainingRow, adapters, distillation, runtime, states, vocabulary};
+use super::model::{Dims, Parameters, trained, vocabulary};
+use super::request::{TrainRequest, TrainingRow};
 use crate::project::input::{ProjectInput, ProjectTensor};
-use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Parallel, Rank};
-use crate::project::memory::{Place, Term};
-use crate::project::storage::Basis;
+use crate::project::memory::parallel::{self, Convention, Cutting, Dealing, Padding, Parallel, Rank};
+use crate::project::memory::terms::{Place, Term, gpu_runtime};
+use crate::project::plan::Basis;
 
-const MEGATRON: Convention = Convention {
+pub(super) const MEGATRON: Convention = Convention {
     name: "Megatron-LM",
     dealing: Dealing::First,
-    cutting: Cutting::Megatron,
+    cutting: Ok(Cutting { vocabulary: Padding::PerRank(128), repeats_kv_heads: true, cuts_embedding: true }),
     experts_over_replicas: false,
     no_experts: None,
     embedding_on_host: false,
+    host_expert_layers: 0,
     alignment: 1,
 };
 
 /// A run over several devices.
 #[derive(Debug)]
-pub(super) struct Run<'r> {
+pub(super) struct SpreadRun<'r> {
     /// Canonical name of the recipe.
     pub(super) recipe: String,
     pub(super) asked: &'r TrainRequest,
@@ -35,43 +35,10 @@ pub(super) struct Run<'r> {
     pub(super) models: u64,
 }
 
-impl Run<'_> {
-    fn refused(&self, reason: String) -> TrainingRow {
+impl SpreadRun<'_> {
+    pub(super) fn refused(&self, reason: String) -> TrainingRow {
         let place = Place::new(Some("device 0".to_owned()), vec![Term::refused("weights", reason)]);
         TrainingRow { recipe: self.recipe.clone(), devices: vec![place], notes: Vec::new() }
-    }
-}
-
-/// One row per recipe, two for distillation.
-pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Parallel, fused: bool) -> Vec<TrainingRow> {
-    let parallel = &Parallel { dp: asked.dp, ..*parallel };
-    let run = Run { recipe: asked.recipe.name(), asked, parallel, fused, models: 1 };
-    match asked.recipe.0 {
-        Kind::Full(optimizer) if optimizer.states == States::Factored => {
-            let reason =
-                "no published rule for Adafactor's rows and columns of a matrix that is cut: --tp, --pp and --ep 1 are valid";
-            vec![run.refused(reason.to_owned())]
-        }
-        Kind::Full(optimizer) => {
-            vec![row(input, &run, &|rank, _| states::terms(optimizer, &held(input, parallel, rank), asked))]
-        }
-        Kind::Lora(r) => {
-            let mut row = row(input, &run, &|rank, _| {
-                let adapters = parallel::adapters(input, r, parallel, &MEGATRON, rank);
-                adapters::spread_terms(held(input, parallel, rank).params, adapters, r, asked)
-            });
-            row.notes.push(
-                "adapters from both matrices cut (NeMo, Megatron-Bridge) to one of them whole on every tensor rank (PEFT); activations are those \
-                 of full training"
-                    .to_owned(),
-            );
-            vec![row]
-        }
-        Kind::Qlora(_) => {
-            let reason = "no published rule for cutting a base in NF4: --tp, --pp and --ep 1 are valid, or lora";
-            vec![run.refused(reason.to_owned())]
-        }
-        Kind::Distill => distillation::spread_rows(input, asked, parallel, fused),
     }
 }
 
@@ -79,7 +46,7 @@ pub(super) fn rows(input: &ProjectInput<'_>, asked: &TrainRequest, parallel: &Pa
 ///
 /// # Errors
 /// Why the model is not cut so.
-pub(super) fn rank(input: &ProjectInput<'_>, run: &Run<'_>, stage: usize) -> Result<Rank, String> {
+pub(super) fn rank(input: &ProjectInput<'_>, run: &SpreadRun<'_>, stage: usize) -> Result<Rank, String> {
     let ranks = parallel::ranks(input, run.parallel, &MEGATRON)?;
     let found = ranks.into_iter().find(|rank| rank.replica == 0 && rank.tensor == 0 && rank.stage as usize == stage);
     found.ok_or_else(|| "there is no such stage".to_owned())
@@ -87,7 +54,7 @@ pub(super) fn rank(input: &ProjectInput<'_>, run: &Run<'_>, stage: usize) -> Res
 
 /// One entry per stage: its first tensor rank, which holds as many rows of the vocabulary as any. `states` gives its weights, gradients
 /// and optimizer states.
-pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank, usize) -> Vec<Term>) -> TrainingRow {
+pub(super) fn row(input: &ProjectInput<'_>, run: &SpreadRun<'_>, states: &dyn Fn(&Rank, usize) -> Vec<Term>) -> TrainingRow {
     let (asked, parallel) = (run.asked, run.parallel);
     let ranks = match parallel::ranks(input, parallel, &MEGATRON) {
         Ok(ranks) => ranks,
@@ -110,7 +77,7 @@ pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank
             if last {
                 terms.push(activations::logits(vocabulary(input), asked, run.models, parallel.tp));
             }
-            terms.push(runtime());
+            terms.push(gpu_runtime());
             let alike = parallel.tp.saturating_mul(parallel.dp);
             Place::new(Some(format!("stage {}, each of {alike} devices", rank.stage)), terms)
         })
@@ -129,14 +96,14 @@ pub(super) fn row(input: &ProjectInput<'_>, run: &Run<'_>, states: &dyn Fn(&Rank
 }
 
 /// The parameters of one rank, padding rows of the vocabulary included.
-pub(super) fn held(input: &ProjectInput<'_>, parallel: &Parallel, rank: &Rank) -> Weights {
+pub(super) fn held(input: &ProjectInput<'_>, parallel: &Parallel, rank: &Rank) -> Parameters {
     let counted: std::collections::HashSet<*const ProjectTensor<'_>> = trained(input).map(std::ptr::from_ref).collect();
     let size = |t: &ProjectTensor<'_>| if counted.contains(&std::ptr::from_ref(t)) { t.logical_params } else { 0 };
     let held = parallel::measure(input, parallel, &MEGATRON, rank, &size);
     let dense = held.high.saturating_add(held.padding);
     let mut tensors: Vec<(Vec<u64>, u64)> = held.parts.iter().map(|&n| (vec![n], n)).collect();
     tensors.extend([held.padding, held.experts].into_iter().filter(|&n| n > 0).map(|n| (vec![n], n)));
-    Weights {
+    Parameters {
         params: dense.saturating_add(held.experts),
         largest_module: held.parts.iter().copied().max().unwrap_or(0),
         tensors,

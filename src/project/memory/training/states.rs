@@ -3,14 +3,14 @@
 //! Source: ZeRO paper (arXiv 1910.02054): stage 1 shards the optimizer states with the fp32 weights, 2 the gradients too, 3 the
 //! weights too (as FSDP does); DeepSpeed `runtime/zero/stage3.py` and `stage_1_and_2.py` estimators for what else they hold.
 
-use super::TrainRequest;
-use super::model::Weights;
+use super::model::Parameters;
 use super::recipe::{Row, States};
-use crate::project::memory::Term;
-use crate::project::storage::Basis;
+use super::request::TrainRequest;
+use crate::project::memory::terms::Term;
+use crate::project::plan::Basis;
 
 /// A part of the states on one device: whole below `from_stage`, its share from there on. Routed experts may have a share of their own.
-fn share(bytes: u64, weights: &Weights, asked: &TrainRequest, from_stage: u8) -> u64 {
+fn share(bytes: u64, weights: &Parameters, asked: &TrainRequest, from_stage: u8) -> u64 {
     if asked.zero < from_stage {
         return bytes;
     }
@@ -25,7 +25,7 @@ fn over(asked: &TrainRequest, from_stage: u8) -> String {
 }
 
 /// The model states of one device.
-pub(super) fn terms(row: &Row, weights: &Weights, asked: &TrainRequest) -> Vec<Term> {
+pub(super) fn terms(row: &Row, weights: &Parameters, asked: &TrainRequest) -> Vec<Term> {
     let p = weights.params;
     let mut terms = Vec::new();
     let mut add = |name: &'static str, each: u64, stage: u8, what: &str| {
@@ -58,7 +58,7 @@ pub(super) fn terms(row: &Row, weights: &Weights, asked: &TrainRequest) -> Vec<T
 }
 
 /// Optimizer states of the whole model.
-pub(super) fn optimizer_states(states: States, weights: &Weights) -> (u64, String) {
+pub(super) fn optimizer_states(states: States, weights: &Parameters) -> (u64, String) {
     let sum = |f: &dyn Fn(&[u64], u64) -> u64| weights.tensors.iter().fold(0u64, |n, (shape, p)| n.saturating_add(f(shape, *p)));
     match states {
         States::PerParam(each) => (weights.params.saturating_mul(each), format!("{} parameters x {each} bytes", weights.params)),
@@ -83,7 +83,7 @@ pub(super) fn optimizer_states(states: States, weights: &Weights) -> (u64, Strin
 }
 
 /// Buffers between devices.
-fn moving(row: &Row, weights: &Weights, asked: &TrainRequest) -> Option<Term> {
+fn moving(row: &Row, weights: &Parameters, asked: &TrainRequest) -> Option<Term> {
     if asked.dp == 1 {
         return None;
     }
