@@ -6,4 +6,5 @@ mod rust_source;
 
 mod knowledge;
 mod layers;
+mod public;
 mod registries;
