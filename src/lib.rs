@@ -55,6 +55,7 @@ pub mod observe;
 pub mod pins;
 pub mod threads;
 pub mod format;
+#[doc(hidden)]
 pub mod families;
 pub mod checkpoint;
 pub mod stats;

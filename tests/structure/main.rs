@@ -6,5 +6,6 @@ mod rust_source;
 
 mod knowledge;
 mod layers;
+mod names;
 mod public;
 mod registries;
