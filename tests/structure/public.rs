@@ -60,12 +60,10 @@ fn list(file: &str, module: &str, files: &[(String, String)], out: &mut String) 
                 let mark = if hidden { " (hidden)" } else { "" };
                 if text(kind) == "use" {
                     let end = (kind..tokens.len()).find(|&k| text(k) == ";").unwrap_or(tokens.len());
-                    for k in kind + 1..end {
-                        let is_leaf = tokens[k].is_word() && text(k) != "as" && matches!(text(k + 1), "," | "}" | ";");
-                        if is_leaf {
-                            let _ = writeln!(out, "{module}::{}{mark}", text(k));
-                        } else if text(k) == "*" {
-                            let _ = writeln!(out, "{module}::*{mark}");
+                    for (k, token) in tokens.iter().enumerate().take(end).skip(kind + 1) {
+                        let is_leaf = token.is_word() && token.text != "as" && matches!(text(k + 1), "," | "}" | ";");
+                        if is_leaf || token.text == "*" {
+                            let _ = writeln!(out, "{module}::{}{mark}", token.text);
                         }
                     }
                     i = end;
