@@ -35,16 +35,19 @@ impl Doubts {
     /// Words these doubts for the reader. `seen`: the tool was seen to take of the class what its rule says.
     pub(super) fn notes(&self, seen: bool, tool: &Tool) -> Vec<String> {
         let mut notes = Vec::new();
-        let kept = self.experts + self.routers;
-        if kept > 0 {
+        let tensors =
+            |n: u64, kind: &str| if n == 1 { format!("1 {kind} tensor is kept") } else { format!("{n} {kind} tensors are kept") };
+        if self.experts > 0 {
+            let kept = tensors(self.experts + self.routers, "expert and router");
             notes.push(match tool.experts {
                 Experts::Kept | Experts::Fused => {
                     let but = tool.experts_elsewhere.map_or_else(String::new, |other| format!("; {other}"));
-                    format!("{kept} expert and router tensors are kept: this tool leaves transformers' fused experts alone{but}")
+                    format!("{kept}: this tool leaves transformers' fused experts alone{but}")
                 }
-                _ if self.experts == 0 => format!("{kept} router tensors are kept"),
-                _ => format!("{kept} expert and router tensors are kept"),
+                _ => kept,
             });
+        } else if self.routers > 0 {
+            notes.push(tensors(self.routers, "router"));
         }
         if self.tied_head {
             notes.push("the stored lm_head is the embedding by its config, and is left out as transformers does".to_owned());
@@ -148,5 +151,25 @@ pub(super) fn is_doubtful(tensor: &ProjectTensor<'_>, linear: Linear) -> bool {
         Role::Norm | Role::Embedding | Role::PositionEmbedding => linear == Linear::Yes,
         Role::Attention | Role::Mlp | Role::SharedExpert => linear != Linear::Yes || !module.is_some_and(|m| CERTAIN.contains(&m)),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::quantize::seen::ToolId;
+
+    #[test]
+    fn what_is_kept_is_named_and_counted() {
+        let notes = |experts, routers, kept| {
+            Doubts { experts, routers, ..Doubts::default() }.notes(true, &Tool { experts: kept, ..Tool::new(ToolId::Hqq) })
+        };
+        assert_eq!(notes(0, 1, Experts::Kept), ["1 router tensor is kept"]);
+        assert_eq!(notes(0, 2, Experts::Fused), ["2 router tensors are kept"]);
+        assert_eq!(
+            notes(24, 2, Experts::Kept),
+            ["26 expert and router tensors are kept: this tool leaves transformers' fused experts alone"]
+        );
+        assert_eq!(notes(0, 0, Experts::Kept), [""; 0]);
     }
 }
