@@ -13,7 +13,7 @@ fn open(path: &Path) -> Checkpoint {
 }
 
 /// The settings of a row of the record.
-fn request(cfg: &str, server: bool) -> MemoryRequest {
+pub(crate) fn request(cfg: &str, server: bool) -> MemoryRequest {
     let part: Vec<&str> = cfg.split(':').collect();
     let n = |i: usize| part[i].parse::<u64>().unwrap();
     MemoryRequest {

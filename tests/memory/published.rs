@@ -6,7 +6,7 @@ use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::Request;
-use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, LlamaCppOptions, MemoryRequest, Share, Verdict};
+use weighbridge::project::memory::{Budget, FitRow, KvType, Limits, MemoryRequest, Share, Verdict};
 use weighbridge::project::{Basis, ProjectInput, ProjectTensor, Provenance, Target, memory, project};
 
 fn record() -> Value {
@@ -77,18 +77,7 @@ fn llama_cpp_caches_equal_its_own_breakdown() {
         let input = input(&config, Format::Gguf);
         for case in row["rows"].as_array().unwrap().iter().chain(row["server_rows"].as_array().unwrap()) {
             let cfg = case[0].as_str().unwrap();
-            let part: Vec<&str> = cfg.split(':').collect();
-            let n = |i: usize| part[i].parse::<u64>().unwrap();
-            let asked = MemoryRequest {
-                ctx: Some(n(0)),
-                ubatch: Some(n(1)),
-                batch: Some(n(2)),
-                seqs: Some(n(3)),
-                kv_type: Some((KvType::parse(part[5]).unwrap(), KvType::parse(part[6]).unwrap())),
-                flash_attention: Some(n(7) == 1),
-                llama_cpp: LlamaCppOptions { kv_unified: n(4) == 1, swa_full: n(8) == 1, ..LlamaCppOptions::default() },
-                ..request("llama.cpp", 0)
-            };
+            let asked = crate::llama_cpp::request(cfg, false);
             let report = memory(&input, &asked);
             let term = report.engines[0].devices[0].terms.iter().find(|t| t.name == "kv_cache").unwrap();
             match case[1].as_str() {

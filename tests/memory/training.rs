@@ -4,22 +4,10 @@ use weighbridge::checkpoint::{KvKind, KvLayer, KvLayers, ModelConfig, Role};
 use weighbridge::dtype::Dtype;
 use weighbridge::format::Format;
 use weighbridge::project::memory::{Recipe, Recompute, Term, TrainRequest, TrainingRow};
-use weighbridge::project::{Basis, MemoryRequest, ProjectInput, ProjectTensor, Provenance, memory};
+use weighbridge::project::{Basis, MemoryRequest, ProjectInput, ProjectTensor, memory};
 
 fn empty(config: &ModelConfig) -> ProjectInput<'_> {
-    ProjectInput {
-        format: Some(Format::Safetensors),
-        tensors: Vec::new(),
-        file_bytes: 0,
-        header_bytes: 0,
-        files: 1,
-        model: config,
-        quantization: None,
-        safetensors_metadata: None,
-        gguf: None,
-        folder: None,
-        provenance: Provenance::default(),
-    }
+    crate::published::input(config, Format::Safetensors)
 }
 
 /// A model of so many parameters whose largest module has so many.
