@@ -321,13 +321,14 @@ pub const FAMILIES: &[Family] = &[
         ..PLAIN
     },
     Family {
-        model_types: &["gptj", "codegen"],
+        model_types: &["gptj"],
         gguf: Some("gptj"),
         ffn: FfnWidth::TimesHidden(4),
         activations: Activations::OfGpt,
         heads_share_hidden: &["gptj"],
         ..PLAIN
     },
+    Family { model_types: &["codegen"], ffn: FfnWidth::TimesHidden(4), ..PLAIN },
     Family {
         model_types: &["falcon", "RefinedWeb", "RefinedWebModel"],
         gguf: Some("falcon"),

@@ -143,8 +143,14 @@ impl Reader<'_> {
         stated(self.keys.text).or_else(|| stated(self.keys.top)).or_else(|| {
             // An encoder may have no output head to tie: only what is stated counts.
             self.row.filter(|row| row.cache != HfCache::Encoder)?;
-            let default = self.class.and_then(|class| class.missing.iter().find(|(key, _)| *key == "tie_word_embeddings"));
-            Some(default.is_some_and(|(_, value)| *value == ClassDefault::Flag(true)))
+            // transformers goes by the wrapper's class. Where that ties and the class of the text part does not, published models store
+            // a head of their own: nothing is taken for tied then.
+            let ties = |class: &Class| {
+                let default = class.missing.iter().find(|(key, _)| *key == "tie_word_embeddings");
+                default.is_some_and(|(_, value)| *value == ClassDefault::Flag(true))
+            };
+            let wrapper = self.keys.top.get("model_type").and_then(Value::as_str).and_then(|kind| CURRENT.class(kind));
+            Some(self.class.is_some_and(ties) && wrapper.is_none_or(ties))
         })
     }
 

@@ -388,3 +388,13 @@ fn gguf_arrays_and_refusals() {
     let model = read(&gemma);
     assert_eq!((known(&model)[0].kind, model.notes.len()), (KvKind::Full, 1));
 }
+
+/// `Qwen3VLMoeConfig` of transformers does not tie where its text part's class does, and the files of such models hold a head; an
+/// ERNIE 4.5 ties.
+#[test]
+fn a_wrapper_that_does_not_tie_outweighs_its_text_part() {
+    let tied = |config: serde_json::Value| from_config_json(&config).tied_embeddings;
+    let text = serde_json::json!({"model_type": "qwen3_vl_moe_text", "num_hidden_layers": 2, "hidden_size": 64});
+    assert_eq!(tied(serde_json::json!({"model_type": "qwen3_vl_moe", "text_config": text})), Some(false));
+    assert_eq!(tied(serde_json::json!({"model_type": "ernie4_5", "num_hidden_layers": 2, "hidden_size": 64})), Some(true));
+}
