@@ -1,6 +1,6 @@
 //! Puts a model checkpoint on the scales: what its tensors hold, what they weigh, what they would weigh otherwise.
 //!
-//! The rooms, in layer order; each uses only those before it:
+//! The rooms, in layer order; each uses only those before it (`docs/architecture.md` of the repository says why):
 //!
 //! - [`text`], [`error`], [`choice`], [`units`], [`dtype`]: text from files, the one error, named options, sizes, element types.
 //! - [`source`]: a file as a length, positioned reads and an identity. [`observe`]: progress and stopping. [`threads`]: how many.
