@@ -1,8 +1,7 @@
 //! Which projections need what lies beside the weights of a Hugging Face folder, and the projections of a whole checkpoint.
 
 use super::input::ProjectInput;
-use super::memory::ENGINES;
-use super::memory::{MemoryReport, MemoryRequest, memory};
+use super::memory::{MemoryReport, MemoryRequest, engines, memory};
 use super::projection::{Projection, Request, project};
 use super::quantize::Target;
 use crate::checkpoint::{Checkpoint, HfFolder};
@@ -23,8 +22,8 @@ pub fn folder_for_targets(checkpoint: &Checkpoint, targets: &[Target], pre: Opti
 
 /// The same for memory: read only where an engine is asked about that needs the weights converted.
 pub fn folder_for_engines(checkpoint: &Checkpoint, request: &MemoryRequest) -> Option<HfFolder> {
-    let asked = |name: &String| ENGINES.iter().any(|engine| engine.reads_gguf() && engine.name() == name);
-    if !request.engines.iter().any(asked) {
+    let converts = |name: &String| engines::find(name).is_some_and(|engine| engine.reads_gguf());
+    if !request.engines.iter().any(converts) {
         return None;
     }
     HfFolder::declared(checkpoint).or_else(|| HfFolder::of(checkpoint))
