@@ -54,8 +54,7 @@ pub fn plan<'a>(context: &Context<'_, 'a>, target: &Target) -> Option<PlanResult
 /// Plans a target and returns its row of the report, a refusal included.
 pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
     let Some(scheme) = resolve(context, target) else {
-        let reason = format!("unknown scheme `{}`", escape(&target.name));
-        return QuantizedRow::refused(&target.name, target.container, reason);
+        return QuantizedRow::refused(&target.name, target.container, unknown(target));
     };
     if context.input.tensors.is_empty() {
         return QuantizedRow::refused(&scheme.name, Some(scheme.container), "there are no tensors to project".to_owned());
@@ -71,6 +70,16 @@ pub fn row(context: &Context<'_, '_>, target: &Target) -> QuantizedRow {
         row = plan.take().map(|plan| QuantizedRow::of(context.input, &scheme.name, scheme.container, plan, origins));
     });
     row.unwrap_or_else(|| QuantizedRow::refused(&scheme.name, Some(scheme.container), "no plan was made".to_owned()))
+}
+
+/// Why a name means no scheme, and where the names are that do.
+fn unknown(target: &Target) -> String {
+    let name = escape(&target.name);
+    let elsewhere = target.container.and_then(|_| Target { container: None, ..target.clone() }.resolve(None));
+    match elsewhere {
+        Some(scheme) => format!("unknown scheme `{name}` of this format; it is one of {}", scheme.container.name()),
+        None => format!("unknown scheme `{name}`; `--to all` lists those that the source can be projected to"),
+    }
 }
 
 /// Why a tensor has its type under a scheme.
