@@ -138,12 +138,6 @@ fn planted_breaches_are_found() {
         ("src/project/input.rs", "use crate::scan::Selection;", 1, "scan"),
         ("src/project/memory/engines/vllm/mod.rs", "use super::super::super::super::scan::Selection;", 1, "scan"),
         ("src/audit/checks/nan.rs", "use crate::report::Renderer;", 1, "report"),
-        ("src/project/plan.rs", "use crate::project::row::QuantizedRow;", 1, "row"),
-        ("src/project/plan.rs", "use super::{input::ProjectInput, quantize::{Target, options::Options}};", 1, "quantize"),
-        ("src/project/convert/mod.rs", "\nfn f() { super::quantize::row() }", 2, "quantize"),
-        ("src/project/convert/tests.rs", "use super::super::prune::PruneSpec;", 1, "prune"),
-        ("src/project/prune/mod.rs", "use crate::project::Projection;", 1, "Projection"),
-        ("src/project/prune/cut.rs", "mod tests {\n    use super::super::super::memory::memory;\n}", 2, "memory"),
         ("src/units.rs", "use crate::*;", 1, "*"),
         ("src/units.rs", "use crate as everything;", 1, "as"),
         ("src/units.rs", "use crate::{self as everything};", 1, "self"),
@@ -152,11 +146,15 @@ fn planted_breaches_are_found() {
         ("src/units.rs", "#[path = \"dtype/mod.rs\"]\nmod other;", 1, "path"),
     ];
     for (file, text, line, named) in planted {
-        let found = breaches(file, text);
-        assert_eq!(found.len(), 1, "{file}: {text}\n{found:?}");
-        assert!(found[0].starts_with(&format!("{file}:{line}: ")), "{text}\n{found:?}");
-        assert!(found[0].contains(&format!("`{named}`")), "{text}\n{found:?}");
+        assert_found(file, text, line, named);
     }
+}
+
+fn assert_found(file: &str, text: &str, line: usize, named: &str) {
+    let found = breaches(file, text);
+    assert_eq!(found.len(), 1, "{file}: {text}\n{found:?}");
+    assert!(found[0].starts_with(&format!("{file}:{line}: ")), "{text}\n{found:?}");
+    assert!(found[0].contains(&format!("`{named}`")), "{text}\n{found:?}");
 }
 
 #[test]
@@ -196,6 +194,12 @@ fn what_is_no_breach_is_not_reported() {
 #[test]
 fn planted_breaches_inside_rooms_are_found() {
     let planted = [
+        ("src/project/plan.rs", "use crate::project::row::QuantizedRow;", 1, "row"),
+        ("src/project/plan.rs", "use super::{input::ProjectInput, quantize::{Target, options::Options}};", 1, "quantize"),
+        ("src/project/convert/mod.rs", "\nfn f() { super::quantize::row() }", 2, "quantize"),
+        ("src/project/convert/tests.rs", "use super::super::prune::PruneSpec;", 1, "prune"),
+        ("src/project/prune/mod.rs", "use crate::project::Projection;", 1, "Projection"),
+        ("src/project/prune/cut.rs", "mod tests {\n    use super::super::super::memory::memory;\n}", 2, "memory"),
         ("src/audit/finding.rs", "use super::policy::Policy;", 1, "policy"),
         ("src/audit/checks/extent.rs", "use crate::audit::{\n    finding::Finding,\n    policy::Policy,\n};", 3, "policy"),
         ("src/audit/checks/mod.rs", "use super::policy::{self, Policy};", 1, "policy"),
@@ -213,10 +217,7 @@ fn planted_breaches_inside_rooms_are_found() {
         ("src/audit/verdicts.rs", "use super::finding::Finding;", 1, "verdicts"),
     ];
     for (file, text, line, named) in planted {
-        let found = breaches(file, text);
-        assert_eq!(found.len(), 1, "{file}: {text}\n{found:?}");
-        assert!(found[0].starts_with(&format!("{file}:{line}: ")), "{text}\n{found:?}");
-        assert!(found[0].contains(&format!("`{named}`")), "{text}\n{found:?}");
+        assert_found(file, text, line, named);
     }
 }
 
