@@ -9,6 +9,7 @@ use super::resident::Resident;
 use super::terms::{KvFigure, Place, Term};
 use super::{partial, sharing};
 use crate::checkpoint::{KvLayer, KvLayers, ModelConfig};
+use crate::format::Format;
 use crate::project::input::ProjectInput;
 use crate::project::plan::Basis;
 
@@ -81,7 +82,19 @@ pub(super) fn places(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &S
         }
     };
     let host = partial::mark(Place::new(None, engine.host(input, settings)), input);
-    Places { devices: devices.into_iter().map(|place| partial::mark(place, input)).collect(), host, notes }
+    let mark = |place| unconverted(partial::mark(place, input), engine, input);
+    Places { devices: devices.into_iter().map(mark).collect(), host, notes }
+}
+
+/// A cache by config.json in an engine that reads GGUF alone is an estimate: the file that its converter would write, of which nothing
+/// is known here, decides, by a prediction layer that it keeps for one.
+fn unconverted(mut place: Place, engine: &dyn Engine, input: &ProjectInput<'_>) -> Place {
+    if engine.reads_gguf() && input.format == Some(Format::Safetensors) {
+        for term in place.terms.iter_mut().filter(|term| term.basis == Basis::Exact) {
+            term.basis = Basis::Estimate;
+        }
+    }
+    place
 }
 
 pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Settings) -> EngineRow {
