@@ -5,6 +5,9 @@
 
 KEYS is a file of keys, one a line: only these are written. Run with the transformers whose classes are wanted. A class is made three
 times and more: bare, with each number changed (a default that follows another key shows itself so), and with each key null.
+
+OUT has one JSON object a line: what made it, what every class has, and a class a line. A default is its value; in an array, the key that
+it follows, or the two keys of which it is the quotient.
 """
 
 import contextlib
@@ -14,11 +17,8 @@ import logging
 import sys
 from pathlib import Path
 
-import rust
 import transformers
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_MAPPING_NAMES
-
-
 
 # Defaults that a class drops again unless a flag is set: they are read with the flag, for a file that sets it.
 FLAGS = {"sliding_window": {"use_sliding_window": True}}
@@ -37,19 +37,18 @@ def is_count(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+# Stands for a default that has no row.
+NO_ROW = object()
+
+
 def literal(value):
-    """A default as a Rust value; `None` where it has no row."""
-    if value is None:
-        return "Null"
-    if isinstance(value, bool):
-        return f"Flag({str(value).lower()})"
-    if is_count(value):
-        return f"Number({rust.number(value)})"
-    if isinstance(value, str):
-        return f"Text({rust.text(value)})"
-    if isinstance(value, dict) and value and not any(isinstance(v, (dict, list)) for v in value.values()):
-        return f"Json({rust.text(json.dumps(value, sort_keys=True))})"
-    return None
+    """A default as it is written; `NO_ROW` for lists and for objects that hold objects."""
+    if is_count(value) and float(value).is_integer() and abs(value) < 9e15:
+        return int(value)
+    if isinstance(value, dict):
+        flat = value and not any(isinstance(v, (dict, list)) for v in value.values())
+        return dict(sorted(value.items())) if flat else NO_ROW
+    return value if value is None or isinstance(value, (bool, int, float, str)) else NO_ROW
 
 
 def follows(cls, base, key, keys):
@@ -66,23 +65,24 @@ def follows(cls, base, key, keys):
 
 
 def rule(base, key, drivers):
+    """The keys that a default follows as a list; as a tuple where it is not known how."""
     if not drivers:
         return None
     names = sorted(drivers)
     if len(names) == 1 and all(d.get(key) == d.get(names[0]) for d in [base, *drivers.values()]):
-        return f"Of({rust.text(names[0])})"
+        return names
     if len(names) == 2:
         for a, b in (names, reversed(names)):
             if all(is_count(d.get(key)) and d.get(b) and d[key] == d[a] // d[b] for d in [base, *drivers.values()]):
-                return f"Quotient({rust.text(a)}, {rust.text(b)})"
-    return f"?{names}"
+                return [a, b]
+    return tuple(names)
 
 
 def null_rule(cls, base, key, keys):
     """What a class makes of null under a key that has another default."""
     given = made(cls, **{key: None})
     if given is None or given.get(key) is None:
-        return None
+        return NO_ROW
     drivers = {}
     for other in keys:
         if other == key or not is_count(base.get(other)) or not base[other]:
@@ -107,13 +107,11 @@ def main():
     path, keys, version = Path(sys.argv[1]), Path(sys.argv[2]).read_text().split(), sys.argv[3]
     assert transformers.__version__ == version, f"{transformers.__version__} is installed, {version} is pinned"
     logging.disable(logging.WARNING)
-    out = rust.head("class_defaults.py", "Defaults of the configuration classes, by `model_type`.", f"transformers {version}")
-    out += "use super::super::defaults::ClassDefault::{self, *};\nuse super::super::defaults::Class;\n\n"
-    common = {key: value for key, value in transformers.PretrainedConfig().to_dict().items() if key in keys and literal(value)}
-    out += "/// What every class has, where its own row says nothing else.\npub(in crate::families) const COMMON: &[(&str, ClassDefault)] = &["
-    out += ", ".join(f"({rust.text(key)}, {literal(common[key])})" for key in sorted(common)) + "];\n\n"
-    out += "/// Sorted by `model_type`.\npub(in crate::families) const CLASSES: &[Class] = &[\n"
-    skipped, open_rules, count = [], [], 0
+    rows = [{"made_by": "scripts/generate/class_defaults.py", "from": f"transformers {version}", "do_not_edit": "scripts/generate/check --write"}]
+    settings = transformers.PretrainedConfig().to_dict()
+    common = {key: literal(settings[key]) for key in sorted(settings) if key in keys and literal(settings[key]) is not NO_ROW}
+    rows.append({"common": common})
+    skipped, open_rules = [], []
     for kind in sorted(CONFIG_MAPPING_NAMES):
         try:
             cls = CONFIG_MAPPING[kind]
@@ -130,30 +128,25 @@ def main():
             base[key] = flagged.get(key) if flagged is not None else base.get(key)
             if key not in wanted:
                 base.pop(key)
-        missing, null = [], []
+        missing, null = {}, {}
         for key in wanted:
-            if literal(base[key]) is None:
+            if literal(base[key]) is NO_ROW:
                 continue
             found = follows(cls, base, key, wanted)
-            if found and found.startswith("?"):
+            if isinstance(found, tuple):
                 open_rules.append((kind, key, found))
                 continue
-            if found or key not in common or common[key] != base[key] or type(common[key]) is not type(base[key]):
-                missing.append((key, found or literal(base[key])))
-            of_null = None if base[key] is None else null_rule(cls, base, key, wanted)
-            if of_null and of_null.startswith("?"):
+            if found or key not in common or common[key] != base[key] or type(settings[key]) is not type(base[key]):
+                missing[key] = found or literal(base[key])
+            of_null = NO_ROW if base[key] is None else null_rule(cls, base, key, wanted)
+            if isinstance(of_null, tuple):
                 open_rules.append((kind, f"{key}: null", of_null))
-            elif of_null:
-                null.append((key, of_null))
-        part = text_part(base)
-        count += 1
-        out += f"    Class {{\n        model_type: {rust.text(kind)},\n        text: {f'Some({rust.text(part)})' if part else 'None'},\n"
-        for field, rows in (("missing", missing), ("null", null)):
-            out += f"        {field}: &[" + ", ".join(f"({rust.text(k)}, {v})" for k, v in rows) + "],\n"
-        out += "    },\n"
-    out += "];\n"
-    rust.write(path, out)
-    print(f"{path.name}: {count} classes; without a row: {skipped}; defaults that follow several keys and are left out: {open_rules}")
+            elif of_null is not NO_ROW:
+                null[key] = of_null
+        rows.append({"model_type": kind, "text": text_part(base), "missing": missing, "null": null})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), encoding="utf-8")
+    print(f"{path.name}: {len(rows) - 2} classes; without a row: {skipped}; defaults that follow several keys and are left out: {open_rules}")
 
 
 if __name__ == "__main__":

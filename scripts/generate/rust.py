@@ -1,6 +1,5 @@
-"""Rust source as the generators write it: a head that says what made the file, and values as Rust spells them."""
+"""Rust source as the generators write it: a head that says what made the file, and texts as Rust spells them."""
 
-import math
 from pathlib import Path
 
 
@@ -27,14 +26,6 @@ def text(value):
         else:
             out.append(char)
     return '"' + "".join(out) + '"'
-
-
-def number(value):
-    """A float literal that reads back as the same value."""
-    value = float(value)
-    if not math.isfinite(value):
-        raise ValueError(f"{value} has no literal")
-    return repr(value)
 
 
 def write(path, content):

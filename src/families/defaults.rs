@@ -1,59 +1,78 @@
 //! What the configuration classes of transformers fill in where a config.json is silent or says null.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use super::generated::{class_defaults, converter_defaults};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// What a key stands for when nothing is given.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
 pub enum ClassDefault {
-    /// A number.
-    Number(f64),
-    /// True or false.
-    Flag(bool),
-    /// A text.
-    Text(&'static str),
-    /// An object, as JSON text.
-    Json(&'static str),
-    /// The key is there and null.
-    Null,
     /// The value of another key.
-    Of(&'static str),
+    Of((String,)),
     /// The value of one key divided by that of another, rounded down.
-    Quotient(&'static str, &'static str),
+    Quotient((String, String)),
+    /// A value that stands by itself.
+    Literal(Value),
 }
 
 /// A configuration class.
-#[derive(Debug)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Class {
-    /// Its `model_type`.
-    pub model_type: &'static str,
     /// The `model_type` of its nested text configuration, where the file does not name one.
-    pub text: Option<&'static str>,
+    pub text: Option<String>,
     /// Keys that are missing.
-    pub missing: &'static [(&'static str, ClassDefault)],
+    pub missing: BTreeMap<String, ClassDefault>,
     /// Keys that are null where the class has something else for it.
-    pub null: &'static [(&'static str, ClassDefault)],
+    pub null: BTreeMap<String, ClassDefault>,
 }
 
-/// The classes of one version of transformers.
+/// The classes of one version of transformers: JSON, a class a line. What made it stands in the first line, what every class has in the
+/// second, and then the classes in the order of their `model_type`. A row is read when it is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Classes {
-    common: &'static [(&'static str, ClassDefault)],
-    classes: &'static [Class],
-}
+pub struct Classes(&'static str);
 
 /// The classes that the rules for transformers and vLLM go by; only keys that these rules read.
-pub const CURRENT: Classes = Classes { common: class_defaults::COMMON, classes: class_defaults::CLASSES };
+pub const CURRENT: Classes = Classes(include_str!("generated/class_defaults.jsonl"));
 
 /// The classes of the version that llama.cpp's converter pins; only keys that the converter reads.
-pub const CONVERTER: Classes = Classes { common: converter_defaults::COMMON, classes: converter_defaults::CLASSES };
+pub const CONVERTER: Classes = Classes(include_str!("generated/converter_defaults.jsonl"));
+
+/// How the row of a class begins.
+const ROW: &str = "{\"model_type\": \"";
+
+/// A line before the classes: what they have in common.
+#[derive(Deserialize)]
+struct Common {
+    common: Map<String, Value>,
+}
 
 impl Classes {
     /// The class of a `model_type`.
-    pub fn class(self, model_type: &str) -> Option<&'static Class> {
-        let at = self.classes.binary_search_by(|class| class.model_type.cmp(model_type)).ok()?;
-        self.classes.get(at)
+    pub fn class(self, model_type: &str) -> Option<Class> {
+        let (mut rows, name_of) = (self.rows(), |row: &'static str| row.strip_prefix(ROW)?.split_once('"'));
+        while !rows.is_empty() {
+            // A row around the middle, whole.
+            let middle = rows.len() / 2;
+            let start = rows.as_bytes()[..middle].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            let (row, after) = rows[start..].split_once('\n')?;
+            match name_of(row)?.0.cmp(model_type) {
+                std::cmp::Ordering::Equal => return serde_json::from_str(row).ok(),
+                std::cmp::Ordering::Less => rows = after,
+                std::cmp::Ordering::Greater => rows = &rows[..start],
+            }
+        }
+        None
+    }
+
+    fn rows(self) -> &'static str {
+        self.0.splitn(3, '\n').nth(2).unwrap_or_default()
+    }
+
+    fn common(self) -> Map<String, Value> {
+        let line = self.0.lines().nth(1).unwrap_or_default();
+        serde_json::from_str::<Common>(line).map(|line| line.common).unwrap_or_default()
     }
 
     /// A configuration with what its class fills in; of an unknown class, the file as it is.
@@ -61,18 +80,16 @@ impl Classes {
         let mut map = raw.clone();
         let kind = raw.get("model_type").and_then(Value::as_str).unwrap_or_default();
         let Some(class) = self.class(kind) else { return map };
-        let missing = || class.missing.iter().chain(self.common);
-        for (key, default) in missing() {
-            if let Some(value) = default.literal() {
-                map.entry((*key).to_owned()).or_insert(value);
-            }
+        let literals = class.missing.iter().filter_map(|(key, default)| Some((key.clone(), default.literal()?)));
+        for (key, value) in literals.chain(self.common()) {
+            map.entry(key).or_insert(value);
         }
         // What follows other keys comes after those are there.
         let absent = class.missing.iter().filter(|(key, _)| !raw.contains_key(*key));
         let null = class.null.iter().filter(|(key, _)| raw.get(*key).is_some_and(Value::is_null));
         for (key, default) in absent.chain(null) {
             if let Some(value) = default.literal().or_else(|| default.followed(&map)) {
-                map.insert((*key).to_owned(), value);
+                map.insert(key.clone(), value);
             }
         }
         map
@@ -81,33 +98,30 @@ impl Classes {
 
 impl ClassDefault {
     /// The value, where it stands by itself.
-    fn literal(self) -> Option<Value> {
+    fn literal(&self) -> Option<Value> {
         match self {
-            Self::Number(n) if n.fract() == 0.0 && n.abs() < 9e15 => Some(json!(n as i64)),
-            Self::Number(n) => Some(json!(n)),
-            Self::Flag(flag) => Some(json!(flag)),
-            Self::Text(text) => Some(json!(text)),
-            Self::Json(text) => serde_json::from_str(text).ok(),
-            Self::Null => Some(Value::Null),
-            Self::Of(_) | Self::Quotient(..) => None,
+            Self::Literal(value) => Some(value.clone()),
+            Self::Of(_) | Self::Quotient(_) => None,
         }
     }
 
     /// The value, where it follows keys of the configuration.
-    fn followed(self, map: &Map<String, Value>) -> Option<Value> {
+    fn followed(&self, map: &Map<String, Value>) -> Option<Value> {
         match self {
-            Self::Of(other) => map.get(other).cloned(),
-            Self::Quotient(a, b) => {
+            Self::Of((other,)) => map.get(other).cloned(),
+            Self::Quotient((a, b)) => {
                 let count = |key: &str| map.get(key).and_then(Value::as_u64);
                 count(a)?.checked_div(count(b)?).map(Value::from)
             }
-            _ => None,
+            Self::Literal(_) => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn filled(classes: Classes, text: &str) -> Map<String, Value> {
@@ -116,12 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_sorted_so_that_each_is_found() {
+    fn each_row_is_read_and_found() {
         for classes in [CURRENT, CONVERTER] {
-            assert!(classes.classes.windows(2).all(|pair| pair[0].model_type < pair[1].model_type));
-            assert!(classes.classes.iter().all(|one| classes.class(one.model_type).is_some()));
+            assert!(classes.0.starts_with("{\"made_by\": ") && classes.0.ends_with("}\n"));
+            let names: Vec<&str> =
+                classes.rows().lines().filter_map(|row| Some(row.strip_prefix(ROW)?.split_once('"')?.0)).collect();
+            assert_eq!(names.len(), classes.rows().lines().count());
+            assert!(names.len() > 300 && names.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(names.iter().all(|name| classes.class(name).is_some()));
+            for stranger in ["", "Evolla", "llama_", "no-such-class", "zzz"] {
+                assert!(classes.class(stranger).is_none(), "{stranger}");
+            }
         }
-        assert!(CURRENT.class("no-such-class").is_none());
+        assert!(CONVERTER.common().contains_key("eos_token_id") && CURRENT.common().is_empty());
     }
 
     #[test]

@@ -103,11 +103,13 @@ fn spelled(file: &str, text: &str, pins: &[String]) -> Vec<String> {
 
 #[test]
 fn generated_tables_say_what_made_them() {
-    for (file, text) in rust_files("src/families/generated") {
+    for entry in std::fs::read_dir("src/families/generated").unwrap() {
+        let path = entry.unwrap().path();
+        let (file, text) = (path.display().to_string(), std::fs::read_to_string(&path).unwrap());
         if file.ends_with("/mod.rs") {
             continue;
         }
-        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("//")).collect();
+        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("//") || line.starts_with("{\"made_by\"")).collect();
         let head = head.join("\n");
         assert!(head.contains("scripts/generate/"), "{file} does not begin with the script that made it:\n{head}");
         assert!(head.chars().any(|c| c.is_ascii_digit()), "{file} does not say from which version:\n{head}");

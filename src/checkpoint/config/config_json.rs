@@ -57,7 +57,10 @@ pub fn from_config_json(config: &Value) -> ModelConfig {
     };
     // A text part that does not name its class has the one that the wrapper's class makes.
     let stated = keys.text.get("model_type").and_then(Value::as_str);
-    let class = stated.or_else(|| CURRENT.class(outer?)?.text).and_then(|kind| CURRENT.class(kind));
+    let class = match stated {
+        Some(kind) => CURRENT.class(kind),
+        None => outer.and_then(|outer| CURRENT.class(&CURRENT.class(outer)?.text?)),
+    };
     let reader = Reader { keys, row, class };
     let kv = reader.fill(&mut model).and_then(|()| reader.kv(&mut model));
     model.kv = kv.unwrap_or_else(KvLayers::Refused);
@@ -78,14 +81,13 @@ fn is_hub_name(name: &str) -> bool {
 pub(super) struct Reader<'a> {
     pub(super) keys: Keys<'a>,
     pub(super) row: Option<&'static Family>,
-    pub(super) class: Option<&'static Class>,
+    pub(super) class: Option<Class>,
 }
 
 impl Reader<'_> {
     pub(super) fn default_of(&self, name: &str) -> Option<u64> {
-        match self.class?.missing.iter().find(|(key, _)| *key == name)?.1 {
-            // No count of a configuration comes near 2^53.
-            ClassDefault::Number(value) if value > 0.0 && value.fract() == 0.0 => Some(value as u64),
+        match self.class.as_ref()?.missing.get(name)? {
+            ClassDefault::Literal(value) => value.as_u64().filter(|&count| count > 0),
             _ => None,
         }
     }
@@ -145,12 +147,9 @@ impl Reader<'_> {
             self.row.filter(|row| row.cache != HfCache::Encoder)?;
             // transformers goes by the wrapper's class. Where that ties and the class of the text part does not, published models store
             // a head of their own: nothing is taken for tied then.
-            let ties = |class: &Class| {
-                let default = class.missing.iter().find(|(key, _)| *key == "tie_word_embeddings");
-                default.is_some_and(|(_, value)| *value == ClassDefault::Flag(true))
-            };
+            let ties = |class: &Class| class.missing.get("tie_word_embeddings") == Some(&ClassDefault::Literal(Value::Bool(true)));
             let wrapper = self.keys.top.get("model_type").and_then(Value::as_str).and_then(|kind| CURRENT.class(kind));
-            Some(self.class.is_some_and(ties) && wrapper.is_none_or(ties))
+            Some(self.class.as_ref().is_some_and(ties) && wrapper.as_ref().is_none_or(ties))
         })
     }
 

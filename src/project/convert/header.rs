@@ -1,9 +1,10 @@
 //! The header that the converter writes, as an engine reads it: for what depends on keys and shapes and not on the file's size.
 
+use super::converted::{ConvertedModel, family_of, without_vocabulary};
 use super::family::FamilyRules;
 use super::hparams::Hparams;
 use super::stop::Stop;
-use super::{ConvertedModel, family_of, vocab, without_vocabulary};
+use super::vocab;
 use crate::checkpoint::config::from_gguf;
 use crate::checkpoint::{HfFolder, ModelConfig, names};
 use crate::dtype::Dtype;

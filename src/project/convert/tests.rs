@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::*;
-use crate::checkpoint::{OpenOptions, open};
+use crate::checkpoint::{HfFolder, OpenOptions, open};
 use crate::format::MetadataValue;
+use crate::project::input::ProjectInput;
 
 mod families {
     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/families.rs"));

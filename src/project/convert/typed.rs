@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::ConvertedModel;
+use super::converted::ConvertedModel;
 use super::tokens::Pre;
 use crate::checkpoint::{Part, Role};
 use crate::dtype::Dtype;

@@ -10,6 +10,7 @@ mod cut;
 mod dims;
 mod forms;
 mod magnitude;
+mod row;
 mod spec;
 mod structured;
 
@@ -17,10 +18,8 @@ pub use cut::Cut;
 pub use dims::Dims;
 pub use forms::break_even;
 pub use magnitude::{GlobalRule, Magnitude, PerTensorRule, Spread};
+pub use row::{PrunedForm, PrunedRow, ShapeChange, Structure};
 pub use spec::PruneSpec;
-pub use structured::{ShapeChange, Structure};
-
-use serde::Serialize;
 
 use super::input::{ProjectInput, ProjectTensor};
 use super::quantize::Target;
@@ -28,46 +27,6 @@ use super::quantize::options::Options;
 use crate::checkpoint::{Part, Role};
 use crate::stats::magnitude::Cutoffs;
 use forms::{BLOCK_FORMS, FORMS, Matrix, OTHER_PATTERN};
-
-/// Size of the pruned checkpoint in one storage form.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PrunedForm {
-    /// `dense`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`, `bsr32`, `bsr64`, or a pattern such as `2:4`.
-    pub form: &'static str,
-    /// Bytes of all tensors in this form; `None` where it is not known or the form cannot hold them.
-    pub bytes: Option<u64>,
-    /// `bytes` / actual tensor bytes.
-    pub ratio: Option<f64>,
-    /// The share of zeros above which it is smaller than dense, for the type that most of the pruned bytes have.
-    pub break_even_sparsity: Option<f64>,
-    /// Programs that can load the form.
-    pub loadable_by: &'static str,
-}
-
-/// The checkpoint pruned in one way.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PrunedRow {
-    /// The pruning as the user wrote it.
-    pub spec: String,
-    /// Share of zeros asked for, in the matrices that are pruned.
-    pub target_sparsity: Option<f64>,
-    /// Share of exact zeros in the floating-point weights that were scanned; `None` without a scan.
-    pub measured_sparsity: Option<f64>,
-    /// The magnitude up to which weights are dropped when all have one threshold; `None` where it is not known.
-    pub threshold: Option<f64>,
-    /// Logical parameters afterwards: zeros still count. `None` for a cut that is refused.
-    pub logical_params: Option<u64>,
-    /// Sizes in each storage form.
-    pub forms: Vec<PrunedForm>,
-    /// What one threshold for all and a threshold for each tensor would do, where magnitudes were scanned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub magnitude: Option<Magnitude>,
-    /// The smaller model, where parts are cut away.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub structure: Option<Structure>,
-    /// Remarks on the figures for the reader, already escaped.
-    pub notes: Vec<String>,
-}
 
 /// What a pruned row is made of beside the tensors.
 #[derive(Debug, Clone, Copy)]

@@ -3,57 +3,18 @@
 //! Every dimension that a cut touches is known by the tensor's module and is held against the model's own dimensions first; what
 //! does not agree refuses the cut. Layers that remain are the first ones: where layers are alike, which ones does not matter.
 
-use serde::Serialize;
-
 use super::axes::{self, Axis};
 use super::cut::{Amount, Cut};
 use super::dims::{Dims, head_shares_hidden, scale};
-use super::{PrunedForm, PrunedRow};
+use super::row::{PrunedForm, PrunedRow, ShapeChange, Structure};
 use crate::checkpoint::{KvKind, KvLayers, ModelConfig, Part, Role};
 use crate::format::Format;
 use crate::project::input::{ProjectInput, ProjectTensor};
 use crate::project::quantize::context::Context;
 use crate::project::quantize::options::Options;
 use crate::project::quantize::{self, Target};
-use crate::project::row::QuantizedRow;
 use crate::project::written::safetensors_file::{Entry, Writer, header_bytes};
 use crate::text::escape;
-
-/// Tensors that change alike; numbers in their names stand as `*`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShapeChange {
-    /// The name, escaped.
-    pub name: String,
-    /// Tensors of this name and shape before.
-    pub tensors_before: u64,
-    /// Number of tensors that remain.
-    pub tensors: u64,
-    /// Dimensions before, outermost first.
-    pub before: Vec<u64>,
-    /// Dimensions after the cut.
-    pub shape: Vec<u64>,
-}
-
-/// The model that a cut leaves.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Structure {
-    /// Dimensions before the cut.
-    pub before: Dims,
-    /// Dimensions after the cut.
-    pub after: Dims,
-    /// Number of tensors after the cut.
-    pub tensors: u64,
-    /// Bytes of one safetensors file.
-    pub file_bytes: u64,
-    /// Elements that a token adds to the KV cache now, inside every window; `None` where it is not known.
-    pub kv_elements_per_token_before: Option<u64>,
-    /// The same afterwards.
-    pub kv_elements_per_token: Option<u64>,
-    /// The tensors, those of like names and shapes together.
-    pub shapes: Vec<ShapeChange>,
-    /// The smaller model under the schemes asked for; ratios are to the checkpoint as it is.
-    pub quantized: Vec<QuantizedRow>,
-}
 
 /// The tensors that remain.
 struct Smaller<'a> {
