@@ -9,7 +9,7 @@ pub(crate) struct NameId {
 
 /// All names of a file, end to end. A million names cost their bytes and 8 more each.
 #[derive(Debug, Clone, Default)]
-pub struct NameArena {
+pub(crate) struct NameArena {
     bytes: Vec<u8>,
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::Source;
 
 /// A cursor over part of a source. Holds one window of at most [`HEADER_WINDOW`] bytes, however long the header is.
-pub struct HeaderReader<'a> {
+pub(crate) struct HeaderReader<'a> {
     source: &'a dyn Source,
     window: Vec<u8>,
     /// Cursor inside the window.
@@ -18,17 +18,17 @@ pub struct HeaderReader<'a> {
 
 impl<'a> HeaderReader<'a> {
     /// A cursor over `start..end` of the source; `end` is cut to the length of the source.
-    pub fn new(source: &'a dyn Source, start: u64, end: u64) -> Self {
+    pub(crate) fn new(source: &'a dyn Source, start: u64, end: u64) -> Self {
         Self { source, window: Vec::new(), cursor: 0, base: start, end: end.min(source.len()) }
     }
 
     /// File offset of the next byte.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.base + self.cursor as u64
     }
 
     /// Bytes that are left.
-    pub fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.end.saturating_sub(self.offset())
     }
 
@@ -37,7 +37,7 @@ impl<'a> HeaderReader<'a> {
     /// # Errors
     /// [`ErrorKind::Io`], and [`ErrorKind::Truncated`] when the source ends earlier than its length said.
     #[inline]
-    pub fn available(&mut self) -> Result<&[u8]> {
+    pub(crate) fn available(&mut self) -> Result<&[u8]> {
         if self.cursor == self.window.len() {
             self.refill()?;
         }
@@ -46,7 +46,7 @@ impl<'a> HeaderReader<'a> {
 
     /// Marks `n` bytes of what [`Self::available`] gave as read.
     #[inline]
-    pub fn consume(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) {
         self.cursor = (self.cursor + n).min(self.window.len());
     }
 
@@ -55,7 +55,7 @@ impl<'a> HeaderReader<'a> {
     /// # Errors
     /// As [`Self::available`].
     #[inline]
-    pub fn peek(&mut self) -> Result<Option<u8>> {
+    pub(crate) fn peek(&mut self) -> Result<Option<u8>> {
         Ok(self.available()?.first().copied())
     }
 
@@ -63,7 +63,7 @@ impl<'a> HeaderReader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] when fewer bytes are left.
-    pub fn read_exact(&mut self, out: &mut [u8]) -> Result<()> {
+    pub(crate) fn read_exact(&mut self, out: &mut [u8]) -> Result<()> {
         let mut done = 0;
         while done < out.len() {
             let chunk = self.available()?;
@@ -82,7 +82,7 @@ impl<'a> HeaderReader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] when fewer bytes are left.
-    pub fn skip(&mut self, n: u64) -> Result<()> {
+    pub(crate) fn skip(&mut self, n: u64) -> Result<()> {
         if n > self.left() {
             return Err(self.ended(n));
         }
@@ -101,7 +101,7 @@ impl<'a> HeaderReader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] when too few bytes are left.
-    pub fn u32(&mut self) -> Result<u32> {
+    pub(crate) fn u32(&mut self) -> Result<u32> {
         let mut bytes = [0; 4];
         self.read_exact(&mut bytes)?;
         Ok(u32::from_le_bytes(bytes))
@@ -111,19 +111,19 @@ impl<'a> HeaderReader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] when too few bytes are left.
-    pub fn u64(&mut self) -> Result<u64> {
+    pub(crate) fn u64(&mut self) -> Result<u64> {
         let mut bytes = [0; 8];
         self.read_exact(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
 
     /// Where the bytes come from.
-    pub fn path(&self) -> &std::path::Path {
+    pub(crate) fn path(&self) -> &std::path::Path {
         self.source.path()
     }
 
     /// An error of the header's making at the present place.
-    pub fn malformed(&self, message: impl Into<String>) -> Error {
+    pub(crate) fn malformed(&self, message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Malformed, message)
             .with_path(self.source.path())
             .at(self.offset())
@@ -131,12 +131,12 @@ impl<'a> HeaderReader<'a> {
     }
 
     /// An error that a bound was reached at the present place.
-    pub fn over_limit(&self, message: impl Into<String>) -> Error {
+    pub(crate) fn over_limit(&self, message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Limit, message).with_path(self.source.path()).at(self.offset())
     }
 
     /// The error for a header that ends in the middle of something `wanted` bytes long.
-    pub fn ended(&self, wanted: u64) -> Error {
+    pub(crate) fn ended(&self, wanted: u64) -> Error {
         Error::new(
             ErrorKind::Truncated,
             format!("truncated: the header goes on for {wanted} bytes where only {} are left", self.left()),

@@ -14,6 +14,7 @@ use crate::units::Bytes;
 
 /// One step of the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BridgeTerm {
     /// What the bytes are, in words.
     pub label: String,

@@ -11,6 +11,7 @@ use crate::checkpoint::Checkpoint;
 
 /// A weight set that is not selected, compared with the one that is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CopyRow {
     /// The component both belong to.
     pub component: String,

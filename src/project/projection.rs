@@ -36,6 +36,7 @@ pub struct Request {
 
 /// The answers, in the field names of the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Projection {
     /// Size of the checkpoint as it is.
     pub actual: Actual,

@@ -13,6 +13,7 @@ use crate::units::bits_per_weight;
 
 /// What is there now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Actual {
     /// Bytes of the tensors.
     pub tensor_bytes: u64,
@@ -32,6 +33,7 @@ impl Actual {
 
 /// Tensors of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct TypeRow {
     /// Number of tensors.
     pub tensors: u64,
@@ -41,6 +43,7 @@ pub struct TypeRow {
 
 /// Tensors whose rows do not fill the blocks of the type that the rule wanted, and so are stored in another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FellBack {
     /// Number of tensors.
     pub tensors: u64,
@@ -59,6 +62,7 @@ impl FellBack {
 
 /// The checkpoint under one scheme.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct QuantizedRow {
     /// Canonical name of the scheme; what was asked for where it is unknown.
     pub scheme: String,

@@ -8,6 +8,7 @@ use crate::units::Elements;
 
 /// Size of the training set in one storage form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DataForm {
     /// `dense`, `values`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`.
     pub form: &'static str,
@@ -17,6 +18,7 @@ pub struct DataForm {
 
 /// Size of a training set: a matrix of examples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct DataRow {
     /// Number of examples.
     pub rows: u64,

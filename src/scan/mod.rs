@@ -24,7 +24,9 @@ mod simd;
 pub use comparisons::{Comparisons, TieCheck};
 pub use copies::{CopyCheck, compare};
 pub use driver::scan;
-pub use kernel::{KERNELS, Kernel, has_kernel, leaf, leaf_with};
+pub use kernel::has_kernel;
+#[doc(hidden)]
+pub use kernel::{KERNELS, Kernel, leaf, leaf_with};
 pub use options::{Io, Part, ScanFile, ScanOptions, ScanTensor};
 pub use outcome::{FileOutcome, IoUsed, ScanOutcome, Skip, TensorOutcome, merge_parts};
 pub use part_document::{MergedScan, PartDocument, PartDocuments};

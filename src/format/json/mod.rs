@@ -15,7 +15,7 @@ use crate::format::reader::HeaderReader;
 
 /// What was read. For `Key`, `String` and `Number` the text stands in [`JsonReader::text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JsonToken {
+pub(crate) enum JsonToken {
     /// `{`
     BeginObject,
     /// `}`
@@ -53,7 +53,7 @@ enum Expect {
 }
 
 /// Reads tokens one at a time.
-pub struct JsonReader<'a> {
+pub(crate) struct JsonReader<'a> {
     input: HeaderReader<'a>,
     /// Open brackets: true for `{`.
     stack: Vec<bool>,
@@ -68,7 +68,7 @@ pub struct JsonReader<'a> {
 
 impl<'a> JsonReader<'a> {
     /// A reader of one JSON value that fills the input but for white space.
-    pub fn new(input: HeaderReader<'a>) -> Self {
+    pub(crate) fn new(input: HeaderReader<'a>) -> Self {
         Self {
             input,
             stack: Vec::new(),
@@ -96,12 +96,12 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Whether white space other than spaces follows the value; known after [`JsonToken::End`].
-    pub fn has_odd_padding(&self) -> bool {
+    pub(crate) fn has_odd_padding(&self) -> bool {
         self.odd_padding
     }
 
     /// File offset of the token read last.
-    pub fn token_offset(&self) -> u64 {
+    pub(crate) fn token_offset(&self) -> u64 {
         self.token_offset
     }
 
@@ -111,18 +111,13 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Text of the key, string or number read last.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         // Checked when the token was read.
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// Open brackets around the place after the last token.
-    pub fn depth(&self) -> usize {
-        self.stack.len()
-    }
-
     /// An error at the last token.
-    pub fn error(&self, message: impl Into<String>) -> crate::error::Error {
+    pub(crate) fn error(&self, message: impl Into<String>) -> crate::error::Error {
         crate::error::Error::new(crate::error::ErrorKind::Malformed, message).with_path(self.input_path()).at(self.token_offset)
     }
 
@@ -140,7 +135,7 @@ impl<'a> JsonReader<'a> {
     /// # Errors
     /// [`crate::error::ErrorKind::Malformed`] where the text is no JSON, [`crate::error::ErrorKind::Limit`] for nesting deeper than [`MAX_JSON_DEPTH`] or a
     /// string over [`MAX_NAME`]; I/O errors as they come.
-    pub fn next_token(&mut self) -> Result<JsonToken> {
+    pub(crate) fn next_token(&mut self) -> Result<JsonToken> {
         loop {
             self.skip_white_space()?;
             self.token_offset = self.input.offset();
@@ -186,7 +181,7 @@ impl<'a> JsonReader<'a> {
     ///
     /// # Errors
     /// As [`Self::next_token`].
-    pub fn skip_value(&mut self, token: JsonToken) -> Result<()> {
+    pub(crate) fn skip_value(&mut self, token: JsonToken) -> Result<()> {
         if matches!(token, JsonToken::BeginObject | JsonToken::BeginArray) {
             let outer = self.stack.len() - 1;
             while self.stack.len() > outer {

@@ -42,6 +42,7 @@ use crate::text::escape;
 
 /// A run of layers that cache alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct KvLayerRow {
     /// Name of the kind: `full`, `sliding`, ...
     pub kind: &'static str,
@@ -59,6 +60,7 @@ pub struct KvLayerRow {
 
 /// What was asked, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Inputs {
     /// Tokens; an engine's notes say whether of one sequence or of all together.
     pub ctx: u64,
@@ -97,6 +99,7 @@ pub struct Inputs {
 
 /// The answers, in the field names of the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct MemoryReport {
     /// What was asked for, with the defaults filled in.
     pub inputs: Inputs,

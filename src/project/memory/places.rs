@@ -15,6 +15,7 @@ use crate::project::plan::Basis;
 
 /// What a run of one engine holds, place by place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct EngineRow {
     /// Name of the engine.
     pub engine: &'static str,

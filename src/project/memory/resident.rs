@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// A range of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Span {
     /// Least bytes.
     pub low: u64,
@@ -26,6 +27,7 @@ impl Span {
 
 /// Resident memory of a run without a GPU: what `VmHWM` or `ps` shows, where the engine's terms are what it reserves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Resident {
     /// Memory of the process alone.
     pub private: Span,

@@ -6,6 +6,7 @@ use crate::project::plan::Basis;
 
 /// One part of the memory of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Term {
     /// `weights`, `kv_cache`, `recurrent_state`, `compute_buffer`, `output_buffer`, `runtime`, ...
     pub name: &'static str,
@@ -40,6 +41,7 @@ impl Term {
 
 /// The terms of one place, a device or the host, with their sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Place {
     /// `device 0`; `None` for the host.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use crate::project::input::ProjectInput;
 
 /// Dimensions of a model; `None` for what is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Dims {
     /// Transformer blocks.
     pub layers: Option<u64>,

@@ -16,6 +16,7 @@ const NAME: usize = 80;
 
 /// Both rules at one share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Magnitude {
     /// Tensors that are pruned.
     pub tensors: u64,
@@ -29,6 +30,7 @@ pub struct Magnitude {
 
 /// One threshold for all weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct GlobalRule {
     /// Weights of this magnitude and below become zero.
     pub threshold: f64,
@@ -46,6 +48,7 @@ pub struct GlobalRule {
 
 /// A threshold for each tensor.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PerTensorRule {
     /// Thresholds by tensor.
     pub threshold: Spread,
@@ -57,6 +60,7 @@ pub struct PerTensorRule {
 
 /// How a figure spreads over tensors, each counting once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Spread {
     /// Smallest value.
     pub min: f64,

@@ -8,6 +8,7 @@ use crate::project::row::QuantizedRow;
 
 /// Size of the pruned checkpoint in one storage form.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PrunedForm {
     /// `dense`, `bitmask`, `csr16`, `csr32`, `csr64`, `coo32`, `coo64`, `bsr32`, `bsr64`, or a pattern such as `2:4`.
     pub form: &'static str,
@@ -23,6 +24,7 @@ pub struct PrunedForm {
 
 /// The checkpoint pruned in one way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PrunedRow {
     /// The pruning as the user wrote it.
     pub spec: String,
@@ -48,6 +50,7 @@ pub struct PrunedRow {
 
 /// Tensors that change alike; numbers in their names stand as `*`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ShapeChange {
     /// The name, escaped.
     pub name: String,
@@ -63,6 +66,7 @@ pub struct ShapeChange {
 
 /// The model that a cut leaves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Structure {
     /// Dimensions before the cut.
     pub before: Dims,

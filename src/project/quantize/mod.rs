@@ -84,6 +84,7 @@ fn unknown(target: &Target) -> String {
 
 /// Why a tensor has its type under a scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Explained {
     /// Name of the tensor as the user wrote it, escaped.
     pub tensor: String,

@@ -89,6 +89,7 @@ pub const RULES: &[ShardRule] = &[
 
 /// A shard plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ShardedRow {
     /// Name of the rule.
     pub rule: &'static str,

@@ -48,6 +48,7 @@ impl<'t> ShardTensor<'t> {
 
 /// One file of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Shard {
     /// Name of the file.
     pub name: String,

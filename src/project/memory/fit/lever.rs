@@ -14,6 +14,7 @@ use crate::units::Bytes;
 
 /// A scheme whose weights leave room for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct FittingScheme {
     /// Canonical name of the scheme.
     pub scheme: String,

@@ -10,6 +10,7 @@ use crate::project::memory::limits::{self, Limits, Takes};
 
 /// One engine or one training recipe against one budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FitRow {
     /// The engine that runs it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -58,6 +58,7 @@ impl TrainRequest {
 
 /// What one recipe takes on each device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TrainingRow {
     /// Canonical name of the recipe.
     pub recipe: String,
