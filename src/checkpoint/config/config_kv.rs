@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::config_json::{HEADS, HIDDEN, KV_HEADS, LAYERS, Reader, class_default};
+use super::config_json::{Reader, class_default};
 use super::hybrid;
 use super::keys::{MAX_LAYERS, whole};
 use super::layers::{attention, fold};
 use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig};
 use crate::families::cache::{HfCache, WindowRule};
+use crate::families::config_keys::{HEAD_DIM, HEADS, HIDDEN_SIZE, KV_HEADS, LAYERS};
 use crate::families::family::KvHeads;
 use crate::text::escape_limited;
 
@@ -30,7 +31,7 @@ impl Reader<'_> {
                 return Ok(KvLayers::NoCache("an encoder keeps no keys and values".to_owned()));
             }
         }
-        let layers = model.layers.ok_or_else(|| format!("key `{}` is missing in config.json", LAYERS[0]))?;
+        let layers = model.layers.ok_or_else(|| format!("key `{}` is missing in config.json", LAYERS.name()))?;
         if layers == 0 || layers > MAX_LAYERS {
             return Err(format!("config.json claims {layers} layers"));
         }
@@ -81,9 +82,9 @@ impl Reader<'_> {
 
     /// Key/value heads and head width; both are stored in the model.
     fn head_shape(&self, model: &mut ModelConfig) -> Result<(u64, u64), String> {
-        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS[0]))?;
+        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS.name()))?;
         if heads == 0 {
-            return Err(format!("key `{}` is 0", HEADS[0]));
+            return Err(format!("key `{}` is 0", HEADS.name()));
         }
         let kv_heads = self.kv_heads(heads, model)?;
         model.kv_heads = Some(kv_heads);
@@ -104,7 +105,7 @@ impl Reader<'_> {
             KvHeads::GroupedOrSingle => {
                 return if keys.flag("new_decoder_architecture") == Some(true) {
                     model.spreads_kv = true;
-                    Ok(keys.count(KV_HEADS)?.unwrap_or(heads))
+                    Ok(keys.count(KV_HEADS.names)?.unwrap_or(heads))
                 } else {
                     Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 })
                 };
@@ -125,13 +126,12 @@ impl Reader<'_> {
         {
             return Ok(1);
         }
-        Ok(self.shape(KV_HEADS, &mut model.notes)?.unwrap_or(heads))
+        Ok(self.shape(&KV_HEADS, &mut model.notes)?.unwrap_or(heads))
     }
 
     fn head_dim(&self, heads: u64, model: &mut ModelConfig) -> Result<u64, String> {
         // DeepSeek's `head_dim` is the rotary part; latent attention does not come here.
-        let names: &[&str] = &["head_dim", "attention_head_dim", "kv_channels"];
-        if let Some(explicit) = self.keys.count(names)? {
+        if let Some(explicit) = self.keys.count(HEAD_DIM.names)? {
             return Ok(explicit);
         }
         if !self.keys.has("head_dim")
@@ -142,7 +142,7 @@ impl Reader<'_> {
             }
             return Ok(default);
         }
-        let hidden = model.hidden_size.ok_or_else(|| format!("key `{}` is missing in config.json", HIDDEN[0]))?;
+        let hidden = model.hidden_size.ok_or_else(|| format!("key `{}` is missing in config.json", HIDDEN_SIZE.name()))?;
         if hidden % heads != 0 {
             return Err(format!("{hidden} hidden values do not divide into {heads} heads, and `head_dim` is missing"));
         }
@@ -265,7 +265,7 @@ impl Reader<'_> {
 
     fn mla(&self, layers: u64, model: &mut ModelConfig, values_share_hidden: bool) -> Result<Vec<KvLayer>, String> {
         let keys = &self.keys;
-        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS[0]))?;
+        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS.name()))?;
         let value_dim = match keys.count(&["v_head_dim"])? {
             Some(width) => width,
             None if values_share_hidden => model.hidden_size.unwrap_or(0) / heads.max(1),
@@ -278,7 +278,7 @@ impl Reader<'_> {
             value_dim,
             heads,
         };
-        model.kv_heads = keys.count(KV_HEADS)?.or(Some(heads));
+        model.kv_heads = keys.count(KV_HEADS.names)?.or(Some(heads));
         model.head_dim = dims.nope_dim.checked_add(dims.rope_dim);
         model.mla = Some(dims);
         let latent = dims.kv_lora_rank.checked_add(dims.rope_dim).ok_or("`kv_lora_rank` is out of range")?;

@@ -7,6 +7,7 @@ use super::config_kv::{check_length, repeat};
 use super::keys::{Keys, whole};
 use super::layers::{self, recurrent};
 use super::{KvKind, KvLayer, StateSize};
+use crate::families::config_keys::{CONV_KERNEL, HIDDEN_SIZE, LAYER_TYPES, SSM_GROUPS};
 
 const RANGE: &str = "the state of a recurrent layer is out of range";
 
@@ -35,7 +36,7 @@ pub(super) fn jamba(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<Kv
 
 pub(super) fn mamba2_hybrid(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
     let state = recurrent(mamba2_state(keys)?);
-    for name in ["layer_types", "layers_block_type"] {
+    for &name in LAYER_TYPES.names {
         let Some(kinds) = keys.list(name)? else { continue };
         check_length(name, kinds.len(), count)?;
         let one = |kind: &Value| match kind.as_str() {
@@ -81,8 +82,8 @@ pub(super) fn gated_delta(keys: &Keys<'_>, count: u64, full: KvLayer, interval: 
 /// Nemotron-H: `M` or `linear_attention` is Mamba-2, `*` or `full_attention` attention; `-`, `E`, `mlp` and `moe` keep nothing.
 pub(super) fn nemotron_h(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
     let inner = product(keys.need(&["mamba_num_heads"])?, keys.need(&["mamba_head_dim"])?)?;
-    let groups = keys.need(&["n_groups", "mamba_n_groups"])?;
-    let conv = keys.need(&["conv_kernel", "mamba_d_conv"])?;
+    let groups = keys.need(SSM_GROUPS.names)?;
+    let conv = keys.need(CONV_KERNEL.names)?;
     let state = recurrent(layers::mamba2(conv, inner, groups, keys.need(&["ssm_state_size"])?).ok_or(RANGE)?);
     let one = |kind: &str| match kind {
         "M" | "linear_attention" | "mamba" => Ok(state),
@@ -116,7 +117,7 @@ fn mamba2_state(keys: &Keys<'_>) -> Result<StateSize, String> {
 fn inner_size(keys: &Keys<'_>, names: &[&str], expand: &str) -> Result<u64, String> {
     match keys.count(names)? {
         Some(inner) => Ok(inner),
-        None => product(keys.need(&["hidden_size", "d_model"])?, keys.need(&[expand])?),
+        None => product(keys.need(HIDDEN_SIZE.names)?, keys.need(&[expand])?),
     }
 }
 

@@ -3,10 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::families::config_keys::text_part;
 use crate::text::escape_limited;
-
-/// Keys under which the text part of a multimodal model stands.
-const NESTED: &[&str] = &["text_config", "llm_config", "language_config", "thinker_config", "talker_config"];
 
 /// More layers than any model has; a larger figure is taken as damage.
 pub(super) const MAX_LAYERS: u64 = 100_000;
@@ -23,14 +21,7 @@ pub(super) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     pub(super) fn of(top: &'a Map<String, Value>) -> Self {
-        let mut text = top;
-        // thinker_config.text_config is the deepest nesting in use.
-        for _ in 0..3 {
-            match NESTED.iter().find_map(|key| text.get(*key).and_then(Value::as_object)) {
-                Some(inner) => text = inner,
-                None => break,
-            }
-        }
+        let text = text_part(top);
         Self { text, top, nested: !std::ptr::eq(text, top) }
     }
 

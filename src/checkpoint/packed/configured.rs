@@ -6,10 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Interpretation, Quantization, TensorView};
 use crate::dtype::{Dtype, DtypeKind};
+use crate::families::config_keys::{QUANTIZATION, QUANTIZED_BITS, QUANTIZED_GROUP, text_part};
 use crate::text::escape_limited;
-
-/// Objects that hold the quantization of a config.json, in the order asked.
-const SECTIONS: &[&str] = &["quantization_config", "compression_config", "quantization"];
 
 /// Bits and group of weights as compressed-tensors states them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +27,10 @@ pub(super) struct Configured<'a> {
 impl<'a> Configured<'a> {
     pub(super) fn of(config: Option<&'a Value>) -> Self {
         let Some(top) = config.and_then(Value::as_object) else { return Self::default() };
-        let text = top.get("text_config").and_then(Value::as_object);
-        let section = SECTIONS.iter().find_map(|name| {
+        let text = text_part(top);
+        let section = QUANTIZATION.names.iter().find_map(|name| {
             let here = |map: &'a Map<String, Value>| map.get(*name).and_then(Value::as_object).filter(|inner| !inner.is_empty());
-            here(top).or_else(|| text.and_then(here))
+            here(top).or_else(|| here(text))
         });
         let Some(section) = section else { return Self::default() };
         Self { method: method_of(section), section: Some(section) }
@@ -45,7 +43,7 @@ impl<'a> Configured<'a> {
     /// `bits`, of the whole model.
     pub(super) fn bits(&self) -> Option<u64> {
         let section = self.section?;
-        let direct = ["bits", "w_bit", "wbits"].iter().find_map(|key| section.get(*key)).and_then(Value::as_u64);
+        let direct = QUANTIZED_BITS.names.iter().find_map(|key| section.get(*key)).and_then(Value::as_u64);
         direct.or_else(|| {
             let schemes = self.schemes();
             schemes.first().filter(|first| schemes.iter().all(|s| s.bits == first.bits)).map(|first| first.bits)
@@ -54,7 +52,7 @@ impl<'a> Configured<'a> {
 
     /// `group_size`, of the whole model; -1 (one group a row) is `None`.
     pub(super) fn group(&self) -> Option<u64> {
-        ["group_size", "q_group_size"].iter().find_map(|key| self.section?.get(*key)).and_then(Value::as_u64).filter(|&g| g > 0)
+        QUANTIZED_GROUP.names.iter().find_map(|key| self.section?.get(*key)).and_then(Value::as_u64).filter(|&g| g > 0)
     }
 
     /// Bits and group of one module: MLX writes overrides under the module's path.
