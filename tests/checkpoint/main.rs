@@ -10,5 +10,6 @@ mod writers;
 
 mod declared;
 mod hub_cache;
+mod packings;
 mod repos;
 mod weight_sets;

@@ -581,6 +581,11 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             |d| with_config(d, "\"eos_token_id\":2", "\"eos_token_id\":[2,15]"),
         ),
         ("tied-embeddings", |d| without(d, "lm_head.weight"), ok),
+        (
+            "draft-vocabulary",
+            |d| with_config(d, "\"vocab_size\"", "\"draft_vocab_size\":12,\"vocab_size\""),
+            |d| with_config(d, "\"vocab_size\"", "\"draft_vocab_size\":16,\"vocab_size\""),
+        ),
         ("dtype-claim", |d| with_config(d, "float32", "bfloat16"), ok),
         (
             "quantization-claim",

@@ -10,6 +10,7 @@ mod constant_matrix;
 mod content;
 mod copies;
 mod declared_size;
+mod draft_vocabulary;
 mod dtype_claim;
 mod dead_expert;
 mod extent;
@@ -62,6 +63,7 @@ pub const CHECKS: &[&Check] = &[
     &attention_shape::CHECK,
     &vocabulary_size::CHECK,
     &tied_embeddings::CHECK,
+    &draft_vocabulary::CHECK,
     &dtype_claim::CHECK,
     &quantization::CHECK,
     &gguf_keys::CHECK,

@@ -1,6 +1,8 @@
 //! What config.json says about a quantization.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -22,6 +24,8 @@ pub(super) struct Configured<'a> {
     /// `quant_method`, or what the shape of the section tells (MLX writes none).
     pub(super) method: Option<Cow<'a, str>>,
     section: Option<&'a Map<String, Value>>,
+    /// Overrides by path without what wraps the model; made when first asked for.
+    renamed: OnceCell<HashMap<&'a str, (u64, u64)>>,
 }
 
 impl<'a> Configured<'a> {
@@ -33,7 +37,7 @@ impl<'a> Configured<'a> {
             here(top).or_else(|| here(text))
         });
         let Some(section) = section else { return Self::default() };
-        Self { method: method_of(section), section: Some(section) }
+        Self { method: method_of(section), section: Some(section), renamed: OnceCell::new() }
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
@@ -57,11 +61,29 @@ impl<'a> Configured<'a> {
 
     /// Bits and group of one module: MLX writes overrides under the module's path.
     pub(super) fn of_module(&self, module: &str) -> Option<(u64, u64)> {
-        let section = self.section?;
-        let figures = |map: &Map<String, Value>| {
-            Some((map.get("bits").and_then(Value::as_u64)?, map.get("group_size").and_then(Value::as_u64)?))
-        };
-        section.get(module).and_then(Value::as_object).and_then(figures).or_else(|| figures(section))
+        self.section?.get(module).and_then(Value::as_object).and_then(figures)
+    }
+
+    /// Bits and group of the whole model.
+    pub(super) fn of_model(&self) -> Option<(u64, u64)> {
+        figures(self.section?)
+    }
+
+    /// Bits and group of the modules whose paths end as this one's behind all that wraps a model: tools that rename tensors leave the
+    /// paths of the overrides as they were.
+    pub(super) fn of_renamed_module(&self, module: &str) -> Option<(u64, u64)> {
+        let renamed = self.renamed.get_or_init(|| {
+            let rows = self.section.into_iter().flatten();
+            rows.filter_map(|(path, entry)| Some((unwrapped(path), entry.as_object().and_then(figures)?))).collect()
+        });
+        renamed.get(unwrapped(module)).copied()
+    }
+
+    /// Outputs and inputs of one module: VPTQ writes them under its path.
+    pub(super) fn widths_of(&self, module: &str) -> Option<[u64; 2]> {
+        let layer = self.section?.get("config_for_layers")?.get(module)?;
+        let width = |key: &str| layer.get(key).and_then(Value::as_u64);
+        Some([width("out_features")?, width("in_features")?])
     }
 
     /// The weight schemes of compressed-tensors, one a group of modules.
@@ -136,6 +158,21 @@ impl<'a> Configured<'a> {
         let bits = self.stated_bits().and_then(|bits| u32::try_from(bits).ok());
         Some(Quantization { method: stated.to_owned(), bits, group_size: self.group(), evidence: "config.json alone".to_owned() })
     }
+}
+
+fn figures(map: &Map<String, Value>) -> Option<(u64, u64)> {
+    Some((map.get("bits").and_then(Value::as_u64)?, map.get("group_size").and_then(Value::as_u64)?))
+}
+
+/// A module's path without the words that wrap a language model.
+fn unwrapped(mut path: &str) -> &str {
+    const WRAPPERS: &[&str] = &["model", "language_model", "text_model", "transformer", "thinker", "llm", "backbone"];
+    while let Some((first, rest)) = path.split_once('.')
+        && WRAPPERS.contains(&first)
+    {
+        path = rest;
+    }
+    path
 }
 
 fn looks_packed(dtype: Dtype) -> bool {
