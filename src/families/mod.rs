@@ -12,6 +12,7 @@ mod generated;
 pub mod gguf_names;
 pub mod graph;
 pub(crate) mod modules;
+pub mod params_json;
 mod role;
 pub mod routers;
 mod rows;

@@ -8,6 +8,7 @@ mod build;
 #[path = "../common/writers.rs"]
 mod writers;
 
+mod configuration;
 mod declared;
 mod hub_cache;
 mod packings;

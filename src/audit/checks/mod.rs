@@ -25,6 +25,7 @@ mod loaders;
 mod missing;
 mod hostile_names;
 mod numbering;
+mod params_json;
 mod pickles;
 mod placement;
 mod provenance;
@@ -59,6 +60,7 @@ pub const CHECKS: &[&Check] = &[
     &links::CHECK,
     &hash_mismatch::CHECK,
     &config_json::CHECK,
+    &params_json::CHECK,
     &layer_count::CHECK,
     &attention_shape::CHECK,
     &vocabulary_size::CHECK,

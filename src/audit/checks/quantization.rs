@@ -68,7 +68,7 @@ fn claim(checkpoint: &Checkpoint, out: &mut Findings) {
     }
     let method = stated.get("quant_method").and_then(|m| m.as_str()).unwrap_or("no method");
     let message = format!("a quantization ({}) is configured, but no tensor is packed", escape_limited(method, 40));
-    out.push(Finding::new(&CLAIM, message).file(checkpoint.model.origin.clone().unwrap_or_default()).tensor("quantization_config"));
+    out.push(Finding::new(&CLAIM, message).file(checkpoint.quantization_file().unwrap_or_default()).tensor("quantization_config"));
 }
 
 fn pairs(checkpoint: &Checkpoint, out: &mut Findings) {

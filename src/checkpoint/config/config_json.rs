@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::keys::{Keys, whole};
-use super::{KvLayers, ModelConfig};
+use super::{KvLayers, ModelConfig, StatedCache};
 use crate::families::cache::HfCache;
 use crate::families::config_keys::{
     CONTEXT, DECODER_HEADS, DECODER_LAYERS, DTYPE, EXPERTS, EXPERTS_USED, FFN_SIZE, HEADS, HIDDEN_SIZE, LAYERS, MTP_LAYERS,
@@ -16,12 +16,18 @@ use crate::families::{self, Family};
 
 /// Reads the facts of a configuration. Never fails: what cannot be read is `None`, and why the cache is refused stands in `kv`.
 pub fn from_config_json(config: &Value) -> ModelConfig {
-    let mut model = ModelConfig { origin: Some("config.json".to_owned()), ..ModelConfig::default() };
+    from_configuration(config, "config.json")
+}
+
+/// As [`from_config_json`], of a configuration that stands in another file and was put under the keys of a config.json.
+pub(in crate::checkpoint) fn from_configuration(config: &Value, file: &'static str) -> ModelConfig {
+    let stated_cache = StatedCache::of(config);
+    let mut model = ModelConfig { origin: Some(file.to_owned()), stated_cache, ..ModelConfig::default() };
     let Some(top) = config.as_object() else {
-        model.kv = KvLayers::Refused("config.json is no JSON object".to_owned());
+        model.kv = KvLayers::Refused(format!("{file} is no JSON object"));
         return model;
     };
-    let keys = Keys::of(top);
+    let keys = Keys::of(top, file);
     let family = keys.text_of(&["model_type"]);
     let outer = top.get("model_type").and_then(Value::as_str);
     model.family = outer.or(family).map(str::to_owned);
@@ -113,7 +119,7 @@ impl Reader<'_> {
             if let (Some(experts), Some(used)) = (model.experts, model.experts_used)
                 && used > experts
             {
-                notes.push(format!("config.json uses {used} experts per token of {experts}"));
+                notes.push(format!("{} uses {used} experts per token of {experts}", keys.file));
             }
             Ok(())
         })();

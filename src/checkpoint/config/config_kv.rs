@@ -18,7 +18,7 @@ impl Reader<'_> {
         let Some(row) = self.row else {
             return Err(match &model.family {
                 Some(family) => format!("family `{}` (`model_type`) is not known", escape_limited(family, 60)),
-                None => "key `model_type` is missing in config.json".to_owned(),
+                None => self.keys.missing("model_type"),
             });
         };
         if let HfCache::NotUnderstood(reason) = row.cache {
@@ -31,9 +31,9 @@ impl Reader<'_> {
                 return Ok(KvLayers::NoCache("an encoder keeps no keys and values".to_owned()));
             }
         }
-        let layers = model.layers.ok_or_else(|| format!("key `{}` is missing in config.json", LAYERS.name()))?;
+        let layers = model.layers.ok_or_else(|| self.keys.missing(LAYERS.name()))?;
         if layers == 0 || layers > MAX_LAYERS {
-            return Err(format!("config.json claims {layers} layers"));
+            return Err(format!("{} claims {layers} layers", self.keys.file));
         }
         let runs = match row.cache {
             HfCache::T5 => self.t5(layers, model)?,
@@ -82,7 +82,7 @@ impl Reader<'_> {
 
     /// Key/value heads and head width; both are stored in the model.
     fn head_shape(&self, model: &mut ModelConfig) -> Result<(u64, u64), String> {
-        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS.name()))?;
+        let heads = model.heads.ok_or_else(|| self.keys.missing(HEADS.name()))?;
         if heads == 0 {
             return Err(format!("key `{}` is 0", HEADS.name()));
         }
@@ -119,7 +119,7 @@ impl Reader<'_> {
         if let Some(inner) = keys.object("attn_config")
             && let Some(count) = inner.get("kv_n_heads").filter(|v| !v.is_null())
         {
-            return whole(count).ok_or_else(|| "key `attn_config.kv_n_heads` of config.json is no whole number".to_owned());
+            return whole(count).ok_or_else(|| format!("{} is no whole number", keys.key("attn_config.kv_n_heads")));
         }
         if let Some(Value::String(kind)) = keys.object("attn_config").and_then(|inner| inner.get("attn_type"))
             && kind == "multiquery_attention"
@@ -142,7 +142,7 @@ impl Reader<'_> {
             }
             return Ok(default);
         }
-        let hidden = model.hidden_size.ok_or_else(|| format!("key `{}` is missing in config.json", HIDDEN_SIZE.name()))?;
+        let hidden = model.hidden_size.ok_or_else(|| self.keys.missing(HIDDEN_SIZE.name()))?;
         if hidden % heads != 0 {
             return Err(format!("{hidden} hidden values do not divide into {heads} heads, and `head_dim` is missing"));
         }
@@ -265,11 +265,11 @@ impl Reader<'_> {
 
     fn mla(&self, layers: u64, model: &mut ModelConfig, values_share_hidden: bool) -> Result<Vec<KvLayer>, String> {
         let keys = &self.keys;
-        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS.name()))?;
+        let heads = model.heads.ok_or_else(|| self.keys.missing(HEADS.name()))?;
         let value_dim = match keys.count(&["v_head_dim"])? {
             Some(width) => width,
             None if values_share_hidden => model.hidden_size.unwrap_or(0) / heads.max(1),
-            None => return Err("key `v_head_dim` is missing in config.json".to_owned()),
+            None => return Err(keys.missing("v_head_dim")),
         };
         let dims = MlaDims {
             kv_lora_rank: keys.need(&["kv_lora_rank"])?,
@@ -292,7 +292,7 @@ impl Reader<'_> {
         let chunk = match self.keys.count(&["attention_chunk_size"])? {
             Some(chunk) => chunk,
             None if self.keys.has("attention_chunk_size") => return Ok(repeat(full, layers)),
-            None => self.default_of("attention_chunk_size").ok_or("key `attention_chunk_size` is missing in config.json")?,
+            None => self.default_of("attention_chunk_size").ok_or_else(|| self.keys.missing("attention_chunk_size"))?,
         };
         let chunked = attention(KvKind::Chunked, full.kv_heads, full.head_dim_k, full.head_dim_v, Some(chunk));
         let interval = self.keys.count(&["no_rope_layer_interval"])?.or_else(|| self.default_of("no_rope_layer_interval"));
@@ -318,7 +318,7 @@ impl Reader<'_> {
                 .unwrap_or(0),
         };
         let own = layers.checked_sub(shared).ok_or_else(|| format!("{shared} layers share the cache of {layers}"))?;
-        let window = self.window(model)?.ok_or("key `sliding_window` is missing in config.json")?;
+        let window = self.window(model)?.ok_or_else(|| self.keys.missing("sliding_window"))?;
         let rows = match self.by_layer_types(layers, full, Some(window), model)? {
             Some(rows) => rows,
             None => {

@@ -50,7 +50,7 @@ pub(super) fn mamba2_hybrid(keys: &Keys<'_>, count: u64, full: KvLayer) -> Resul
         let at: Vec<u64> = indices.iter().filter_map(whole).collect();
         return Ok((0..count).map(|i| if at.contains(&i) { full } else { state }).collect());
     }
-    Err("key `layer_types` is missing in config.json".to_owned())
+    Err(keys.missing("layer_types"))
 }
 
 pub(super) fn mamba2_parallel(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
@@ -75,7 +75,7 @@ pub(super) fn gated_delta(keys: &Keys<'_>, count: u64, full: KvLayer, interval: 
         return kinds.iter().map(one).collect();
     }
     let n = keys.count(&["full_attention_interval"])?.or(interval).filter(|&n| n > 0);
-    let n = n.ok_or("key `full_attention_interval` is missing in config.json")?;
+    let n = n.ok_or_else(|| keys.missing("full_attention_interval"))?;
     Ok((0..count).map(|i| if (i + 1) % n != 0 { state } else { full }).collect())
 }
 
@@ -95,7 +95,7 @@ pub(super) fn nemotron_h(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<V
         check_length("layers_block_type", kinds.len(), count)?;
         return kinds.iter().map(|kind| one(kind.as_str().unwrap_or(""))).collect();
     }
-    let pattern = keys.text_of(&["hybrid_override_pattern"]).ok_or("key `hybrid_override_pattern` is missing in config.json")?;
+    let pattern = keys.text_of(&["hybrid_override_pattern"]).ok_or_else(|| keys.missing("hybrid_override_pattern"))?;
     check_length("hybrid_override_pattern", pattern.chars().count(), count)?;
     let mut buffer = [0u8; 4];
     pattern.chars().map(|c| one(c.encode_utf8(&mut buffer))).collect()

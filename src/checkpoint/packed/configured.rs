@@ -23,6 +23,8 @@ pub(super) struct Scheme {
 pub(super) struct Configured<'a> {
     /// `quant_method`, or what the shape of the section tells (MLX writes none).
     pub(super) method: Option<Cow<'a, str>>,
+    /// The file that it stands in.
+    pub(super) file: Cow<'a, str>,
     section: Option<&'a Map<String, Value>>,
     /// Overrides by path without what wraps the model; made when first asked for.
     renamed: OnceCell<HashMap<&'a str, (u64, u64)>>,
@@ -37,7 +39,12 @@ impl<'a> Configured<'a> {
             here(top).or_else(|| here(text))
         });
         let Some(section) = section else { return Self::default() };
-        Self { method: method_of(section), section: Some(section), renamed: OnceCell::new() }
+        Self { method: method_of(section), section: Some(section), ..Self::default() }
+    }
+
+    /// The same, read from a file of this name.
+    pub(super) fn in_file(self, file: &'a str) -> Self {
+        Self { file: Cow::Borrowed(file), ..self }
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
@@ -103,7 +110,7 @@ impl<'a> Configured<'a> {
         if let (Some(bits), Some(stated)) = (bits, stated)
             && u64::from(bits) != stated
         {
-            out.notes.push(format!("config.json says {stated} bits, but {method} stores {bits} bits per weight here"));
+            out.notes.push(format!("{} says {stated} bits, but {method} stores {bits} bits per weight here", self.file));
         }
     }
 
@@ -140,7 +147,7 @@ impl<'a> Configured<'a> {
         let shown = escape_limited(stated, 40);
         let scales = tensors.iter().filter(|tensor| tensor.name.ends_with("_scale_inv")).count();
         if scales > 0 && self.is("fp8") {
-            let evidence = format!("config.json, and `weight_scale_inv` on {scales} weights that are stored unquantized");
+            let evidence = format!("{}, and `weight_scale_inv` on {scales} weights that are stored unquantized", self.file);
             return Some(Quantization { method: "fp8".to_owned(), bits: None, group_size: None, evidence });
         }
         let packed = tensors.iter().zip(&out.parts).filter(|(tensor, meaning)| {
@@ -148,7 +155,7 @@ impl<'a> Configured<'a> {
         });
         let count = packed.count() as u64;
         if count == 0 {
-            out.notes.push(format!("config.json says the quantization method is `{shown}`, but no weight is packed"));
+            out.notes.push(format!("{} says the quantization method is `{shown}`, but no weight is packed", self.file));
             return None;
         }
         out.unresolved += count;
@@ -156,7 +163,7 @@ impl<'a> Configured<'a> {
             "the packing of `{shown}` is not understood: the stored elements of {count} integer tensors are counted as parameters"
         ));
         let bits = self.stated_bits().and_then(|bits| u32::try_from(bits).ok());
-        Some(Quantization { method: stated.to_owned(), bits, group_size: self.group(), evidence: "config.json alone".to_owned() })
+        Some(Quantization { method: stated.to_owned(), bits, group_size: self.group(), evidence: format!("{} alone", self.file) })
     }
 }
 

@@ -125,10 +125,21 @@ pub fn interpret_with(
     format: Format,
     read_small: Option<ReadSmall<'_>>,
 ) -> Interpretation {
+    interpret_stated(tensors, config, None, format, read_small)
+}
+
+/// As [`interpret_with`], with the name of the file that states the quantization: config.json where none is given.
+pub(super) fn interpret_stated(
+    tensors: &[TensorView<'_>],
+    config: Option<&Value>,
+    file: Option<&str>,
+    format: Format,
+    read_small: Option<ReadSmall<'_>>,
+) -> Interpretation {
     if format == Format::Gguf {
         return ggml::interpret(tensors);
     }
-    let configured = Configured::of(config);
+    let configured = Configured::of(config).in_file(file.unwrap_or("config.json"));
     let anchored: Vec<(usize, &'static Method, &'static str)> = anchors(tensors);
     let mut out = Interpretation { parts: tensors.iter().map(plain).collect(), ..Interpretation::default() };
     if anchored.is_empty() && configured.method.is_none() {
@@ -153,7 +164,7 @@ pub fn interpret_with(
     if !claims.is_empty() || configured.method.is_none() {
         unknown(&mut out, tensors);
     }
-    summarise(&mut out, &claims, &configured, tensors);
+    summarise(&mut out, &claims, &configured, config, tensors);
     out
 }
 
@@ -241,7 +252,13 @@ fn mark_leftovers(
     }
 }
 
-fn summarise(out: &mut Interpretation, claims: &[Claim], configured: &Configured<'_>, tensors: &[TensorView<'_>]) {
+fn summarise(
+    out: &mut Interpretation,
+    claims: &[Claim],
+    configured: &Configured<'_>,
+    config: Option<&Value>,
+    tensors: &[TensorView<'_>],
+) {
     let mut counts: Vec<(&'static str, u64)> = Vec::new();
     for claim in claims {
         match counts.iter_mut().find(|(name, _)| *name == claim.method) {
@@ -267,12 +284,14 @@ fn summarise(out: &mut Interpretation, claims: &[Claim], configured: &Configured
     let group_size = same(Box::new(of_main().map(|claim| claim.group)));
     let mut evidence = evidence(claims, method);
     match configured.method.as_deref() {
-        Some(stated) if configured::is_same(stated, method) => evidence.push_str(", and config.json says so"),
+        Some(stated) if configured::is_same(stated, method) => evidence.push_str(&format!(", and {} says so", configured.file)),
         Some(stated) => out.notes.push(format!(
-            "config.json says the quantization method is `{}`, but the tensors are packed as {method}",
+            "{} says the quantization method is `{}`, but the tensors are packed as {method}",
+            configured.file,
             crate::text::escape_limited(stated, 40)
         )),
-        None => evidence.push_str("; config.json says nothing of it"),
+        None if config.is_none() => evidence.push_str("; there is no config.json to say so"),
+        None => evidence.push_str(&format!("; {} says nothing of it", configured.file)),
     }
     let bits = bits.and_then(|bits| u32::try_from(bits).ok());
     configured.compare_bits(bits, method, out);
