@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointFile, FoundFile, Tensor, is_shard_index};
 use crate::error::{Error, ErrorKind};
-use crate::format::{BYTE_ORDER_MARK, Budget, Container, limits, python_json, python_json_members};
+use crate::format::{BYTE_ORDER_MARK, Budget, Container, limits, python_json, python_json_members, python_json_past_mark};
 use crate::scan::{ScanOutcome, Selection, TensorOutcome};
 use crate::source::FileSource;
 use crate::stats::TensorStats;
@@ -49,7 +49,11 @@ impl TextFile {
     /// Whether loaders go by it: a configuration or a template, by its name.
     pub(crate) fn is_configuration(&self) -> bool {
         let base = self.base();
-        base.contains("config") || base.starts_with("model_index") || base.contains("template") || base.contains(".jinja")
+        base.contains("config")
+            || base == "params.json"
+            || base.starts_with("model_index")
+            || base.contains("template")
+            || base.contains(".jinja")
     }
 }
 
@@ -248,7 +252,7 @@ impl TextFile {
     fn parse(&mut self, bytes: &[u8], budget: &Budget) {
         self.byte_order_mark = bytes.starts_with(BYTE_ORDER_MARK);
         let members = || python_json_members(bytes, MEMBERS, budget);
-        let read = if matches!(self.base(), "config.json" | "generation_config.json") {
+        let read = if matches!(self.base(), "config.json" | "generation_config.json" | "params.json") {
             python_json(bytes, budget).or_else(|error| match error.kind() {
                 ErrorKind::Limit => {
                     self.over_limit = Some(error.message().to_owned());
@@ -266,7 +270,13 @@ impl TextFile {
                 self.not_strict = strict.err().map(|e| escape_limited(&e.to_string(), 120));
             }
             Err(error) if error.kind() == ErrorKind::Limit => self.over_limit = Some(error.message().to_owned()),
-            Err(error) => self.error = Some(error.message().to_owned()),
+            Err(error) => {
+                self.error = Some(error.message().to_owned());
+                // Figures are read past a byte order mark, and so they are looked at.
+                if self.byte_order_mark && self.base() == "config.json" {
+                    self.json = python_json_past_mark(bytes, budget).ok().map(|(value, _)| value);
+                }
+            }
         }
     }
 }

@@ -163,5 +163,5 @@ fn interpret(checkpoint: &Checkpoint, places: &[Place<'_>], format: Format) -> I
         read_exact_at(&source, info.offset, &mut bytes).ok()?;
         Some(bytes)
     };
-    packed::interpret_with(&views, checkpoint.config_json(), format, Some(&read_small))
+    packed::interpret_stated(&views, checkpoint.config_json(), checkpoint.quantization_file(), format, Some(&read_small))
 }

@@ -9,6 +9,7 @@ use super::plan::plan;
 /// Files of these names are read beside weights, whatever folder these stand in: configurations, tokenizers, templates, the model card.
 const BESIDE: &[&str] = &[
     "config.json",
+    "params.json",
     "generation_config.json",
     "quantize_config.json",
     "hf_quant_config.json",

@@ -4,6 +4,7 @@ mod assemble;
 mod boundary;
 mod cautions;
 pub mod config;
+pub(crate) mod configuration;
 mod declared;
 mod decoder_stack;
 mod discover;
@@ -173,8 +174,8 @@ pub struct Checkpoint {
     pub(crate) packed: std::collections::BTreeMap<(u32, u32), Option<Shape>>,
     /// Selected tensors with what they mean, in file and header order.
     pub(crate) tensors: Vec<SelectedTensor>,
-    /// The config.json of the main component, where there is one.
-    pub(crate) config: Option<Arc<serde_json::Value>>,
+    /// The configuration of the main component, where there is one.
+    pub(crate) config: Option<Arc<configuration::Configuration>>,
 }
 
 /// A selected tensor: where it stands and what it means.
@@ -301,9 +302,14 @@ impl Checkpoint {
         other
     }
 
-    /// The config.json of the main component, where there is one.
+    /// The configuration of the main component under the keys of a config.json, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
-        self.config.as_deref()
+        self.config.as_deref().map(|config| &config.value)
+    }
+
+    /// The file that states a quantization, as reports name it, where there is a configuration.
+    pub(crate) fn quantization_file(&self) -> Option<&str> {
+        self.config.as_deref().map(configuration::Configuration::quantization_file)
     }
 
     /// Whether everything that was asked for could be read: no unreadable file, no missing shard, no selected file cut short.

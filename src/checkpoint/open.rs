@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::boundary::{Boundary, FoundFile};
-use super::config::{self, KvLayers, ModelConfig};
+use super::config::{self, ModelConfig};
+use super::configuration::{self, Configuration};
 use super::discover::{Listing, name_in};
 use super::index::ShardIndex;
 use super::plan::{Plan, base_name, plan};
 use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, hub_cache, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{self, Budget, Format, SecondOpinion, limits, python_json, second_opinion};
-use crate::text::{escape_limited, shown_path};
+use crate::format::{self, Format, SecondOpinion, second_opinion};
+use crate::text::shown_path;
 use crate::threads;
 use crate::units::grouped;
 
@@ -77,7 +78,7 @@ pub fn declared(path: &Path) -> Result<Checkpoint> {
         compared_bytes: 0,
         packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),
-        config: Some(config.into()),
+        config: Some(Configuration::of_value(config).into()),
     };
     assemble::select_tensors(&mut checkpoint);
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
@@ -122,7 +123,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
     }
     let indexed: HashSet<usize> =
         files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
-    let config_of = |folder: &str| stated_config(&plan.root, &plan.boundary, folder);
+    let config_of = |folder: &str| configuration::stated(&plan.root, &plan.boundary, folder);
     let sets = weight_sets::group(&files, &indexed, plan.pipeline, &config_of);
     let components = sets.components;
     plan.problems.extend(weight_sets::missing_ranks(&components, &files));
@@ -179,15 +180,6 @@ fn compare_indexes(indexes: &[ShardIndex], files: &[CheckpointFile], root: &Path
     }
 }
 
-/// The configuration that stands for a folder: its own, or that of the root.
-fn stated_config(root: &Path, boundary: &Arc<Boundary>, folder: &str) -> Option<serde_json::Value> {
-    let candidates = [root.join(folder), root.to_path_buf()].map(|f| f.join("config.json"));
-    let path = candidates.into_iter().find(|p| p.is_file())?;
-    let budget = Budget::new(limits::MAX_CONFIG_TREES);
-    let bytes = boundary.find(&path, String::new()).and_then(|found| found.read_small(limits::MAX_CONFIG)).ok()?;
-    parse_config(&path, &bytes, &budget).ok()
-}
-
 /// Architecture facts of the main component: its GGUF keys, or the config.json beside it.
 fn model_facts(
     root: &Path,
@@ -195,7 +187,7 @@ fn model_facts(
     files: &[CheckpointFile],
     components: &[Component],
     problems: &mut Vec<Error>,
-) -> (ModelConfig, Option<Arc<serde_json::Value>>) {
+) -> (ModelConfig, Option<Arc<Configuration>>) {
     let main = components.iter().find(|c| c.name != "mmproj" && c.name != "adapter").or(components.first());
     let first = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).and_then(|s| s.files.first()).map(|&i| &files[i]);
     if let Some(file) = first.filter(|f| f.container.format == Format::Gguf) {
@@ -206,51 +198,5 @@ fn model_facts(
     }
     // A component's own config stands in its folder (diffusers), the model's in the root.
     let folder = main.filter(|c| c.name != "model" && !c.name.contains("model/")).map(|c| root.join(&c.name));
-    let candidates = folder.into_iter().chain([root.to_path_buf()]).map(|f| f.join("config.json"));
-    let budget = Budget::new(limits::MAX_CONFIG_TREES);
-    // A configuration that is there and cannot be read is not the same as none.
-    let mut unread = None;
-    for path in candidates.filter(|p| p.symlink_metadata().is_ok()) {
-        let name = name_in(root, &path);
-        let read = boundary.find(&path, name.clone()).and_then(|found| found.read_small(limits::MAX_CONFIG));
-        match read.and_then(|bytes| parse_config(&path, &bytes, &budget)) {
-            Ok(mut value) => {
-                problems.extend(add_quantize_config(&path, boundary, &mut value, &budget));
-                let mut model = config::from_config_json(&value);
-                model.origin = Some(name);
-                return (model, Some(value.into()));
-            }
-            Err(error) => {
-                let kv = KvLayers::Refused(format!("{} cannot be read: {}", escape_limited(&name, 80), error.message()));
-                unread.get_or_insert(ModelConfig { kv, ..ModelConfig::default() });
-                // Links to nothing and folders are told where the files are listed.
-                let told = problems.iter().any(|p| p.path() == Some(&path));
-                if !told && (path.is_file() || error.kind() == ErrorKind::OutsideFolder) {
-                    problems.push(error);
-                }
-            }
-        }
-    }
-    (unread.unwrap_or_default(), None)
-}
-
-/// Old GPTQ repos keep their quantization beside config.json. Gives what is there and not taken in, so that it is not thought absent.
-fn add_quantize_config(config: &Path, boundary: &Arc<Boundary>, value: &mut serde_json::Value, budget: &Budget) -> Option<Error> {
-    let beside = config.with_file_name("quantize_config.json");
-    let object = value.as_object_mut().filter(|o| !o.contains_key("quantization_config"))?;
-    let found = boundary.find(&beside, String::new()).ok()?;
-    match found.read_small(limits::MAX_CONFIG).and_then(|bytes| parse_config(&beside, &bytes, budget)) {
-        Ok(mut quantization) => {
-            if let Some(fields) = quantization.as_object_mut() {
-                fields.entry("quant_method").or_insert_with(|| "gptq".into());
-            }
-            object.insert("quantization_config".to_owned(), quantization);
-            None
-        }
-        Err(error) => Some(error).filter(|error| error.kind() == ErrorKind::Limit),
-    }
-}
-
-fn parse_config(path: &Path, bytes: &[u8], budget: &Budget) -> Result<serde_json::Value> {
-    python_json(bytes, budget).map_err(|error| error.with_path(path))
+    configuration::read(root, boundary, folder, problems)
 }

@@ -132,7 +132,7 @@ fn beside(checkpoint: &Checkpoint) -> Option<Shortfall> {
 
 /// Less than half of the parameters that config.json declares. Of plain weights only: what a packing holds may not be understood.
 fn fewer(checkpoint: &Checkpoint) -> Option<Shortfall> {
-    let config = checkpoint.config.as_ref().filter(|config| config.get("quantization_config").is_none())?;
+    let config = checkpoint.config_json().filter(|config| config.get("quantization_config").is_none())?;
     if checkpoint.declared || checkpoint.quantization.is_some() || !checkpoint.packed.is_empty() {
         return None;
     }

@@ -4,6 +4,7 @@
 //! Tables that other programs own are in `generated`, made from their packages by `scripts/generate/check --write`; nobody types them.
 
 pub mod cache;
+pub mod config_keys;
 pub mod converter;
 pub mod defaults;
 pub mod family;
@@ -11,6 +12,7 @@ mod generated;
 pub mod gguf_names;
 pub mod graph;
 pub(crate) mod modules;
+pub mod params_json;
 mod role;
 pub mod routers;
 mod rows;

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 pub use budget::Budget;
 pub use byte_map::{ByteMap, Region, RegionKind, Regions};
 pub use formats::FORMATS;
-pub(crate) use json::{BYTE_ORDER_MARK, python_json, python_json_members};
+pub(crate) use json::{BYTE_ORDER_MARK, python_json, python_json_members, python_json_past_mark};
 pub(crate) use json::{JsonReader, JsonToken};
 pub use metadata::{Metadata, MetadataValue};
 pub(crate) use names::NameArena;

@@ -10,6 +10,7 @@ use super::input::{ProjectInput, ProjectTensor};
 use super::written::safetensors_file::{Entry, FORMAT_PT, Writer, header_bytes};
 use crate::checkpoint::{HfFolder, Part, Role, is_conv1d};
 use crate::dtype::Dtype;
+use crate::families::config_keys::{QUANTIZATION, TEXT_PARTS};
 use crate::format::Format;
 use crate::text::escape;
 use crate::units::Elements;
@@ -187,10 +188,12 @@ fn float_type(input: &ProjectInput<'_>) -> Option<Dtype> {
 /// The folder as if the floats lay there: its configuration names no quantization, its reading order is that of the new tensors.
 pub fn folder_of(folder: &HfFolder, unpacked: &Unpacked<'_>) -> HfFolder {
     let mut folder = folder.clone();
-    for section in ["quantization_config", "compression_config", "quantization"] {
-        folder.config.remove(section);
-        if let Some(text) = folder.config.get_mut("text_config").and_then(|t| t.as_object_mut()) {
-            text.remove(section);
+    for section in QUANTIZATION.names {
+        folder.config.remove(*section);
+        for part in TEXT_PARTS {
+            if let Some(text) = folder.config.get_mut(part.name).and_then(|t| t.as_object_mut()) {
+                text.remove(*section);
+            }
         }
     }
     folder.quantization = None;

@@ -8,7 +8,9 @@ mod build;
 #[path = "../common/writers.rs"]
 mod writers;
 
+mod configuration;
 mod declared;
 mod hub_cache;
+mod packings;
 mod repos;
 mod weight_sets;

@@ -67,6 +67,12 @@ fn with_config(d: &Path, from: &str, to: &str) {
     put(d, "config.json", CONFIG.replace(from, to));
 }
 
+fn with_params(d: &Path, layers: u64) {
+    healthy(d);
+    let figures = r#""dim":8,"n_heads":2,"n_kv_heads":1,"hidden_dim":16,"vocab_size":16"#;
+    put(d, "params.json", format!("{{{figures},\"n_layers\":{layers}}}"));
+}
+
 fn without(d: &Path, name: &str) {
     healthy(d);
     let tensors: Tensors = llama().into_iter().filter(|(n, ..)| *n != name).collect();
@@ -581,6 +587,12 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             |d| with_config(d, "\"eos_token_id\":2", "\"eos_token_id\":[2,15]"),
         ),
         ("tied-embeddings", |d| without(d, "lm_head.weight"), ok),
+        ("params-differ", |d| with_params(d, 2), |d| with_params(d, 1)),
+        (
+            "draft-vocabulary",
+            |d| with_config(d, "\"vocab_size\"", "\"draft_vocab_size\":12,\"vocab_size\""),
+            |d| with_config(d, "\"vocab_size\"", "\"draft_vocab_size\":16,\"vocab_size\""),
+        ),
         ("dtype-claim", |d| with_config(d, "float32", "bfloat16"), ok),
         (
             "quantization-claim",

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Map, Value, json};
 use weighbridge::checkpoint::{self, Checkpoint, OpenOptions};
 use weighbridge::dtype::Dtype;
-use weighbridge::project::memory::{Budget, EngineRow, MemoryReport, MemoryRequest, Parallel, Verdict};
+use weighbridge::project::memory::{Budget, EngineRow, KvType, MemoryReport, MemoryRequest, Parallel, Verdict};
 use weighbridge::project::{Basis, ProjectInput, memory};
 use weighbridge::units::Elements;
 
@@ -213,6 +213,49 @@ fn a_configuration_that_does_not_say_is_refused_by_its_key() {
         let why = refusal(changes.clone());
         assert!(why.contains(reason), "{changes}: {why}");
     }
+}
+
+/// The cache's bytes and type, with what is said of it.
+fn cache(checkpoint: &Checkpoint, engine: &str, kv_type: Option<&str>) -> (u64, &'static str, String) {
+    let asked = MemoryRequest {
+        engines: vec![engine.to_owned()],
+        ctx: Some(1024),
+        kv_type: kv_type.map(|text| KvType::parse_pair(text).unwrap()),
+        ..MemoryRequest::default()
+    };
+    let report = memory(&ProjectInput::from_checkpoint(checkpoint), &asked);
+    let row = &report.engines[0];
+    let term = row.devices[0].terms.iter().find(|term| term.name == "kv_cache").unwrap();
+    (term.low.unwrap(), row.kv_type_k, row.notes.join("; "))
+}
+
+#[test]
+fn an_engine_heeds_the_cache_that_the_checkpoint_asks_for() {
+    let asks = |quantization: Value| {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut config, tensors) = packed("fp8-tensor");
+        config["quantization_config"].as_object_mut().unwrap().extend(quantization.as_object().unwrap().clone());
+        write(dir.path(), &config, &tensors);
+        open(dir.path())
+    };
+    let plain = cache(&asks(json!({})), "vllm", None);
+    assert_eq!(plain.1, "f16");
+    let fp8 = asks(json!({"quant_method": "modelopt", "kv_cache_quant_algo": "FP8"}));
+    let (bytes, name, notes) = cache(&fp8, "vllm", None);
+    assert_eq!((bytes * 2, name), (plain.0, "fp8"));
+    assert!(notes.contains("fp8, as the checkpoint says (`kv_cache_quant_algo` of config.json)"), "{notes}");
+    // What is asked for goes before it; transformers keeps its own.
+    let (bytes, name, notes) = cache(&fp8, "vllm", Some("f16"));
+    assert!((bytes, name) == (plain.0, "f16") && !notes.contains("checkpoint"), "{notes}");
+    assert_eq!(cache(&fp8, "transformers", None).1, "f16");
+    let scheme =
+        json!({"quant_method": "compressed-tensors", "kv_cache_scheme": {"num_bits": 8, "type": "float", "strategy": "tensor"}});
+    assert_eq!(cache(&asks(scheme), "vllm", None).1, "fp8");
+    // Four bits and a byte for 16 of them.
+    let nvfp4 = cache(&asks(json!({"quant_method": "modelopt", "kv_cache_quant_algo": "NVFP4"})), "vllm", None);
+    assert_eq!((nvfp4.0 * 32, nvfp4.1), (plain.0 * 9, "nvfp4"));
+    let unknown = cache(&asks(json!({"quant_method": "modelopt", "kv_cache_quant_algo": "INT8"})), "vllm", None);
+    assert!(unknown.1 == "f16" && unknown.2.contains("asks for a cache in INT8"), "{}", unknown.2);
 }
 
 /// The `load` object of a run over a path.

@@ -2,6 +2,7 @@
 //! define in generated tables.
 
 use weighbridge::families::FAMILIES;
+use weighbridge::families::config_keys::{SETTINGS, TEXT_PARTS};
 
 use crate::rust_source::rust_files;
 
@@ -126,4 +127,45 @@ fn files_are_named_for_what_they_hold() {
         let nothing = SAY_NOTHING.contains(&name.as_str()) || ["further", "more", "misc", "util"].contains(&begins);
         assert!(!nothing && name.parse::<u32>().is_err(), "{file}: the name does not say what it holds");
     }
+}
+
+#[test]
+fn spellings_of_one_figure_stand_in_one_table() {
+    let files = rust_files("src");
+    let outside = files.iter().filter(|(file, _)| !file.starts_with("src/families/") && !file.ends_with("/tests.rs"));
+    let breaches: Vec<String> = outside
+        .flat_map(|(file, text)| spellings_listed(text).into_iter().map(move |list| format!("{file} lists {list}")))
+        .collect();
+    assert!(breaches.is_empty(), "ask a row of families/config_keys.rs:\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn a_list_of_spellings_is_found() {
+    let planted = "fn f() { keys.count(&[\n    \"hidden_size\",\n    \"n_embd\",\n]) }";
+    assert_eq!(spellings_listed(planted), ["\"hidden_size\", \"n_embd\""]);
+    assert_eq!(spellings_listed("const A: [&str; 2] = [\"llm_config\", \"text_config\"];").len(), 1);
+    // Different figures, one spelling alone, comments and tests.
+    assert_eq!(spellings_listed("let a = [\"hidden_size\", \"n_layer\"]; let b = [\"n_embd\"];"), [""; 0]);
+    assert_eq!(
+        spellings_listed("// [\"hidden_size\", \"n_embd\"]\n#[cfg(test)]\nmod t { [\"hidden_size\", \"n_embd\"] }"),
+        [""; 0]
+    );
+}
+
+/// Lists of nothing but strings, two of which are spellings of one figure of config.json or two keys of text parts.
+fn spellings_listed(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code: Vec<&str> = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let lists = code.join(" ");
+    let lists = lists.split('[').skip(1).filter_map(|rest| rest.split(']').next());
+    let words = |list: &str| -> Option<Vec<String>> {
+        let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| Some(part.strip_prefix('"')?.strip_suffix('"')?.to_owned())).collect()
+    };
+    let of_one = |list: &[String]| {
+        let twice = |names: &[&str]| list.iter().filter(|word| names.contains(&word.as_str())).count() > 1;
+        let parts: Vec<&str> = TEXT_PARTS.iter().map(|part| part.name).collect();
+        twice(&parts) || SETTINGS.iter().any(|row| twice(&row.all_names().collect::<Vec<_>>()))
+    };
+    lists.filter_map(words).filter(|list| of_one(list)).map(|list| format!("\"{}\"", list.join("\", \""))).collect()
 }

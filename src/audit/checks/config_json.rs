@@ -7,6 +7,9 @@ use crate::audit::finding::Severity::{Note, Warning};
 use crate::audit::finding::{Code, Finding, Findings};
 use crate::audit::subject::Subject;
 use crate::families;
+use crate::families::config_keys::{
+    CONTEXT, FFN_SIZE, HEAD_DIM, HEADS, HIDDEN_SIZE, KV_HEADS, LAYERS, Setting, TEXT_PARTS, TOWERS, VOCAB_SIZE,
+};
 use crate::text::escape_limited;
 
 pub(super) const UNREADABLE: Code = code(
@@ -33,22 +36,16 @@ const VALUE: Code = code(
 pub(super) const CHECK: Check = Check { name: "config_json", codes: &[UNREADABLE, NOT_STRICT, VALUE], run };
 
 /// Keys, the least and the most that makes sense, and whether a list (one figure a layer or stage) is used too.
-const FIGURES: &[(&str, u64, u64, bool)] = &[
-    ("hidden_size", 1, 1 << 24, false),
-    ("num_hidden_layers", 1, 100_000, false),
-    ("num_attention_heads", 1, 1 << 20, true),
-    ("num_key_value_heads", 0, 1 << 20, true),
-    ("head_dim", 1, 1 << 20, true),
-    ("intermediate_size", 0, 1 << 28, true),
-    ("vocab_size", 1, 1 << 31, true),
-    ("max_position_embeddings", 0, 1 << 40, true),
-    ("n_embd", 1, 1 << 24, false),
-    ("n_layer", 1, 100_000, false),
-    ("n_head", 1, 1 << 20, false),
+const FIGURES: &[(Setting, u64, u64, bool)] = &[
+    (HIDDEN_SIZE, 1, 1 << 24, false),
+    (LAYERS, 1, 100_000, false),
+    (HEADS, 1, 1 << 20, true),
+    (KV_HEADS, 0, 1 << 20, true),
+    (HEAD_DIM, 1, 1 << 20, true),
+    (FFN_SIZE, 0, 1 << 28, true),
+    (VOCAB_SIZE, 1, 1 << 31, true),
+    (CONTEXT, 0, 1 << 40, true),
 ];
-
-/// Objects inside config.json that hold figures of a part.
-const NESTED: &[&str] = &["text_config", "llm_config", "language_config", "vision_config", "audio_config"];
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     for text in subject.texts.iter().filter(|t| t.name.ends_with(".json")) {
@@ -66,8 +63,8 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         if let (true, Some(Value::Object(top))) = (text.base() == "config.json", &text.json) {
             figures(&text.name, "", top, out);
             types(&text.name, top, out);
-            for key in NESTED {
-                if let Some(inner) = top.get(*key).and_then(Value::as_object) {
+            for key in TEXT_PARTS.iter().map(|part| part.name).chain(TOWERS.iter().copied()) {
+                if let Some(inner) = top.get(key).and_then(Value::as_object) {
                     figures(&text.name, &format!("{key}."), inner, out);
                 }
             }
@@ -78,9 +75,13 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
 fn figures(file: &str, prefix: &str, map: &Map<String, Value>, out: &mut Findings) {
     // State-space models write heads of 0 where there are none.
     let attention = map.get("model_type").and_then(Value::as_str).is_none_or(families::attends);
-    for &(key, least, most, list) in FIGURES {
+    for (setting, key, least, most, list) in FIGURES
+        .iter()
+        .flat_map(|(setting, least, most, list)| setting.names.iter().map(move |key| (setting, *key, *least, *most, *list)))
+    {
         let Some(value) = map.get(key).filter(|v| !v.is_null()) else { continue };
-        if list && value.is_array() {
+        // Parts of other models write lists under the spellings that language models seldom use.
+        if (list || key != setting.name()) && value.is_array() {
             continue;
         }
         let least = if attention { least } else { 0 };

@@ -10,6 +10,7 @@ mod constant_matrix;
 mod content;
 mod copies;
 mod declared_size;
+mod draft_vocabulary;
 mod dtype_claim;
 mod dead_expert;
 mod extent;
@@ -24,6 +25,7 @@ mod loaders;
 mod missing;
 mod hostile_names;
 mod numbering;
+mod params_json;
 mod pickles;
 mod placement;
 mod provenance;
@@ -58,10 +60,12 @@ pub const CHECKS: &[&Check] = &[
     &links::CHECK,
     &hash_mismatch::CHECK,
     &config_json::CHECK,
+    &params_json::CHECK,
     &layer_count::CHECK,
     &attention_shape::CHECK,
     &vocabulary_size::CHECK,
     &tied_embeddings::CHECK,
+    &draft_vocabulary::CHECK,
     &dtype_claim::CHECK,
     &quantization::CHECK,
     &gguf_keys::CHECK,

@@ -42,20 +42,6 @@ const PAIRS: &[(&str, &[&str])] = &[
     ("_blocks", &["_scales"]),
 ];
 
-/// How the scale of an FP8 or int8 `X.weight` ends.
-const SCALES: &[&str] = &[
-    ".weight_scale_inv",
-    ".weight_scale",
-    ".scale_weight",
-    ".weight.scale",
-    ".scales",
-    ".scale",
-    ".SCB",
-    ".weight_scale_2",
-    ".weight.SCB",
-    ".weight._scale",
-];
-
 /// Endings of scales that belong to a weight, and what the weight ends in.
 const OWNED: &[(&str, &[&str])] = &[
     (".weight_scale_inv", &[".weight"]),
@@ -82,7 +68,7 @@ fn claim(checkpoint: &Checkpoint, out: &mut Findings) {
     }
     let method = stated.get("quant_method").and_then(|m| m.as_str()).unwrap_or("no method");
     let message = format!("a quantization ({}) is configured, but no tensor is packed", escape_limited(method, 40));
-    out.push(Finding::new(&CLAIM, message).file(checkpoint.model.origin.clone().unwrap_or_default()).tensor("quantization_config"));
+    out.push(Finding::new(&CLAIM, message).file(checkpoint.quantization_file().unwrap_or_default()).tensor("quantization_config"));
 }
 
 fn pairs(checkpoint: &Checkpoint, out: &mut Findings) {
@@ -96,17 +82,24 @@ fn pairs(checkpoint: &Checkpoint, out: &mut Findings) {
     }
     let names: HashSet<String> = main_tensors(checkpoint).map(|t| t.name().into_owned()).collect();
     let with = |stem: &str, ends: &[&str]| ends.iter().any(|end| names.contains(&format!("{stem}{end}")));
+    // A weight is bare only where nothing in its module could be a scale: what is not understood may have one.
+    let beside: HashSet<&str> = names.iter().filter(|n| scale_like(n)).filter_map(|n| Some(n.rsplit_once('.')?.0)).collect();
+    let may_have_one = |stem: &str| beside.contains(stem) || beside.contains(format!("{stem}.weight").as_str());
     let (mut bare, mut scaled, mut orphans) = (Vec::new(), 0u64, Vec::new());
     for tensor in main_tensors(checkpoint) {
         let name = tensor.name();
         let file = || checkpoint.files[tensor.file].name.clone();
         if let Some((end, scales)) = PAIRS.iter().find(|(end, _)| name.ends_with(end)) {
             let stem = &name[..name.len() - end.len()];
-            if with(stem, scales) { scaled += 1 } else { bare.push((name.to_string(), file())) }
+            if tensor.packed.is_some() || with(stem, scales) || may_have_one(stem) {
+                scaled += 1
+            } else {
+                bare.push((name.to_string(), file()))
+            }
         } else if let Some(stem) =
             name.strip_suffix(".weight").filter(|_| float8(tensor.info.dtype) && tensor.info.shape.len() >= 2)
         {
-            if with(stem, SCALES) { scaled += 1 } else { bare.push((name.to_string(), file())) }
+            if tensor.packed.is_some() || may_have_one(stem) { scaled += 1 } else { bare.push((name.to_string(), file())) }
         } else if let Some((end, weights)) = OWNED.iter().find(|(end, _)| name.ends_with(end)) {
             let stem = &name[..name.len() - end.len()];
             if !with(stem, weights) && checkpoint.quantization.is_some() {

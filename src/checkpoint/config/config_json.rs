@@ -4,46 +4,36 @@
 use serde_json::Value;
 
 use super::keys::{Keys, whole};
-use super::{KvLayers, ModelConfig};
+use super::{KvLayers, ModelConfig, StatedCache};
 use crate::families::cache::HfCache;
+use crate::families::config_keys::{
+    CONTEXT, DECODER_HEADS, DECODER_LAYERS, DTYPE, EXPERTS, EXPERTS_USED, FFN_SIZE, HEADS, HIDDEN_SIZE, LAYERS, MTP_LAYERS,
+    SHARED_EXPERTS, Setting, T5_DECODER_LAYERS, VOCAB_SIZE,
+};
 use crate::families::defaults::{CURRENT, Class, ClassDefault};
 use crate::families::family::FfnWidth;
 use crate::families::{self, Family};
 
-pub(super) const HIDDEN: &[&str] = &["hidden_size", "n_embd", "d_model", "dim", "n_embed"];
-pub(super) const LAYERS: &[&str] = &["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
-pub(super) const HEADS: &[&str] = &["num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads"];
-pub(super) const KV_HEADS: &[&str] = &["num_key_value_heads", "num_kv_heads", "n_head_kv"];
-const FFN: &[&str] = &["intermediate_size", "n_inner", "ffn_dim", "d_ff", "hidden_dim", "ffn_hidden_size", "decoder_ffn_dim"];
-const VOCAB: &[&str] = &["vocab_size", "padded_vocab_size"];
-const CONTEXT: &[&str] = &[
-    "max_position_embeddings",
-    "n_positions",
-    "max_seq_len",
-    "seq_length",
-    "max_sequence_length",
-    "max_target_positions",
-    "n_ctx",
-];
-const EXPERTS: &[&str] = &["num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"];
-const EXPERTS_USED: &[&str] =
-    &["num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_topk", "moe_top_k", "moe_k"];
-const MTP: &[&str] = &["num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers"];
-
 /// Reads the facts of a configuration. Never fails: what cannot be read is `None`, and why the cache is refused stands in `kv`.
 pub fn from_config_json(config: &Value) -> ModelConfig {
-    let mut model = ModelConfig { origin: Some("config.json".to_owned()), ..ModelConfig::default() };
+    from_configuration(config, "config.json")
+}
+
+/// As [`from_config_json`], of a configuration that stands in another file and was put under the keys of a config.json.
+pub(in crate::checkpoint) fn from_configuration(config: &Value, file: &'static str) -> ModelConfig {
+    let stated_cache = StatedCache::of(config);
+    let mut model = ModelConfig { origin: Some(file.to_owned()), stated_cache, ..ModelConfig::default() };
     let Some(top) = config.as_object() else {
-        model.kv = KvLayers::Refused("config.json is no JSON object".to_owned());
+        model.kv = KvLayers::Refused(format!("{file} is no JSON object"));
         return model;
     };
-    let keys = Keys::of(top);
+    let keys = Keys::of(top, file);
     let family = keys.text_of(&["model_type"]);
     let outer = top.get("model_type").and_then(Value::as_str);
     model.family = outer.or(family).map(str::to_owned);
     model.architecture = architecture(&keys).or_else(|| model.family.clone());
     model.name = keys.text_of(&["_name_or_path"]).filter(|name| is_hub_name(name)).map(str::to_owned);
-    model.stated_dtype = keys.text_of(&["dtype", "torch_dtype"]).map(str::to_owned);
+    model.stated_dtype = keys.text_of(DTYPE.names).map(str::to_owned);
     // Components of diffusers repos: unet, transformer, vae, scheduler.
     if let Some(class) = top.get("_class_name").and_then(Value::as_str) {
         model.architecture = Some(class.to_owned());
@@ -94,11 +84,11 @@ impl Reader<'_> {
 
     /// A figure of the model's shape. A nested text config says only what differs from its class, so there a missing key has the
     /// class default; in a file of its own it is missing.
-    pub(super) fn shape(&self, names: &[&str], notes: &mut Vec<String>) -> Result<Option<u64>, String> {
-        if let Some(count) = self.keys.count(names)? {
+    pub(super) fn shape(&self, setting: &Setting, notes: &mut Vec<String>) -> Result<Option<u64>, String> {
+        if let Some(count) = self.keys.count(setting.names)? {
             return Ok(Some(count));
         }
-        let name = names.first().copied().unwrap_or_default();
+        let name = setting.name();
         Ok(self.default_of(name).filter(|_| self.keys.nested).inspect(|value| notes.push(class_default(name, *value))))
     }
 
@@ -107,31 +97,31 @@ impl Reader<'_> {
         let mut notes = Vec::new();
         let keys = &self.keys;
         let result = (|| {
-            model.hidden_size = self.shape(HIDDEN, &mut notes)?;
+            model.hidden_size = self.shape(&HIDDEN_SIZE, &mut notes)?;
             model.layers = match self.row.map(|row| row.cache) {
-                Some(HfCache::T5) => keys.count(&["num_decoder_layers", "num_layers"])?,
-                Some(HfCache::EncoderDecoder) => keys.count(&["decoder_layers", "num_hidden_layers"])?,
+                Some(HfCache::T5) => keys.count(T5_DECODER_LAYERS.names)?,
+                Some(HfCache::EncoderDecoder) => keys.count(DECODER_LAYERS.names)?,
                 // The class counts its pattern; older files state the number as well.
-                Some(HfCache::NemotronH) => super::hybrid::pattern_length(keys).or(keys.count(LAYERS)?),
-                _ => self.shape(LAYERS, &mut notes)?,
+                Some(HfCache::NemotronH) => super::hybrid::pattern_length(keys).or(keys.count(LAYERS.names)?),
+                _ => self.shape(&LAYERS, &mut notes)?,
             };
             model.heads = match self.row.map(|row| row.cache) {
-                Some(HfCache::EncoderDecoder) => keys.count(&["decoder_attention_heads", "num_attention_heads"])?,
+                Some(HfCache::EncoderDecoder) => keys.count(DECODER_HEADS.names)?,
                 Some(HfCache::Mamba | HfCache::Mamba2) => None,
-                _ => self.shape(HEADS, &mut notes)?,
+                _ => self.shape(&HEADS, &mut notes)?,
             };
-            model.vocab_size = self.shape(VOCAB, &mut notes)?;
-            model.context_length = self.shape(CONTEXT, &mut notes)?;
+            model.vocab_size = self.shape(&VOCAB_SIZE, &mut notes)?;
+            model.context_length = self.shape(&CONTEXT, &mut notes)?;
             model.ffn_size = self.ffn(model.hidden_size, &mut notes)?;
-            model.experts = self.experts(EXPERTS, "moe_num_experts")?;
-            model.experts_used = self.experts(EXPERTS_USED, "moe_top_k")?.filter(|_| model.experts.is_some());
-            model.shared_experts = keys.count(&["n_shared_experts", "num_shared_experts"])?.filter(|&n| n > 0);
+            model.experts = self.experts(&EXPERTS, "moe_num_experts")?;
+            model.experts_used = self.experts(&EXPERTS_USED, "moe_top_k")?.filter(|_| model.experts.is_some());
+            model.shared_experts = keys.count(SHARED_EXPERTS.names)?.filter(|&n| n > 0);
             model.expert_ffn_size = keys.count(&["moe_intermediate_size"])?;
-            model.mtp_layers = keys.count(MTP)?.filter(|&n| n > 0);
+            model.mtp_layers = keys.count(MTP_LAYERS.names)?.filter(|&n| n > 0);
             if let (Some(experts), Some(used)) = (model.experts, model.experts_used)
                 && used > experts
             {
-                notes.push(format!("config.json uses {used} experts per token of {experts}"));
+                notes.push(format!("{} uses {used} experts per token of {experts}", keys.file));
             }
             Ok(())
         })();
@@ -159,7 +149,7 @@ impl Reader<'_> {
             let first = widths.first().and_then(whole);
             return Ok(first.filter(|_| widths.windows(2).all(|pair| pair[0] == pair[1])));
         }
-        if let Some(width) = self.shape(FFN, notes)? {
+        if let Some(width) = self.shape(&FFN_SIZE, notes)? {
             return Ok(Some(width));
         }
         if let Some(width) = self.keys.object("ffn_config").and_then(|inner| inner.get("ffn_hidden_size")).and_then(whole) {
@@ -174,9 +164,9 @@ impl Reader<'_> {
         Ok(times.and_then(|times| hidden?.checked_mul(times)))
     }
 
-    fn experts(&self, names: &[&str], in_ffn_config: &str) -> Result<Option<u64>, String> {
+    fn experts(&self, setting: &Setting, in_ffn_config: &str) -> Result<Option<u64>, String> {
         let nested = || self.keys.object("ffn_config").and_then(|inner| inner.get(in_ffn_config)).and_then(whole);
-        Ok(self.keys.count(names)?.or_else(nested).filter(|&n| n > 0))
+        Ok(self.keys.count(setting.names)?.or_else(nested).filter(|&n| n > 0))
     }
 }
 

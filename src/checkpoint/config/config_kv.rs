@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::config_json::{HEADS, HIDDEN, KV_HEADS, LAYERS, Reader, class_default};
+use super::config_json::{Reader, class_default};
 use super::hybrid;
 use super::keys::{MAX_LAYERS, whole};
 use super::layers::{attention, fold};
 use super::{KvKind, KvLayer, KvLayers, MlaDims, ModelConfig};
 use crate::families::cache::{HfCache, WindowRule};
+use crate::families::config_keys::{HEAD_DIM, HEADS, HIDDEN_SIZE, KV_HEADS, LAYERS};
 use crate::families::family::KvHeads;
 use crate::text::escape_limited;
 
@@ -17,7 +18,7 @@ impl Reader<'_> {
         let Some(row) = self.row else {
             return Err(match &model.family {
                 Some(family) => format!("family `{}` (`model_type`) is not known", escape_limited(family, 60)),
-                None => "key `model_type` is missing in config.json".to_owned(),
+                None => self.keys.missing("model_type"),
             });
         };
         if let HfCache::NotUnderstood(reason) = row.cache {
@@ -30,9 +31,9 @@ impl Reader<'_> {
                 return Ok(KvLayers::NoCache("an encoder keeps no keys and values".to_owned()));
             }
         }
-        let layers = model.layers.ok_or_else(|| format!("key `{}` is missing in config.json", LAYERS[0]))?;
+        let layers = model.layers.ok_or_else(|| self.keys.missing(LAYERS.name()))?;
         if layers == 0 || layers > MAX_LAYERS {
-            return Err(format!("config.json claims {layers} layers"));
+            return Err(format!("{} claims {layers} layers", self.keys.file));
         }
         let runs = match row.cache {
             HfCache::T5 => self.t5(layers, model)?,
@@ -81,9 +82,9 @@ impl Reader<'_> {
 
     /// Key/value heads and head width; both are stored in the model.
     fn head_shape(&self, model: &mut ModelConfig) -> Result<(u64, u64), String> {
-        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS[0]))?;
+        let heads = model.heads.ok_or_else(|| self.keys.missing(HEADS.name()))?;
         if heads == 0 {
-            return Err(format!("key `{}` is 0", HEADS[0]));
+            return Err(format!("key `{}` is 0", HEADS.name()));
         }
         let kv_heads = self.kv_heads(heads, model)?;
         model.kv_heads = Some(kv_heads);
@@ -104,7 +105,7 @@ impl Reader<'_> {
             KvHeads::GroupedOrSingle => {
                 return if keys.flag("new_decoder_architecture") == Some(true) {
                     model.spreads_kv = true;
-                    Ok(keys.count(KV_HEADS)?.unwrap_or(heads))
+                    Ok(keys.count(KV_HEADS.names)?.unwrap_or(heads))
                 } else {
                     Ok(if keys.flag("multi_query") == Some(false) { heads } else { 1 })
                 };
@@ -118,20 +119,19 @@ impl Reader<'_> {
         if let Some(inner) = keys.object("attn_config")
             && let Some(count) = inner.get("kv_n_heads").filter(|v| !v.is_null())
         {
-            return whole(count).ok_or_else(|| "key `attn_config.kv_n_heads` of config.json is no whole number".to_owned());
+            return whole(count).ok_or_else(|| format!("{} is no whole number", keys.key("attn_config.kv_n_heads")));
         }
         if let Some(Value::String(kind)) = keys.object("attn_config").and_then(|inner| inner.get("attn_type"))
             && kind == "multiquery_attention"
         {
             return Ok(1);
         }
-        Ok(self.shape(KV_HEADS, &mut model.notes)?.unwrap_or(heads))
+        Ok(self.shape(&KV_HEADS, &mut model.notes)?.unwrap_or(heads))
     }
 
     fn head_dim(&self, heads: u64, model: &mut ModelConfig) -> Result<u64, String> {
         // DeepSeek's `head_dim` is the rotary part; latent attention does not come here.
-        let names: &[&str] = &["head_dim", "attention_head_dim", "kv_channels"];
-        if let Some(explicit) = self.keys.count(names)? {
+        if let Some(explicit) = self.keys.count(HEAD_DIM.names)? {
             return Ok(explicit);
         }
         if !self.keys.has("head_dim")
@@ -142,7 +142,7 @@ impl Reader<'_> {
             }
             return Ok(default);
         }
-        let hidden = model.hidden_size.ok_or_else(|| format!("key `{}` is missing in config.json", HIDDEN[0]))?;
+        let hidden = model.hidden_size.ok_or_else(|| self.keys.missing(HIDDEN_SIZE.name()))?;
         if hidden % heads != 0 {
             return Err(format!("{hidden} hidden values do not divide into {heads} heads, and `head_dim` is missing"));
         }
@@ -265,11 +265,11 @@ impl Reader<'_> {
 
     fn mla(&self, layers: u64, model: &mut ModelConfig, values_share_hidden: bool) -> Result<Vec<KvLayer>, String> {
         let keys = &self.keys;
-        let heads = model.heads.ok_or_else(|| format!("key `{}` is missing in config.json", HEADS[0]))?;
+        let heads = model.heads.ok_or_else(|| self.keys.missing(HEADS.name()))?;
         let value_dim = match keys.count(&["v_head_dim"])? {
             Some(width) => width,
             None if values_share_hidden => model.hidden_size.unwrap_or(0) / heads.max(1),
-            None => return Err("key `v_head_dim` is missing in config.json".to_owned()),
+            None => return Err(keys.missing("v_head_dim")),
         };
         let dims = MlaDims {
             kv_lora_rank: keys.need(&["kv_lora_rank"])?,
@@ -278,7 +278,7 @@ impl Reader<'_> {
             value_dim,
             heads,
         };
-        model.kv_heads = keys.count(KV_HEADS)?.or(Some(heads));
+        model.kv_heads = keys.count(KV_HEADS.names)?.or(Some(heads));
         model.head_dim = dims.nope_dim.checked_add(dims.rope_dim);
         model.mla = Some(dims);
         let latent = dims.kv_lora_rank.checked_add(dims.rope_dim).ok_or("`kv_lora_rank` is out of range")?;
@@ -292,7 +292,7 @@ impl Reader<'_> {
         let chunk = match self.keys.count(&["attention_chunk_size"])? {
             Some(chunk) => chunk,
             None if self.keys.has("attention_chunk_size") => return Ok(repeat(full, layers)),
-            None => self.default_of("attention_chunk_size").ok_or("key `attention_chunk_size` is missing in config.json")?,
+            None => self.default_of("attention_chunk_size").ok_or_else(|| self.keys.missing("attention_chunk_size"))?,
         };
         let chunked = attention(KvKind::Chunked, full.kv_heads, full.head_dim_k, full.head_dim_v, Some(chunk));
         let interval = self.keys.count(&["no_rope_layer_interval"])?.or_else(|| self.default_of("no_rope_layer_interval"));
@@ -318,7 +318,7 @@ impl Reader<'_> {
                 .unwrap_or(0),
         };
         let own = layers.checked_sub(shared).ok_or_else(|| format!("{shared} layers share the cache of {layers}"))?;
-        let window = self.window(model)?.ok_or("key `sliding_window` is missing in config.json")?;
+        let window = self.window(model)?.ok_or_else(|| self.keys.missing("sliding_window"))?;
         let rows = match self.by_layer_types(layers, full, Some(window), model)? {
             Some(rows) => rows,
             None => {

@@ -7,6 +7,7 @@ use super::config_kv::{check_length, repeat};
 use super::keys::{Keys, whole};
 use super::layers::{self, recurrent};
 use super::{KvKind, KvLayer, StateSize};
+use crate::families::config_keys::{CONV_KERNEL, HIDDEN_SIZE, LAYER_TYPES, SSM_GROUPS};
 
 const RANGE: &str = "the state of a recurrent layer is out of range";
 
@@ -35,7 +36,7 @@ pub(super) fn jamba(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<Kv
 
 pub(super) fn mamba2_hybrid(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
     let state = recurrent(mamba2_state(keys)?);
-    for name in ["layer_types", "layers_block_type"] {
+    for &name in LAYER_TYPES.names {
         let Some(kinds) = keys.list(name)? else { continue };
         check_length(name, kinds.len(), count)?;
         let one = |kind: &Value| match kind.as_str() {
@@ -49,7 +50,7 @@ pub(super) fn mamba2_hybrid(keys: &Keys<'_>, count: u64, full: KvLayer) -> Resul
         let at: Vec<u64> = indices.iter().filter_map(whole).collect();
         return Ok((0..count).map(|i| if at.contains(&i) { full } else { state }).collect());
     }
-    Err("key `layer_types` is missing in config.json".to_owned())
+    Err(keys.missing("layer_types"))
 }
 
 pub(super) fn mamba2_parallel(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
@@ -74,15 +75,15 @@ pub(super) fn gated_delta(keys: &Keys<'_>, count: u64, full: KvLayer, interval: 
         return kinds.iter().map(one).collect();
     }
     let n = keys.count(&["full_attention_interval"])?.or(interval).filter(|&n| n > 0);
-    let n = n.ok_or("key `full_attention_interval` is missing in config.json")?;
+    let n = n.ok_or_else(|| keys.missing("full_attention_interval"))?;
     Ok((0..count).map(|i| if (i + 1) % n != 0 { state } else { full }).collect())
 }
 
 /// Nemotron-H: `M` or `linear_attention` is Mamba-2, `*` or `full_attention` attention; `-`, `E`, `mlp` and `moe` keep nothing.
 pub(super) fn nemotron_h(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<Vec<KvLayer>, String> {
     let inner = product(keys.need(&["mamba_num_heads"])?, keys.need(&["mamba_head_dim"])?)?;
-    let groups = keys.need(&["n_groups", "mamba_n_groups"])?;
-    let conv = keys.need(&["conv_kernel", "mamba_d_conv"])?;
+    let groups = keys.need(SSM_GROUPS.names)?;
+    let conv = keys.need(CONV_KERNEL.names)?;
     let state = recurrent(layers::mamba2(conv, inner, groups, keys.need(&["ssm_state_size"])?).ok_or(RANGE)?);
     let one = |kind: &str| match kind {
         "M" | "linear_attention" | "mamba" => Ok(state),
@@ -94,7 +95,7 @@ pub(super) fn nemotron_h(keys: &Keys<'_>, count: u64, full: KvLayer) -> Result<V
         check_length("layers_block_type", kinds.len(), count)?;
         return kinds.iter().map(|kind| one(kind.as_str().unwrap_or(""))).collect();
     }
-    let pattern = keys.text_of(&["hybrid_override_pattern"]).ok_or("key `hybrid_override_pattern` is missing in config.json")?;
+    let pattern = keys.text_of(&["hybrid_override_pattern"]).ok_or_else(|| keys.missing("hybrid_override_pattern"))?;
     check_length("hybrid_override_pattern", pattern.chars().count(), count)?;
     let mut buffer = [0u8; 4];
     pattern.chars().map(|c| one(c.encode_utf8(&mut buffer))).collect()
@@ -116,7 +117,7 @@ fn mamba2_state(keys: &Keys<'_>) -> Result<StateSize, String> {
 fn inner_size(keys: &Keys<'_>, names: &[&str], expand: &str) -> Result<u64, String> {
     match keys.count(names)? {
         Some(inner) => Ok(inner),
-        None => product(keys.need(&["hidden_size", "d_model"])?, keys.need(&[expand])?),
+        None => product(keys.need(HIDDEN_SIZE.names)?, keys.need(&[expand])?),
     }
 }
 

@@ -3,10 +3,9 @@
 
 use serde_json::{Map, Value};
 
+use super::params_json;
+use crate::families::config_keys::text_part;
 use crate::text::escape_limited;
-
-/// Keys under which the text part of a multimodal model stands.
-const NESTED: &[&str] = &["text_config", "llm_config", "language_config", "thinker_config", "talker_config"];
 
 /// More layers than any model has; a larger figure is taken as damage.
 pub(super) const MAX_LAYERS: u64 = 100_000;
@@ -17,21 +16,16 @@ pub(super) struct Keys<'a> {
     pub(super) text: &'a Map<String, Value>,
     /// The file's own object.
     pub(super) top: &'a Map<String, Value>,
+    /// The file they stand in.
+    pub(super) file: &'static str,
     /// Whether `text` is not `top`.
     pub(super) nested: bool,
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn of(top: &'a Map<String, Value>) -> Self {
-        let mut text = top;
-        // thinker_config.text_config is the deepest nesting in use.
-        for _ in 0..3 {
-            match NESTED.iter().find_map(|key| text.get(*key).and_then(Value::as_object)) {
-                Some(inner) => text = inner,
-                None => break,
-            }
-        }
-        Self { text, top, nested: !std::ptr::eq(text, top) }
+    pub(super) fn of(top: &'a Map<String, Value>, file: &'static str) -> Self {
+        let text = text_part(top);
+        Self { text, top, file, nested: !std::ptr::eq(text, top) }
     }
 
     /// The value under the first of these names that is there and not null; the text config goes before the file's own object.
@@ -51,15 +45,29 @@ impl<'a> Keys<'a> {
         let found = names.iter().find_map(|name| self.text.get(*name).filter(|v| !v.is_null()).map(|v| (*name, v)));
         match found {
             None => Ok(None),
-            Some((name, value)) => whole(value).map(Some).ok_or_else(|| {
-                format!("key `{name}` of config.json is no whole number: {}", escape_limited(&value.to_string(), 40))
-            }),
+            Some((name, value)) => whole(value)
+                .map(Some)
+                .ok_or_else(|| format!("{} is no whole number: {}", self.key(name), escape_limited(&value.to_string(), 40))),
         }
     }
 
     /// As [`Self::count`], with a missing key as an error that names it.
     pub(super) fn need(&self, names: &[&str]) -> Result<u64, String> {
-        self.count(names)?.ok_or_else(|| format!("key `{}` is missing in config.json", names.first().copied().unwrap_or("")))
+        self.count(names)?.ok_or_else(|| self.missing(names.first().copied().unwrap_or("")))
+    }
+
+    /// Names a key and its file, as the file spells it.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("key `{}` of {}", self.spelled(name), self.file)
+    }
+
+    /// Says that a key is missing.
+    pub(super) fn missing(&self, name: &str) -> String {
+        format!("key `{}` is missing in {}", self.spelled(name), self.file)
+    }
+
+    fn spelled<'n>(&self, name: &'n str) -> &'n str {
+        if self.file == params_json::FILE { params_json::spelled(name) } else { name }
     }
 
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
@@ -80,7 +88,7 @@ impl<'a> Keys<'a> {
         match self.text.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Array(values)) => Ok(Some(values)),
-            Some(_) => Err(format!("key `{name}` of config.json is no list")),
+            Some(_) => Err(format!("{} is no list", self.key(name))),
         }
     }
 }

@@ -11,12 +11,17 @@ mod gguf_state;
 mod hybrid;
 mod keys;
 mod layers;
+pub(in crate::checkpoint) mod params_json;
+mod stated_cache;
 
 use serde::Serialize;
 
 pub use active::{ActiveParams, ParamCounts, active_params};
 pub use config_json::from_config_json;
+pub(in crate::checkpoint) use config_json::from_configuration;
 pub use gguf_keys::from_gguf;
+pub use params_json::from_params_json;
+pub use stated_cache::{CacheScheme, StatedCache};
 
 /// How one kind of layer caches what it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -178,6 +183,9 @@ pub struct ModelConfig {
     pub tied_embeddings: Option<bool>,
     /// The dtype the configuration claims (`torch_dtype`, `dtype`).
     pub stated_dtype: Option<String>,
+    /// What the configuration asks for of the cache.
+    #[serde(skip)]
+    pub stated_cache: Option<StatedCache>,
     /// What is cached per layer.
     #[serde(skip)]
     pub kv: KvLayers,

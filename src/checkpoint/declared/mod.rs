@@ -15,10 +15,11 @@ use serde_json::{Map, Value};
 
 use super::boundary::FoundFile;
 use super::config::{self, ModelConfig};
+use crate::checkpoint::configuration::mark_note;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::families;
-use crate::format::{self, Budget, Container, Shape, limits, python_json};
+use crate::format::{self, Budget, Container, Shape, limits, python_json_past_mark};
 use crate::source::MemorySource;
 use crate::text::escape_limited;
 use crate::units::Elements;
@@ -123,9 +124,11 @@ fn known(value: Option<u64>, what: &str) -> std::result::Result<u64, String> {
 pub(super) fn read(file: &FoundFile) -> Result<(Container, ModelConfig, Value)> {
     let path = &file.path;
     let bytes = file.read_small(limits::MAX_CONFIG)?;
-    let config = python_json(&bytes, &Budget::new(limits::MAX_CONFIG_TREES)).map_err(|error| error.with_path(path))?;
+    let read = python_json_past_mark(&bytes, &Budget::new(limits::MAX_CONFIG_TREES));
+    let (config, marked) = read.map_err(|error| error.with_path(path))?;
     drop(bytes);
     let mut model = config::from_config_json(&config);
+    model.notes.extend(marked.then(|| mark_note("config.json")));
     let rows = rows(&config, &model).map_err(|why| {
         Error::new(ErrorKind::Unsupported, format!("the tensors of this configuration are not known: {why}"))
             .with_path(path)

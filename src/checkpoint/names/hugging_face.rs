@@ -117,8 +117,8 @@ fn whole_name(pieces: &[&str]) -> Option<Role> {
         // Meta's consolidated files and RWKV.
         ["output", "weight" | "bias" | "qweight"] | ["head", "weight"] => Role::LmHead,
         ["head", "bias"] => Role::Head,
-        // T5 and BART; RWKV's own files.
-        ["shared" | "emb", "weight"] => Role::Embedding,
+        // T5 and BART; RWKV's and DeepSeek's own files.
+        ["shared" | "emb" | "embed", "weight"] => Role::Embedding,
         // InternVL.
         ["mlp1", n, _] if index(n).is_some() => Role::Projector,
         // Mamba, RWKV, GPT-NeoX-like stacks: one table under this name. In BERT `embeddings` has children.

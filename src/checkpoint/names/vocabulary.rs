@@ -72,6 +72,23 @@ pub(super) const AUXILIARY: &[&str] = &[
     "mcg",
     "mul1",
     "qbiases",
+    "qscale_weight",
+    "qscale_act",
+    "scale_weight",
+    "scale_input",
+    "scaled_fp8",
+    "comfy_quant",
+    "wscales",
+    "wcscales",
+    "wtscale",
+    "wzeros",
+    "smooth_factor",
+    "smooth_factor_orig",
+    "weights_scaling_factor",
+    "weights_scaling_factor_2",
+    "weights_block_scaling_factor",
+    "activation_scaling_factor",
+    "prequant_scaling_factor",
 ];
 
 /// Ends of last pieces that only bookkeeping has: the stacked experts of gpt-oss (`gate_up_proj_scales`) and of block FP8

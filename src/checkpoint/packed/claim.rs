@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::tensors::Tensors;
+use crate::dtype::Dtype;
 use crate::format::Shape;
 
 /// One way of packing: a row of `METHODS`.
@@ -62,6 +63,11 @@ impl Claim {
         self.group = group;
         self
     }
+}
+
+/// Whether weights of a dtype are 8-bit floats.
+pub(super) fn is_f8(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ)
 }
 
 /// A shape with its last dimension replaced.

@@ -1,15 +1,15 @@
 //! What config.json says about a quantization.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::{Interpretation, Quantization, TensorView};
 use crate::dtype::{Dtype, DtypeKind};
+use crate::families::config_keys::{QUANTIZATION, QUANTIZED_BITS, QUANTIZED_GROUP, text_part};
 use crate::text::escape_limited;
-
-/// Objects that hold the quantization of a config.json, in the order asked.
-const SECTIONS: &[&str] = &["quantization_config", "compression_config", "quantization"];
 
 /// Bits and group of weights as compressed-tensors states them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +23,28 @@ pub(super) struct Scheme {
 pub(super) struct Configured<'a> {
     /// `quant_method`, or what the shape of the section tells (MLX writes none).
     pub(super) method: Option<Cow<'a, str>>,
+    /// The file that it stands in.
+    pub(super) file: Cow<'a, str>,
     section: Option<&'a Map<String, Value>>,
+    /// Overrides by path without what wraps the model; made when first asked for.
+    renamed: OnceCell<HashMap<&'a str, (u64, u64)>>,
 }
 
 impl<'a> Configured<'a> {
     pub(super) fn of(config: Option<&'a Value>) -> Self {
         let Some(top) = config.and_then(Value::as_object) else { return Self::default() };
-        let text = top.get("text_config").and_then(Value::as_object);
-        let section = SECTIONS.iter().find_map(|name| {
+        let text = text_part(top);
+        let section = QUANTIZATION.names.iter().find_map(|name| {
             let here = |map: &'a Map<String, Value>| map.get(*name).and_then(Value::as_object).filter(|inner| !inner.is_empty());
-            here(top).or_else(|| text.and_then(here))
+            here(top).or_else(|| here(text))
         });
         let Some(section) = section else { return Self::default() };
-        Self { method: method_of(section), section: Some(section) }
+        Self { method: method_of(section), section: Some(section), ..Self::default() }
+    }
+
+    /// The same, read from a file of this name.
+    pub(super) fn in_file(self, file: &'a str) -> Self {
+        Self { file: Cow::Borrowed(file), ..self }
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
@@ -45,7 +54,7 @@ impl<'a> Configured<'a> {
     /// `bits`, of the whole model.
     pub(super) fn bits(&self) -> Option<u64> {
         let section = self.section?;
-        let direct = ["bits", "w_bit", "wbits"].iter().find_map(|key| section.get(*key)).and_then(Value::as_u64);
+        let direct = QUANTIZED_BITS.names.iter().find_map(|key| section.get(*key)).and_then(Value::as_u64);
         direct.or_else(|| {
             let schemes = self.schemes();
             schemes.first().filter(|first| schemes.iter().all(|s| s.bits == first.bits)).map(|first| first.bits)
@@ -54,16 +63,34 @@ impl<'a> Configured<'a> {
 
     /// `group_size`, of the whole model; -1 (one group a row) is `None`.
     pub(super) fn group(&self) -> Option<u64> {
-        ["group_size", "q_group_size"].iter().find_map(|key| self.section?.get(*key)).and_then(Value::as_u64).filter(|&g| g > 0)
+        QUANTIZED_GROUP.names.iter().find_map(|key| self.section?.get(*key)).and_then(Value::as_u64).filter(|&g| g > 0)
     }
 
     /// Bits and group of one module: MLX writes overrides under the module's path.
     pub(super) fn of_module(&self, module: &str) -> Option<(u64, u64)> {
-        let section = self.section?;
-        let figures = |map: &Map<String, Value>| {
-            Some((map.get("bits").and_then(Value::as_u64)?, map.get("group_size").and_then(Value::as_u64)?))
-        };
-        section.get(module).and_then(Value::as_object).and_then(figures).or_else(|| figures(section))
+        self.section?.get(module).and_then(Value::as_object).and_then(figures)
+    }
+
+    /// Bits and group of the whole model.
+    pub(super) fn of_model(&self) -> Option<(u64, u64)> {
+        figures(self.section?)
+    }
+
+    /// Bits and group of the modules whose paths end as this one's behind all that wraps a model: tools that rename tensors leave the
+    /// paths of the overrides as they were.
+    pub(super) fn of_renamed_module(&self, module: &str) -> Option<(u64, u64)> {
+        let renamed = self.renamed.get_or_init(|| {
+            let rows = self.section.into_iter().flatten();
+            rows.filter_map(|(path, entry)| Some((unwrapped(path), entry.as_object().and_then(figures)?))).collect()
+        });
+        renamed.get(unwrapped(module)).copied()
+    }
+
+    /// Outputs and inputs of one module: VPTQ writes them under its path.
+    pub(super) fn widths_of(&self, module: &str) -> Option<[u64; 2]> {
+        let layer = self.section?.get("config_for_layers")?.get(module)?;
+        let width = |key: &str| layer.get(key).and_then(Value::as_u64);
+        Some([width("out_features")?, width("in_features")?])
     }
 
     /// The weight schemes of compressed-tensors, one a group of modules.
@@ -83,7 +110,7 @@ impl<'a> Configured<'a> {
         if let (Some(bits), Some(stated)) = (bits, stated)
             && u64::from(bits) != stated
         {
-            out.notes.push(format!("config.json says {stated} bits, but {method} stores {bits} bits per weight here"));
+            out.notes.push(format!("{} says {stated} bits, but {method} stores {bits} bits per weight here", self.file));
         }
     }
 
@@ -120,7 +147,7 @@ impl<'a> Configured<'a> {
         let shown = escape_limited(stated, 40);
         let scales = tensors.iter().filter(|tensor| tensor.name.ends_with("_scale_inv")).count();
         if scales > 0 && self.is("fp8") {
-            let evidence = format!("config.json, and `weight_scale_inv` on {scales} weights that are stored unquantized");
+            let evidence = format!("{}, and `weight_scale_inv` on {scales} weights that are stored unquantized", self.file);
             return Some(Quantization { method: "fp8".to_owned(), bits: None, group_size: None, evidence });
         }
         let packed = tensors.iter().zip(&out.parts).filter(|(tensor, meaning)| {
@@ -128,7 +155,7 @@ impl<'a> Configured<'a> {
         });
         let count = packed.count() as u64;
         if count == 0 {
-            out.notes.push(format!("config.json says the quantization method is `{shown}`, but no weight is packed"));
+            out.notes.push(format!("{} says the quantization method is `{shown}`, but no weight is packed", self.file));
             return None;
         }
         out.unresolved += count;
@@ -136,8 +163,23 @@ impl<'a> Configured<'a> {
             "the packing of `{shown}` is not understood: the stored elements of {count} integer tensors are counted as parameters"
         ));
         let bits = self.stated_bits().and_then(|bits| u32::try_from(bits).ok());
-        Some(Quantization { method: stated.to_owned(), bits, group_size: self.group(), evidence: "config.json alone".to_owned() })
+        Some(Quantization { method: stated.to_owned(), bits, group_size: self.group(), evidence: format!("{} alone", self.file) })
     }
+}
+
+fn figures(map: &Map<String, Value>) -> Option<(u64, u64)> {
+    Some((map.get("bits").and_then(Value::as_u64)?, map.get("group_size").and_then(Value::as_u64)?))
+}
+
+/// A module's path without the words that wrap a language model.
+fn unwrapped(mut path: &str) -> &str {
+    const WRAPPERS: &[&str] = &["model", "language_model", "text_model", "transformer", "thinker", "llm", "backbone"];
+    while let Some((first, rest)) = path.split_once('.')
+        && WRAPPERS.contains(&first)
+    {
+        path = rest;
+    }
+    path
 }
 
 fn looks_packed(dtype: Dtype) -> bool {

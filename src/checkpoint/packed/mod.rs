@@ -10,6 +10,7 @@ pub(super) mod ggml;
 mod hints;
 mod methods;
 mod tensors;
+mod unknown;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -124,13 +125,25 @@ pub fn interpret_with(
     format: Format,
     read_small: Option<ReadSmall<'_>>,
 ) -> Interpretation {
+    interpret_stated(tensors, config, None, format, read_small)
+}
+
+/// As [`interpret_with`], with the name of the file that states the quantization: config.json where none is given.
+pub(super) fn interpret_stated(
+    tensors: &[TensorView<'_>],
+    config: Option<&Value>,
+    file: Option<&str>,
+    format: Format,
+    read_small: Option<ReadSmall<'_>>,
+) -> Interpretation {
     if format == Format::Gguf {
         return ggml::interpret(tensors);
     }
-    let configured = Configured::of(config);
+    let configured = Configured::of(config).in_file(file.unwrap_or("config.json"));
     let anchored: Vec<(usize, &'static Method, &'static str)> = anchors(tensors);
     let mut out = Interpretation { parts: tensors.iter().map(plain).collect(), ..Interpretation::default() };
     if anchored.is_empty() && configured.method.is_none() {
+        unknown(&mut out, tensors);
         return out;
     }
     let all = Tensors::new(tensors, config, &configured, read_small);
@@ -147,7 +160,11 @@ pub fn interpret_with(
         claims.push(claim);
     }
     mark_leftovers(&mut out, tensors, &taken, &claims, &configured);
-    summarise(&mut out, &claims, &configured, tensors);
+    // A configuration that names a method is asked first: it says what is not understood.
+    if !claims.is_empty() || configured.method.is_none() {
+        unknown(&mut out, tensors);
+    }
+    summarise(&mut out, &claims, &configured, config, tensors);
     out
 }
 
@@ -201,6 +218,15 @@ fn apply(out: &mut Interpretation, tensors: &[TensorView<'_>], claim: &Claim) {
     }
 }
 
+/// Says what looks packed and is not understood.
+fn unknown(out: &mut Interpretation, tensors: &[TensorView<'_>]) {
+    let count = unknown::mark(out, tensors);
+    if count > 0 {
+        out.unresolved += count;
+        out.notes.push(format!("{count} weights of a byte or less have scales beside them in a form that is not known"));
+    }
+}
+
 /// Bookkeeping that belongs to no packed weight: the scales of a KV cache, the scales transformers writes beside weights that it
 /// left in BF16. Only where something is quantized: a plain model may use such a name for a weight.
 fn mark_leftovers(
@@ -226,7 +252,13 @@ fn mark_leftovers(
     }
 }
 
-fn summarise(out: &mut Interpretation, claims: &[Claim], configured: &Configured<'_>, tensors: &[TensorView<'_>]) {
+fn summarise(
+    out: &mut Interpretation,
+    claims: &[Claim],
+    configured: &Configured<'_>,
+    config: Option<&Value>,
+    tensors: &[TensorView<'_>],
+) {
     let mut counts: Vec<(&'static str, u64)> = Vec::new();
     for claim in claims {
         match counts.iter_mut().find(|(name, _)| *name == claim.method) {
@@ -236,7 +268,7 @@ fn summarise(out: &mut Interpretation, claims: &[Claim], configured: &Configured
     }
     // The most common; of equals the one met first.
     let main = counts.iter().rev().max_by_key(|(_, count)| *count).copied();
-    let Some((method, count)) = main else {
+    let Some((method, _)) = main else {
         out.quantization = configured.without_packed_weights(tensors, out);
         return;
     };
@@ -250,15 +282,16 @@ fn summarise(out: &mut Interpretation, claims: &[Claim], configured: &Configured
     };
     let bits = same(Box::new(of_main().map(|claim| claim.bits.map(u64::from))));
     let group_size = same(Box::new(of_main().map(|claim| claim.group)));
-    let evidence = of_main().next().map_or("", |claim| claim.evidence);
-    let mut evidence = format!("{evidence} on {count} weights");
+    let mut evidence = evidence(claims, method);
     match configured.method.as_deref() {
-        Some(stated) if configured::is_same(stated, method) => evidence.push_str(", and config.json says so"),
+        Some(stated) if configured::is_same(stated, method) => evidence.push_str(&format!(", and {} says so", configured.file)),
         Some(stated) => out.notes.push(format!(
-            "config.json says the quantization method is `{}`, but the tensors are packed as {method}",
+            "{} says the quantization method is `{}`, but the tensors are packed as {method}",
+            configured.file,
             crate::text::escape_limited(stated, 40)
         )),
-        None => evidence.push_str("; config.json says nothing of it"),
+        None if config.is_none() => evidence.push_str("; there is no config.json to say so"),
+        None => evidence.push_str(&format!("; {} says nothing of it", configured.file)),
     }
     let bits = bits.and_then(|bits| u32::try_from(bits).ok());
     configured.compare_bits(bits, method, out);
@@ -269,6 +302,19 @@ fn summarise(out: &mut Interpretation, claims: &[Claim], configured: &Configured
         ));
     }
     out.quantization = Some(Quantization { method: method.to_owned(), bits, group_size, evidence });
+}
+
+/// What the weights of a method were recognised by, with their number.
+fn evidence(claims: &[Claim], method: &str) -> String {
+    let mut seen: Vec<(&str, u64)> = Vec::new();
+    for claim in claims.iter().filter(|claim| claim.method == method) {
+        match seen.iter_mut().find(|(evidence, _)| *evidence == claim.evidence) {
+            Some((_, count)) => *count += 1,
+            None => seen.push((claim.evidence, 1)),
+        }
+    }
+    let each: Vec<String> = seen.iter().map(|(evidence, count)| format!("{evidence} on {count} weights")).collect();
+    each.join(", ")
 }
 
 #[cfg(test)]

@@ -395,9 +395,9 @@ fn configuration_and_tensors_that_disagree_are_noted() {
     assert_eq!(read.quantization.unwrap().method, "bitsandbytes");
     assert!(read.notes.iter().any(|note| note.contains("`awq`")), "{:?}", read.notes);
 
-    let aqlm = [owned("a.codes", "I16", &[64, 8, 1]), owned("a.codebooks", "F16", &[1, 65536, 1, 8])];
-    let (read, _) = logical(&aqlm, &json!({"quantization_config": {"quant_method": "aqlm"}}));
-    assert_eq!((read.quantization.unwrap().method.as_str(), read.unresolved), ("aqlm", 1));
+    let spqr = [owned("a.dense_weights", "I64", &[64, 8]), owned("a.in_perm", "I64", &[64])];
+    let (read, _) = logical(&spqr, &json!({"quantization_config": {"quant_method": "spqr"}}));
+    assert_eq!((read.quantization.unwrap().method.as_str(), read.unresolved), ("spqr", 1));
 
     // A byte a weight under a 4-bit label.
     let w4a8 = fixtures().into_iter().find(|c| c.scheme == "ct-w4a8").unwrap();

@@ -7,7 +7,7 @@
 mod charge;
 mod python;
 
-pub(crate) use python::{BYTE_ORDER_MARK, python_json, python_json_members};
+pub(crate) use python::{BYTE_ORDER_MARK, python_json, python_json_members, python_json_past_mark};
 
 use crate::error::Result;
 use crate::format::limits::{MAX_CONFIG_DEPTH, MAX_JSON_DEPTH, MAX_NAME};

@@ -31,6 +31,15 @@ pub(crate) fn python_json(bytes: &[u8], budget: &Budget) -> Result<Value> {
     read(bytes, budget, None)
 }
 
+/// As [`python_json`], of a text that may begin with a byte order mark, and whether it does.
+///
+/// # Errors
+/// As [`python_json`].
+pub(crate) fn python_json_past_mark(bytes: &[u8], budget: &Budget) -> Result<(Value, bool)> {
+    let rest = bytes.strip_prefix(BYTE_ORDER_MARK);
+    Ok((python_json(rest.unwrap_or(bytes), budget)?, rest.is_some()))
+}
+
 /// Reads a whole text and keeps these members of the object that it is, the others being skipped; `{}` of a text that is no object.
 ///
 /// # Errors

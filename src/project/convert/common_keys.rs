@@ -7,6 +7,11 @@ use super::keys::Keys;
 use super::stop::Stop;
 use crate::checkpoint::HfFolder;
 use crate::checkpoint::sidecar::Pooling;
+use crate::families::config_keys::ConverterPart::{Mamba2, Phi, Shared};
+use crate::families::config_keys::{
+    CONTEXT, EXPERTS, EXPERTS_USED, FFN_SIZE, HEADS, HIDDEN_SIZE, KV_HEADS, LAYER_NORM_EPS, RMS_NORM_EPS, SSM_EXPAND, SSM_HEAD_DIM,
+    SSM_INNER,
+};
 use crate::families::converter;
 
 /// What the functions that write a family's keys read.
@@ -17,44 +22,39 @@ pub(super) struct Given<'g> {
     pub(super) blocks: u64,
 }
 
-/// Keys of config.json that state the context length, in the order in which they are tried.
-pub(super) const POSITIONS: &[&str] =
-    &["max_position_embeddings", "n_ctx", "n_positions", "max_length", "max_sequence_length", "model_max_length"];
-
 /// Keys that most families have, each when the settings have it.
 pub(super) fn base(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     keys.blocks(given.blocks);
-    if let Some(n) = h.some(POSITIONS) {
+    if let Some(n) = h.some(CONTEXT.asked_by(Shared)) {
         keys.model_count("context_length", whole(n));
     }
-    if let Some(n) = h.some(&["hidden_size", "n_embd", "dim"]) {
+    if let Some(n) = h.some(HIDDEN_SIZE.asked_by(Shared)) {
         keys.model_count("embedding_length", whole(n));
     }
-    let ff = ["prefix_dense_intermediate_size", "dense_intermediate_size", "intermediate_size", "n_inner", "hidden_dim"];
-    if let Some(n) = h.some(&ff) {
+    if let Some(n) = h.some(FFN_SIZE.asked_by(Shared)) {
         keys.model_count("feed_forward_length", whole(n));
     }
-    if let Some(n) = h.some(&["num_attention_heads", "n_head", "n_heads"]).and_then(whole) {
+    if let Some(n) = h.some(HEADS.asked_by(Shared)).and_then(whole) {
         keys.heads(n);
     }
-    if let Some(n) = h.some(&["num_key_value_heads", "n_kv_heads"]).and_then(whole) {
+    if let Some(n) = h.some(KV_HEADS.asked_by(Shared)).and_then(whole) {
         keys.kv_heads(n);
     }
     if h.some(&["is_causal"]).and_then(Value::as_bool) == Some(false) {
         keys.model_flag("attention.causal", false);
     }
     rope(keys, h)?;
-    if h.some(&["rms_norm_eps", "norm_eps"]).is_some() {
+    if h.some(RMS_NORM_EPS.names).is_some() {
         keys.model_number("attention.layer_norm_rms_epsilon");
     }
-    if h.some(&["layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"]).is_some() {
+    if h.some(LAYER_NORM_EPS.names).is_some() {
         keys.model_number("attention.layer_norm_epsilon");
     }
-    if let Some(n) = h.some(&["num_local_experts", "num_experts", "n_routed_experts"]).and_then(whole) {
+    if let Some(n) = h.some(EXPERTS.asked_by(Shared)).and_then(whole) {
         keys.experts(n);
     }
-    if let Some(n) = h.some(&["num_experts_per_tok", "num_experts_per_token", "top_k_experts"]) {
+    if let Some(n) = h.some(EXPERTS_USED.asked_by(Shared)) {
         keys.model_count("expert_used_count", whole(n));
     }
     if let Some(n) = h.some(&["n_group"]) {
@@ -183,7 +183,7 @@ pub(super) fn plain_widths(h: &Hparams) -> Widths {
 
 /// Computes the rotary dimensions of Phi, a share of each head.
 pub(super) fn phi_rope_dims(h: &Hparams) -> Result<u64, Stop> {
-    let (hidden, heads) = (h.need(&["hidden_size", "n_embd"])?, h.need(&["num_attention_heads", "n_head"])?);
+    let (hidden, heads) = (h.need(HIDDEN_SIZE.asked_by(Phi))?, h.need(HEADS.asked_by(Phi))?);
     let share = h.rope.get("partial_rotary_factor").and_then(Value::as_f64).unwrap_or(1.0);
     share_of(hidden, share).checked_div(heads).ok_or_else(|| Stop::new("num_attention_heads is 0"))
 }
@@ -235,11 +235,11 @@ pub(super) fn number_or(h: &Hparams, names: &[&str], own: u64) -> u64 {
 
 /// Reads the inner width of a Mamba 2 layer, and checks it as the converter does.
 pub(super) fn mamba2_inner(h: &Hparams) -> Result<u64, Stop> {
-    let width = h.need(&["hidden_size", "d_model", "dim"])?;
-    let expand = h.some(&["mamba_expand", "expand"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2);
-    let given = h.some(&["mamba_d_ssm", "intermediate_size", "d_inner"]).and_then(whole).filter(|&n| n > 0);
+    let width = h.need(HIDDEN_SIZE.asked_by(Mamba2))?;
+    let expand = h.some(SSM_EXPAND.asked_by(Mamba2)).and_then(whole).filter(|&n| n > 0).unwrap_or(2);
+    let given = h.some(SSM_INNER.asked_by(Mamba2)).and_then(whole).filter(|&n| n > 0);
     let inner = expand.saturating_mul(width);
-    let head = h.some(&["mamba_d_head", "head_dim"]).and_then(whole).filter(|&n| n > 0).unwrap_or(64);
+    let head = h.some(SSM_HEAD_DIM.asked_by(Mamba2)).and_then(whole).filter(|&n| n > 0).unwrap_or(64);
     if given.is_some_and(|n| n != inner) || !inner.is_multiple_of(head) {
         return Err(Stop::new("the inner width does not fit expand and head_dim, which the converter refuses"));
     }

@@ -11,6 +11,7 @@ use super::tokens::Pre;
 use super::{dequantize, vocab};
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
+use crate::families::config_keys::{ConverterPart, LAYERS};
 use crate::project::bridge::Group;
 use crate::project::input::ProjectInput;
 use crate::project::plan::Basis;
@@ -66,7 +67,7 @@ pub(super) fn without_vocabulary(
     if folder.order.is_empty() {
         return Err(Stop::new("the converter reads files named model*.safetensors; there are none"));
     }
-    let mut blocks = settings.need(&["n_layers", "num_hidden_layers", "n_layer", "num_layers"])?;
+    let mut blocks = settings.need(LAYERS.asked_by(ConverterPart::Shared))?;
     if family.row.predicts_further {
         blocks = blocks.saturating_add(settings.count("num_nextn_predict_layers").unwrap_or(0));
     }

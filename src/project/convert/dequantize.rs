@@ -14,6 +14,7 @@ use super::nvfp4;
 use super::stop::Stop;
 use crate::checkpoint::HfFolder;
 use crate::dtype::Dtype;
+use crate::families::config_keys::{ConverterPart, EXPERTS};
 use crate::format::Shape;
 use crate::project::bridge::Group;
 use crate::project::input::ProjectInput;
@@ -76,7 +77,7 @@ pub(super) fn load(input: &ProjectInput<'_>, folder: &HfFolder, family: &FamilyR
         if method == Some("compressed-tensors") {
             nvfp4::rename(&mut set);
         }
-        let experts = h.some(&["num_local_experts", "num_experts"]).and_then(whole).unwrap_or(0);
+        let experts = h.some(EXPERTS.asked_by(ConverterPart::Stacked)).and_then(whole).unwrap_or(0);
         nvfp4::take(&mut set, experts, &mut first)?;
     }
     let has_scales = || set.names().iter().any(|n| n.ends_with(".weight_scale") || n.ends_with(".weight_scale_inv"));

@@ -6,6 +6,7 @@
 use super::stop::Stop;
 use serde_json::{Map, Value, json};
 
+use crate::families::config_keys::{ROPE_THETA, ROPE_THETA_LOCAL, ROTARY_SHARE, TEXT_PARTS, THINKER};
 use crate::families::defaults::CONVERTER;
 
 /// Settings of the model, by the names of config.json.
@@ -16,9 +17,6 @@ pub(super) struct Hparams {
     pub(super) rope: Map<String, Value>,
 }
 
-/// Keys under which the text part of a multimodal model stands, in the order in which later ones win.
-const TEXT_PARTS: [&str; 5] = ["text_config", "llm_config", "lm_config", "language_config", "lfm"];
-
 impl Hparams {
     /// Of a config.json; `raw` leaves the defaults of the class out, as one family has it.
     pub(super) fn new(config: &Map<String, Value>, raw: bool) -> Self {
@@ -27,8 +25,8 @@ impl Hparams {
         let fill = |map: &Map<String, Value>| if raw { map.clone() } else { CONVERTER.fill(map) };
         let mut map = fill(config);
         let object = |key: &str| config.get(key).and_then(Value::as_object);
-        let mut text = TEXT_PARTS.iter().filter_map(|key| object(key)).next_back();
-        if let Some(thinker) = object("thinker_config").and_then(|t| t.get("text_config")).and_then(Value::as_object) {
+        let mut text = TEXT_PARTS.iter().filter(|part| part.converter).filter_map(|part| object(part.name)).next_back();
+        if let Some(thinker) = object(THINKER).and_then(|t| t.get(TEXT_PARTS[0].name)).and_then(Value::as_object) {
             text = Some(thinker);
         }
         if let Some(text) = text {
@@ -97,16 +95,14 @@ fn rope(map: &Map<String, Value>) -> Map<String, Value> {
         return rope;
     }
     let first = |keys: &[&str]| keys.iter().find_map(|k| map.get(*k)).filter(|v| !v.is_null()).cloned();
-    let local = ["local_rope_theta", "rope_local_theta", "rope_theta_local", "swa_rope_theta", "rope_local_base_freq"];
-    if let Some(theta) = first(&local) {
+    if let Some(theta) = first(ROPE_THETA_LOCAL.names) {
         rope.insert("sliding_attention".to_owned(), json!({ "rope_theta": theta }));
     }
-    let global = ["global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base"];
     let kind = rope.get("type").filter(|v| !v.is_null()).cloned();
     let moved = [
-        ("rope_theta", first(&global)),
+        ("rope_theta", first(ROPE_THETA.names)),
         ("rope_type", kind),
-        ("partial_rotary_factor", first(&["partial_rotary_factor", "rope_pct", "rope_percent"])),
+        ("partial_rotary_factor", first(ROTARY_SHARE.names)),
         ("original_max_position_embeddings", first(&["original_max_position_embeddings"])),
     ];
     for (key, value) in moved {

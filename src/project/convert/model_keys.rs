@@ -3,12 +3,16 @@
 use serde_json::Value;
 
 use super::common_keys::{
-    Given, POSITIONS, base, four_times, head_dim, is_set, key_and_value, labels, mamba2_inner, number_or, numbers, own,
-    phi_rope_dims, plain_widths, pooling, share_of, sliding_pattern,
+    Given, base, four_times, head_dim, is_set, key_and_value, labels, mamba2_inner, number_or, numbers, own, phi_rope_dims,
+    plain_widths, pooling, share_of, sliding_pattern,
 };
 use super::hparams::whole;
 use super::keys::Keys;
 use super::stop::Stop;
+use crate::families::config_keys::ConverterPart::{Bloom, Falcon, Mamba, Mamba2, Phi, Shared, Stacked};
+use crate::families::config_keys::{
+    CONTEXT, CONV_KERNEL, EXPERTS, EXPERTS_USED, HEADS, HIDDEN_SIZE, KV_HEADS, SSM_HEAD_DIM, SSM_INNER, STATE_SIZE, TIME_STEP_RANK,
+};
 
 pub(super) fn llama(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
@@ -76,9 +80,9 @@ pub(super) fn gemma3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop>
 
 pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
-    let heads = h.need(&["num_attention_heads", "n_head"])?;
-    let width = h.some(&["hidden_size", "n_embd"]).and_then(whole);
-    let context = h.some(&["n_positions", "max_position_embeddings"]).and_then(whole);
+    let heads = h.need(HEADS.asked_by(Phi))?;
+    let width = h.some(HIDDEN_SIZE.asked_by(Phi)).and_then(whole);
+    let context = h.some(CONTEXT.asked_by(Phi)).and_then(whole);
     own(keys, given.blocks, heads, [context, width, width.and_then(|n| n.checked_mul(4))], &["attention.layer_norm_epsilon"]);
     keys.model_count("rope.dimension_count", phi_rope_dims(h).ok());
     keys.kv_heads(heads);
@@ -88,15 +92,15 @@ pub(super) fn phi2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
 
 pub(super) fn phi3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
-    let heads = h.need(&["num_attention_heads", "n_head"])?;
-    let width = h.some(&["hidden_size", "n_embd"]).and_then(whole);
-    let context = h.some(&["n_positions", "max_position_embeddings"]).and_then(whole);
+    let heads = h.need(HEADS.asked_by(Phi))?;
+    let width = h.some(HIDDEN_SIZE.asked_by(Phi)).and_then(whole);
+    let context = h.some(CONTEXT.asked_by(Phi)).and_then(whole);
     let names = ["rope.scaling.original_context_length", "attention.layer_norm_rms_epsilon", "rope.freq_base"];
     own(keys, given.blocks, heads, [context, width, h.count("intermediate_size")], &names);
     keys.model_count("rope.dimension_count", phi_rope_dims(h).ok());
     // 0 where there is none: so Phi-4 is told apart.
     keys.model_count("attention.sliding_window", h.some(&["sliding_window"]).map_or(Some(0), whole));
-    keys.kv_heads(h.need(&["num_key_value_heads", "n_head_kv"])?);
+    keys.kv_heads(h.need(KV_HEADS.asked_by(Phi))?);
     if h.rope.get("long_factor").and_then(Value::as_array).is_some_and(|f| !f.is_empty()) {
         keys.model_number("rope.scaling.attn_factor");
     }
@@ -131,8 +135,8 @@ pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop>
     let width = h.count("hidden_size");
     // The context is not in config.json.
     let widths = [Some(2048), width, width.and_then(|n| n.checked_mul(4))];
-    own(keys, given.blocks, h.need(&["num_attention_heads", "n_head"])?, widths, &["attention.layer_norm_epsilon"]);
-    keys.kv_heads(h.some(&["num_kv_heads"]).and_then(whole).or(h.count("n_head_kv")).unwrap_or(1));
+    own(keys, given.blocks, h.need(HEADS.asked_by(Falcon))?, widths, &["attention.layer_norm_epsilon"]);
+    keys.kv_heads(KV_HEADS.asked_by(Falcon).iter().find_map(|key| h.count(key)).unwrap_or(1));
     keys.model_text("tensor_data_layout", "jploski");
     Ok(())
 }
@@ -140,7 +144,7 @@ pub(super) fn falcon(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop>
 pub(super) fn bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     base(keys, given)?;
     // RoBERTa takes its padding off and Nomic has a rule of its own; nothing is cached that would depend on it.
-    if given.hparams.some(POSITIONS).is_some() {
+    if given.hparams.some(CONTEXT.asked_by(Shared)).is_some() {
         keys.model_count("context_length", None);
     }
     keys.model_flag("attention.causal", false);
@@ -289,8 +293,8 @@ pub(super) fn stablelm(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Sto
 }
 
 pub(super) fn bloom(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
-    let heads = given.hparams.need(&["n_head", "num_attention_heads"])?;
-    let width = given.hparams.find(&["hidden_size", "n_embed"]).and_then(whole);
+    let heads = given.hparams.need(HEADS.asked_by(Bloom))?;
+    let width = given.hparams.find(HIDDEN_SIZE.asked_by(Bloom)).and_then(whole);
     let context = given.hparams.find(&["seq_length"]).map_or(width, whole);
     own(keys, given.blocks, heads, [context, width, four_times(width)], &["attention.layer_norm_epsilon"]);
     keys.kv_heads(heads);
@@ -416,8 +420,8 @@ pub(super) fn mistral3(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Sto
 
 pub(super) fn phi_moe(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     phi3(keys, given)?;
-    keys.model_count("expert_used_count", Some(given.hparams.need(&["num_experts_per_tok", "num_experts_per_token"])?));
-    keys.experts(given.hparams.need(&["num_local_experts", "num_experts"])?);
+    keys.model_count("expert_used_count", Some(given.hparams.need(EXPERTS_USED.asked_by(Stacked))?));
+    keys.experts(given.hparams.need(EXPERTS.asked_by(Stacked))?);
     Ok(())
 }
 
@@ -489,18 +493,18 @@ pub(super) fn modern_bert(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), 
 
 pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
-    let width = h.need(&["hidden_size", "d_model"])?;
-    let inner = h.find(&["intermediate_size", "d_inner"]).and_then(whole).filter(|&n| n > 0).unwrap_or(2 * width);
+    let width = h.need(HIDDEN_SIZE.asked_by(Mamba))?;
+    let inner = h.find(SSM_INNER.asked_by(Mamba)).and_then(whole).filter(|&n| n > 0).unwrap_or(2 * width);
     if inner != 2 * width {
         return Err(Stop::new("the inner width is not twice the model's, which the converter refuses"));
     }
     // Any value serves those who take the default.
     own(keys, given.blocks, 0, [Some(1 << 20), Some(width), Some(0)], &["attention.layer_norm_rms_epsilon"]);
     let sizes = [
-        ("ssm.conv_kernel", number_or(h, &["conv_kernel", "d_conv"], 4)),
+        ("ssm.conv_kernel", number_or(h, CONV_KERNEL.asked_by(Mamba), 4)),
         ("ssm.inner_size", inner),
-        ("ssm.state_size", number_or(h, &["state_size", "d_state"], 16)),
-        ("ssm.time_step_rank", number_or(h, &["time_step_rank", "dt_rank"], width.div_ceil(16))),
+        ("ssm.state_size", number_or(h, STATE_SIZE.asked_by(Mamba), 16)),
+        ("ssm.time_step_rank", number_or(h, TIME_STEP_RANK.asked_by(Mamba), width.div_ceil(16))),
     ];
     for (name, n) in sizes {
         keys.model_count(name, Some(n));
@@ -515,13 +519,13 @@ pub(super) fn mamba(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> 
 pub(super) fn mamba2(keys: &mut Keys, given: &mut Given<'_>) -> Result<(), Stop> {
     let h = &*given.hparams;
     let inner = mamba2_inner(h)?;
-    let width = h.some(&["hidden_size", "d_model", "dim"]).and_then(whole);
+    let width = h.some(HIDDEN_SIZE.asked_by(Mamba2)).and_then(whole);
     own(keys, given.blocks, 0, [Some(1 << 20), width, Some(0)], &["attention.layer_norm_rms_epsilon"]);
     let sizes = [
-        ("ssm.conv_kernel", number_or(h, &["conv_kernel", "d_conv"], 4)),
+        ("ssm.conv_kernel", number_or(h, CONV_KERNEL.asked_by(Mamba), 4)),
         ("ssm.inner_size", inner),
-        ("ssm.state_size", number_or(h, &["state_size", "d_state"], 128)),
-        ("ssm.time_step_rank", inner / number_or(h, &["mamba_d_head", "head_dim"], 64)),
+        ("ssm.state_size", number_or(h, STATE_SIZE.asked_by(Mamba2), 128)),
+        ("ssm.time_step_rank", inner / number_or(h, SSM_HEAD_DIM.asked_by(Mamba2), 64)),
         ("ssm.group_count", number_or(h, &["n_groups"], 1)),
     ];
     for (name, n) in sizes {

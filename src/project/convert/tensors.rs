@@ -9,6 +9,8 @@ use super::hparams::whole;
 use super::loaded::Loaded;
 use super::stop::Stop;
 use super::vocab::gemma3_rows;
+use crate::families::config_keys::ConverterPart::{Bloom, Falcon, Permutation, Stacked};
+use crate::families::config_keys::{EXPERTS, HEADS, HIDDEN_SIZE, KV_HEADS};
 use crate::format::Shape;
 use crate::text::escape;
 
@@ -21,8 +23,8 @@ pub(super) fn plain(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), S
 }
 
 pub(super) fn heads(conversion: &Conversion<'_>) -> Result<(u64, u64), Stop> {
-    let heads = conversion.hparams.need(&["n_heads", "num_attention_heads"])?;
-    Ok((heads, conversion.hparams.need(&["n_kv_heads", "num_key_value_heads"]).unwrap_or(heads)))
+    let heads = conversion.hparams.need(HEADS.asked_by(Permutation))?;
+    Ok((heads, conversion.hparams.need(KV_HEADS.asked_by(Permutation)).unwrap_or(heads)))
 }
 
 /// Q and K rows change places: only values change, but the rows must divide.
@@ -109,7 +111,7 @@ pub(super) fn qwen_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<()
         return conversion.write(&format!("{base}.up_proj.weight"), &[n, rows / 2, columns], t, (1, 2));
     }
     if t.name.contains("experts") {
-        let experts = conversion.hparams.need(&["num_local_experts", "num_experts"])?;
+        let experts = conversion.hparams.need(EXPERTS.asked_by(Stacked))?;
         return conversion.expert(t, "mlp.experts.", &EXPERT_PARTS, experts);
     }
     conversion.write_same(t)
@@ -153,8 +155,8 @@ pub(super) fn reshape_fails(t: &Loaded) -> Stop {
 }
 
 pub(super) fn gpt_neox(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
-    let n = conversion.hparams.need(&["n_head", "num_attention_heads"])?;
-    let width = conversion.hparams.need(&["hidden_size", "n_embed"])?;
+    let n = conversion.hparams.need(HEADS.asked_by(Bloom))?;
+    let width = conversion.hparams.need(HIDDEN_SIZE.asked_by(Bloom))?;
     let head = width.checked_div(n).unwrap_or(0);
     let expected = n.saturating_mul(3).saturating_mul(head);
     let wrong = (t.name.ends_with("attention.query_key_value.weight") && t.elements() != expected.saturating_mul(width))
@@ -164,8 +166,8 @@ pub(super) fn gpt_neox(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<()
 
 pub(super) fn falcon(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("query_key_value") {
-        let n = conversion.hparams.need(&["num_attention_heads", "n_head"])?;
-        let kv = conversion.hparams.find(&["num_kv_heads", "n_head_kv"]).and_then(Value::as_u64).filter(|&n| n > 0).unwrap_or(1);
+        let n = conversion.hparams.need(HEADS.asked_by(Falcon))?;
+        let kv = conversion.hparams.find(KV_HEADS.asked_by(Falcon)).and_then(Value::as_u64).filter(|&n| n > 0).unwrap_or(1);
         let head = conversion.hparams.need(&["hidden_size"])?.checked_div(n).unwrap_or(0);
         let rows = kv.saturating_mul(n / kv + 2).saturating_mul(head);
         if t.elements() != rows.saturating_mul(head.saturating_mul(n)) {
@@ -307,7 +309,7 @@ pub(super) fn olmo(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), St
 
 pub(super) fn olmoe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("experts") {
-        let experts = conversion.hparams.need(&["num_local_experts", "num_experts"])?;
+        let experts = conversion.hparams.need(EXPERTS.asked_by(Stacked))?;
         return conversion.expert(t, "mlp.experts.", &EXPERT_PARTS, experts);
     }
     conversion.write_same(t)
@@ -330,8 +332,8 @@ pub(super) fn stablelm(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<()
 }
 
 pub(super) fn bloom(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
-    let heads = conversion.hparams.need(&["n_head", "num_attention_heads"])?;
-    let width = conversion.hparams.need(&["hidden_size", "n_embed"])?;
+    let heads = conversion.hparams.need(HEADS.asked_by(Bloom))?;
+    let width = conversion.hparams.need(HIDDEN_SIZE.asked_by(Bloom))?;
     let rows = heads.saturating_mul(3).saturating_mul(width.checked_div(heads).unwrap_or(0));
     let wrong = (t.name.ends_with("query_key_value.weight") && t.elements() != rows.saturating_mul(width))
         || (t.name.ends_with("query_key_value.bias") && t.elements() != rows);
@@ -375,7 +377,7 @@ pub(super) fn cohere2(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(),
 
 pub(super) fn phi_moe(conversion: &mut Conversion<'_>, t: &Loaded) -> Result<(), Stop> {
     if t.name.contains("block_sparse_moe.experts") {
-        let experts = conversion.hparams.need(&["num_local_experts", "num_experts"])?;
+        let experts = conversion.hparams.need(EXPERTS.asked_by(Stacked))?;
         let parts = [("w1", "ffn_gate_exps"), ("w2", "ffn_down_exps"), ("w3", "ffn_up_exps")];
         return conversion.expert(t, ".experts.", &parts, experts);
     }

@@ -7,6 +7,7 @@ use super::request::{MemoryRequest, Settings};
 use super::resident::Resident;
 use super::sharing;
 use super::terms::{KvFigure, Term};
+use crate::checkpoint::config::StatedCache;
 use crate::checkpoint::{KvLayer, ModelConfig};
 use crate::project::input::ProjectInput;
 
@@ -74,6 +75,13 @@ pub trait Engine: Sync {
     /// The settings that it starts with, where its programs have defaults of their own for what was not asked for.
     fn settings(&self, _: &MemoryRequest, common: Settings) -> Settings {
         common
+    }
+    /// The type in which it keeps keys and values by what the checkpoint asks for, where it heeds that and no type was asked for.
+    ///
+    /// # Errors
+    /// Why it takes its usual type although the checkpoint asks for another, for the reader.
+    fn stated_cache(&self, _: &StatedCache) -> Result<Option<KvType>, String> {
+        Ok(None)
     }
     /// The same settings for the given number of sequences, each with the context of one now.
     fn with_seqs(&self, settings: &Settings, seqs: u64) -> Settings {

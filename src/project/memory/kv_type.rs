@@ -17,6 +17,7 @@ pub(super) const KV_TYPES: &[KvType] = &[
     KvType::F16,
     KvType::BF16,
     KvType::FP8,
+    KvType::NVFP4,
     KvType::Q8_0,
     KvType::Q5_1,
     KvType::Q5_0,
@@ -32,6 +33,7 @@ impl KvType {
     pub const F16: Self = Self { name: "f16", dtype: Dtype::F16 };
     pub const BF16: Self = Self { name: "bf16", dtype: Dtype::BF16 };
     pub const FP8: Self = Self { name: "fp8", dtype: Dtype::F8_E4M3 };
+    pub const NVFP4: Self = Self { name: "nvfp4", dtype: Dtype::NVFP4 };
     pub const Q8_0: Self = Self { name: "q8_0", dtype: Dtype::Q8_0 };
     pub const Q5_1: Self = Self { name: "q5_1", dtype: Dtype::Q5_1 };
     pub const Q5_0: Self = Self { name: "q5_0", dtype: Dtype::Q5_0 };

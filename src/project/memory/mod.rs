@@ -139,6 +139,25 @@ pub struct Load {
     pub seconds_high: Option<f64>,
 }
 
+/// Takes the cache's type from the checkpoint where an engine heeds it and no type was asked for, and says so.
+fn heed_checkpoint(
+    engine: &dyn Engine,
+    request: &MemoryRequest,
+    input: &ProjectInput<'_>,
+    settings: &mut Settings,
+) -> Option<String> {
+    let stated = input.model.stated_cache.as_ref().filter(|_| request.kv_type.is_none())?;
+    match engine.stated_cache(stated) {
+        Ok(None) => None,
+        Ok(Some(kv_type)) => {
+            (settings.kv_k, settings.kv_v) = (kv_type, kv_type);
+            let (name, key, file) = (kv_type.name(), stated.key, &stated.file);
+            Some(format!("the cache is in {name}, as the checkpoint says (`{key}` of {file}); --kv-type sets another"))
+        }
+        Err(reason) => Some(reason),
+    }
+}
+
 /// Projects memory. Never fails: what cannot be projected is a term or a note that says why.
 pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport {
     let given = input;
@@ -172,8 +191,11 @@ pub fn memory(input: &ProjectInput<'_>, request: &MemoryRequest) -> MemoryReport
             ..read.clone()
         });
         let input = read.as_ref().unwrap_or(input);
-        let settings = &engine.settings(request, settings);
+        let mut settings = engine.settings(request, settings);
+        let stated = heed_checkpoint(engine, request, input, &mut settings);
+        let settings = &settings;
         let mut row = places::row(engine, input, settings);
+        row.notes.extend(stated);
         converted.say(&mut row);
         engines.push(row);
         // A run that trains is judged by what training takes.

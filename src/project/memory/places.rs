@@ -21,6 +21,10 @@ pub struct EngineRow {
     pub engine: &'static str,
     /// The version its conventions were read from.
     pub version: &'static str,
+    /// Type of the keys that it caches.
+    pub kv_type_k: &'static str,
+    /// Type of the values that it caches.
+    pub kv_type_v: &'static str,
     /// What each device holds, in the order replica, stage, tensor rank.
     pub devices: Vec<Place>,
     /// The device that needs most, where there are several.
@@ -117,7 +121,20 @@ pub(super) fn row(engine: &dyn Engine, input: &ProjectInput<'_>, settings: &Sett
     let low = devices.iter().fold(host.low, |n, d| n.saturating_add(d.low));
     let high = devices.iter().map(|d| d.high).chain([host.high]).try_fold(0u64, |n, high| Some(n.saturating_add(high?)));
     let resident = engine.resident(input, settings).filter(|_| settings.parallel.is_single());
-    EngineRow { engine: engine.name(), version: engine.version(), devices, worst_device, host, low, high, resident, notes }
+    let (kv_type_k, kv_type_v) = (settings.kv_k.name(), settings.kv_v.name());
+    EngineRow {
+        engine: engine.name(),
+        version: engine.version(),
+        kv_type_k,
+        kv_type_v,
+        devices,
+        worst_device,
+        host,
+        low,
+        high,
+        resident,
+        notes,
+    }
 }
 
 /// The terms of a run that is on one device.

@@ -17,7 +17,7 @@ pub struct MemoryRequest {
     pub ctx: Option<u64>,
     /// Sequences at once; where none are asked for, as many as the engine starts with: 1, or 4 for llama.cpp's server.
     pub seqs: Option<u64>,
-    /// Types in which keys and values are cached; 16-bit floats by default.
+    /// Types in which keys and values are cached; by default 16-bit floats, or what the checkpoint asks for where an engine heeds it.
     pub kv_type: Option<(KvType, KvType)>,
     /// Logical batch, in tokens; 2048 by default.
     pub batch: Option<u64>,

@@ -24,10 +24,26 @@ pub fn memory(report: &MemoryReport, detail: Detail, explain: bool) -> Vec<Secti
     sections
 }
 
+/// The types of the caches: one for all engines, or what was asked for and which engines differ.
+fn kv_types(report: &MemoryReport) -> String {
+    let named = |k: &str, v: &str| if k == v { k.to_owned() } else { format!("{k}/{v}") };
+    let asked = named(report.inputs.kv_type_k, report.inputs.kv_type_v);
+    let others: Vec<(&str, String)> =
+        report.engines.iter().map(|e| (e.engine, named(e.kv_type_k, e.kv_type_v))).filter(|(_, kv)| *kv != asked).collect();
+    match others.first() {
+        None => asked,
+        Some((_, kv)) if others.len() == report.engines.len() && others.iter().all(|(_, other)| other == kv) => kv.clone(),
+        Some(_) => {
+            let each: Vec<String> = others.iter().map(|(engine, kv)| format!("{engine}: {kv}")).collect();
+            format!("{asked} ({})", each.join(", "))
+        }
+    }
+}
+
 fn engines(report: &MemoryReport, detail: Detail) -> Section<'static> {
     let mut section = Section::new("Memory to run");
     let i = &report.inputs;
-    let kv = if i.kv_type_k == i.kv_type_v { i.kv_type_k.to_owned() } else { format!("{}/{}", i.kv_type_k, i.kv_type_v) };
+    let kv = kv_types(report);
     let most = i.model_ctx.map_or_else(String::new, |n| format!(" (the model was made for up to {})", grouped(n)));
     section.aside = format!("context {}{most}, KV cache in {kv}", grouped(i.ctx));
     let columns = [

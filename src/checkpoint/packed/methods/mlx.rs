@@ -8,6 +8,9 @@ use crate::dtype::Dtype;
 
 pub(super) const METHOD: Method = Method { anchors: &[".scales"], claim };
 
+/// Widths that MLX quantizes to (`mlx.core.quantize`).
+const BITS: &[u64] = &[2, 3, 4, 5, 6, 8];
+
 fn claim(all: &Tensors<'_>, scales: usize, stem: &str) -> Option<Claim> {
     let weight = all.find(stem, ".weight")?;
     let (packed, scale) = (&all.views[weight], &all.views[scales]);
@@ -26,13 +29,23 @@ fn claim(all: &Tensors<'_>, scales: usize, stem: &str) -> Option<Claim> {
     let found = if scale.dtype == Dtype::U8 {
         modes.iter().copied().find(|(bits, group)| bits * group == per_group)
     } else {
-        let stated = all.configured.of_module(stem).filter(|(bits, group)| bits.checked_mul(*group) == Some(per_group));
-        stated.or_else(|| {
+        let fits = |stated: &(u64, u64)| stated.0.checked_mul(stated.1) == Some(per_group);
+        let stated = all.configured.of_module(stem).filter(fits);
+        let stated = stated.or_else(|| all.configured.of_renamed_module(stem).filter(fits));
+        let stated = stated.or_else(|| all.configured.of_model().filter(fits));
+        let by_width = || {
             // A router keeps 8 bits where the configuration states others for the rest; the model's own width settles it.
             let [_, row] = all.hints.shape(stem)?;
-            let bits = bits_of_row.checked_div(row).filter(|bits| (2..=8).contains(bits))?;
+            let bits = bits_of_row.checked_div(row).filter(|bits| BITS.contains(bits))?;
             Some((bits, per_group / bits))
-        })
+        };
+        // Overrides that are missing leave the group of the whole model, and the shapes the bits.
+        let by_group = || {
+            let group = all.configured.group()?;
+            let bits = per_group.checked_div(group).filter(|bits| per_group % group == 0 && BITS.contains(bits))?;
+            Some((bits, group))
+        };
+        stated.or_else(by_width).or_else(by_group)
     };
     match found {
         Some((bits, group)) if bits > 0 => {

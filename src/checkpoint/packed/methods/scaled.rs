@@ -2,7 +2,7 @@
 //! (FP8, NVFP4), fbgemm, and plain int8 files whose tools have no name of their own.
 
 use crate::checkpoint::packed::TensorView;
-use crate::checkpoint::packed::claim::{Claim, Method, group_of, with_row};
+use crate::checkpoint::packed::claim::{Claim, Method, group_of, is_f8, with_row};
 use crate::checkpoint::packed::tensors::Tensors;
 use crate::dtype::Dtype;
 use crate::format::Shape;
@@ -17,11 +17,7 @@ pub(super) const COMPANION: Method = Method { anchors: &[".qweight"], claim: com
 const AUXILIARY: &[&str] =
     &["_scale", "_scale_inv", "_scale_2", "_zero_point", "_global_scale", "_shape", "_g_idx", "_scale_inv_2"];
 const OF_MODULE: &[&str] =
-    &["input_scale", "input_global_scale", "input_zero_point", "output_scale", "activation_scale", "input_scale_ub"];
-
-fn is_f8(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ)
-}
+    &["input_scale", "input_global_scale", "input_zero_point", "output_scale", "activation_scale", "input_scale_ub", "comfy_quant"];
 
 /// The claim of a weight and everything that stands beside it.
 fn base(all: &Tensors<'_>, method: &'static str, evidence: &'static str, weight: usize, stem: &str) -> Claim {

@@ -1,8 +1,10 @@
 //! vLLM: a paged cache, the activations of its warm-up, and the share of a device that it takes.
 
 mod cache;
+mod stated_cache;
 
 use crate::checkpoint::KvLayer;
+use crate::checkpoint::config::StatedCache;
 use crate::project::input::ProjectInput;
 use crate::project::memory::engine::Engine;
 use crate::project::memory::kv_type::KvType;
@@ -30,7 +32,11 @@ impl Engine for Vllm {
 
     /// The types of `--kv-cache-dtype`.
     fn cache_types(&self) -> &'static [KvType] {
-        &[KvType::F16, KvType::BF16, KvType::FP8]
+        &[KvType::F16, KvType::BF16, KvType::FP8, KvType::NVFP4]
+    }
+
+    fn stated_cache(&self, stated: &StatedCache) -> Result<Option<KvType>, String> {
+        stated_cache::of(stated)
     }
 
     fn small_cache(&self) -> Option<KvType> {
