@@ -11,6 +11,7 @@ mod generated;
 pub mod gguf_names;
 pub mod graph;
 pub(crate) mod modules;
+pub(crate) mod parts;
 mod role;
 pub mod routers;
 mod rows;
