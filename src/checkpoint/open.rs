@@ -140,6 +140,7 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
             Err(error) => plan.problems.push(error),
         }
     }
+    plan.tell_stale_indexes(&files);
     let indexed: HashSet<usize> =
         files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
     let configured = plan.configured();

@@ -47,11 +47,11 @@ impl Plan {
         }
     }
 
-    /// Folders that have a configuration of their own, relative to the root.
+    /// Folders that have a configuration or a shard index of their own, relative to the root.
     pub(super) fn configured(&self) -> HashSet<String> {
         let folder_of_config = |file: &FoundFile| {
             let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
-            CONFIGURATIONS.contains(&base).then(|| folder.to_owned())
+            (CONFIGURATIONS.contains(&base) || is_shard_index(base)).then(|| folder.to_owned())
         };
         self.listing.files.iter().filter_map(folder_of_config).collect()
     }

@@ -303,7 +303,7 @@ fn preference(set: &Set<'_>) -> impl Ord + use<> {
 }
 
 /// The name of the module that a tensor belongs to: packing changes what stands behind it.
-fn module(name: &[u8]) -> &[u8] {
+pub(super) fn module_of(name: &[u8]) -> &[u8] {
     name.iter().rposition(|&byte| byte == b'.').map_or(name, |end| &name[..end])
 }
 
@@ -317,7 +317,7 @@ impl<'a> Set<'a> {
     }
 
     fn modules(&self) -> &Names<'a> {
-        self.modules.get_or_init(|| self.side.tensors().map(|(container, t)| module(container.name_bytes(t))).collect())
+        self.modules.get_or_init(|| self.side.tensors().map(|(container, t)| module_of(container.name_bytes(t))).collect())
     }
 
     /// Whether tools take it for the model of its folder by its name, or by an index.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{CheckpointFile, declared};
-use super::{Set, Surroundings, module};
+use super::{Set, Surroundings, module_of};
 use crate::format::{Format, Shape};
 
 /// A name taken apart at its numbers: the text around them, and the numbers.
@@ -95,9 +95,10 @@ fn are_disjoint(sets: &[Set<'_>], members: &[usize]) -> bool {
 /// the numbers in them, and the same shapes.
 fn belong_together(sets: &[Set<'_>], members: &[usize], folder: &str, around: &Surroundings<'_>) -> bool {
     if let Some(declared) = (around.config)(folder).and_then(|config| declared::shapes(&config)) {
-        let modules: HashSet<&[u8]> = declared.keys().map(|name| module(name.as_bytes())).collect();
+        let modules: HashSet<&[u8]> = declared.keys().map(|name| module_of(name.as_bytes())).collect();
         return members.iter().all(|&m| {
-            let of_part = sets[m].side.tensors().filter(|(container, t)| modules.contains(module(container.name_bytes(t)))).count();
+            let of_part =
+                sets[m].side.tensors().filter(|(container, t)| modules.contains(module_of(container.name_bytes(t)))).count();
             of_part * 2 > sets[m].side.len()
         });
     }
