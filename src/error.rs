@@ -42,6 +42,8 @@ pub enum ErrorKind {
     LinkLoop,
     /// A download that was not finished.
     PartialDownload,
+    /// A folder that holds several models where one was asked for.
+    SeveralModels,
     /// The caller asked to stop.
     Cancelled,
     /// The request itself makes no sense (an unknown scheme, a size that cannot be parsed).

@@ -111,12 +111,12 @@ impl Audit {
 /// Audits a path. What cannot be read is a finding, not an error.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] when there is nothing at the path; a scan that cannot start.
+/// [`ErrorKind::NotFound`] when there is nothing at the path, [`ErrorKind::SeveralModels`] where several models are; a scan that cannot start.
 pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Result<Audit> {
     let opened = checkpoint::open(path, &OpenOptions { only_this_file: request.only_this_file, second_opinion: true });
     if let Err(error) = &opened
-        && error.kind() == ErrorKind::NotFound
-        && std::fs::symlink_metadata(path).is_err()
+        && (error.kind() == ErrorKind::SeveralModels
+            || (error.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(path).is_err()))
     {
         return Err(error.clone());
     }

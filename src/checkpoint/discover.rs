@@ -169,7 +169,7 @@ impl<'a> ShardName<'a> {
         let (stem, extension) = name.rsplit_once('.')?;
         let (rest, count) = stem.rsplit_once("-of-")?;
         let (prefix, number) = rest.rsplit_once('-')?;
-        let digits = |s: &str| (3..=9).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
+        let digits = |s: &str| (1..=9).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
         (digits(number) && digits(count)).then_some(())?;
         Some(Self { prefix, number: number.parse().ok()?, count: count.parse().ok()?, extension })
     }
@@ -188,8 +188,9 @@ mod tests {
     fn shard_names_are_taken_apart() {
         let shard = ShardName::parse("model.fp16-00000-of-00002.safetensors").unwrap();
         assert_eq!((shard.prefix, shard.number, shard.count, shard.extension), ("model.fp16", 0, 2, "safetensors"));
-        assert!(ShardName::parse("model-00001-of-000163.safetensors").unwrap().count == 163);
-        for other in ["model.safetensors", "best-of-show.gguf", "a-1-of-2.gguf", "a-00001-of-.gguf", "x-of-00002.gguf"] {
+        assert_eq!(ShardName::parse("model-00001-of-000163.safetensors").unwrap().count, 163);
+        assert_eq!(ShardName::parse("model-1-of-3.safetensors").unwrap().count, 3);
+        for other in ["model.safetensors", "best-of-show.gguf", "a-1-of-2b.gguf", "a-00001-of-.gguf", "x-of-00002.gguf"] {
             assert_eq!(ShardName::parse(other), None, "{other}");
         }
     }

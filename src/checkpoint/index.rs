@@ -1,5 +1,6 @@
 //! The shard index `*.safetensors.index.json`: which file holds which tensor.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,8 @@ pub struct ShardIndex {
     pub files: BTreeMap<String, u64>,
     /// Whether the text begins with a byte order mark, at which strict readers stop.
     pub byte_order_mark: bool,
+    /// Whether it was made of another save: none of its files is here, and the tensors it names stand in other files.
+    pub of_another_save: bool,
     /// The file, to be read again; `None` for one that was read from memory.
     file: Option<FoundFile>,
 }
@@ -90,6 +93,7 @@ impl ShardIndex {
             tensors: 0,
             files: BTreeMap::new(),
             byte_order_mark,
+            of_another_save: false,
             file: None,
         };
         if json.next_token()? != JsonToken::BeginObject {
@@ -128,11 +132,12 @@ impl ShardIndex {
             if json.next_token()? != JsonToken::String {
                 return Err(json.error("`weight_map` holds something else than file names"));
             }
-            visit(&tensor, json.text());
-            if let Some(count) = self.files.get_mut(json.text()) {
+            let file = plain(json.text());
+            visit(&tensor, &file);
+            if let Some(count) = self.files.get_mut(&*file) {
                 *count += 1;
             } else if self.files.len() < limits::MAX_FILES {
-                self.files.insert(json.text().to_owned(), 1);
+                self.files.insert(file.into_owned(), 1);
             } else {
                 return Err(json.error(format!("more than {} files in the index", limits::MAX_FILES)));
             }
@@ -184,6 +189,16 @@ impl ShardIndex {
 fn whole_float(text: &str) -> Option<u64> {
     let x: f64 = text.parse().ok()?;
     (x >= 0.0 && x < 2f64.powi(53) && x.fract() == 0.0).then_some(x as u64)
+}
+
+/// A path as `os.path.join` and the system take it: `./a` and `sub//a` name the same files as `a` and `sub/a`.
+fn plain(name: &str) -> Cow<'_, str> {
+    let idle = |part: &str| part.is_empty() || part == ".";
+    if name.starts_with('/') || name.ends_with('/') || !name.split('/').any(idle) {
+        return Cow::Borrowed(name);
+    }
+    let parts: Vec<&str> = name.split('/').filter(|part| !idle(part)).collect();
+    if parts.is_empty() { Cow::Borrowed(name) } else { Cow::Owned(parts.join("/")) }
 }
 
 /// Why a file name of an index is not opened: it could lead out of the folder, whichever separator it is read with.
@@ -241,6 +256,15 @@ mod tests {
         {
             assert!(!is_shard_index(name), "{name}");
         }
+    }
+
+    #[test]
+    fn paths_that_name_the_same_file_are_one() {
+        let text = r#"{"weight_map":{"a":"./x","b":"x","c":"sub/./y","d":".//sub//y","e":"./../x","f":"./","g":"."}}"#;
+        let index = parse(text).unwrap();
+        let counted: Vec<(&str, u64)> = index.files.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!(counted, [(".", 1), ("../x", 1), ("./", 1), ("sub/y", 2), ("x", 2)]);
+        assert_eq!(index.paths().1.len(), 3);
     }
 
     #[test]

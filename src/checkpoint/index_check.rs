@@ -2,10 +2,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
+use super::discover::name_in;
 use super::index::ShardIndex;
+use super::plan::Plan;
+use super::weight_sets::module_of;
 use super::{Checkpoint, CheckpointFile};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// Examples that are kept of each kind; the rest is counted.
 const KEPT: usize = 3;
@@ -60,6 +64,43 @@ pub struct IndexCheck {
     pub tensor_bytes: u64,
     /// Stored elements of the tensors in them, each name once.
     pub elements: u64,
+}
+
+/// Of a hundred tensors of an index, how many must stand in other files for it to be of another save.
+const MOST: u64 = 90;
+
+impl Plan {
+    /// Indexes that were left behind: none of their files is here, and the modules that they name stand in other files of their folder,
+    /// packed or joined. Nothing is missing then.
+    pub(super) fn tell_stale_indexes(&mut self, files: &[CheckpointFile]) {
+        let missing = self.problems.iter().filter(|p| p.kind() == ErrorKind::MissingShard).filter_map(|p| p.path());
+        let missing: HashSet<PathBuf> = missing.map(Path::to_path_buf).collect();
+        for index in &mut self.indexes {
+            let (paths, _) = index.paths();
+            if paths.is_empty() || !paths.iter().all(|(_, path)| missing.contains(path)) {
+                continue;
+            }
+            let beside = files.iter().filter(|file| file.path.parent() == index.path.parent());
+            let modules: HashSet<&[u8]> =
+                beside.flat_map(|file| file.container.tensors.iter().map(|t| module_of(file.container.name_bytes(t)))).collect();
+            let (mut named, mut here) = (0u64, 0u64);
+            let visited = index.visit(&mut |tensor, _| {
+                named += 1;
+                here += u64::from(modules.contains(module_of(tensor.as_bytes())));
+            });
+            if visited.is_ok() && here > 0 && here * 100 >= named * MOST {
+                index.of_another_save = true;
+                let gone: HashSet<PathBuf> = paths.into_iter().map(|(_, path)| path).collect();
+                self.problems.retain(|p| p.kind() != ErrorKind::MissingShard || p.path().is_none_or(|path| !gone.contains(path)));
+            }
+        }
+        for index in self.indexes.iter().filter(|index| index.of_another_save) {
+            let folder = name_in(&self.root, index.path.parent().unwrap_or(Path::new("")));
+            for name in index.files.keys() {
+                self.indexed.remove(&if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") });
+            }
+        }
+    }
 }
 
 /// Tensors by name.

@@ -1,7 +1,7 @@
 //! Opens a checkpoint: finds its files, reads their headers, and works out what the model is.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::boundary::{Boundary, FoundFile};
@@ -9,8 +9,11 @@ use super::config::{self, ModelConfig};
 use super::configuration::{self, Configuration};
 use super::discover::{Listing, name_in};
 use super::index::ShardIndex;
-use super::plan::{Plan, base_name, plan};
-use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, hub_cache, weight_sets};
+use super::plan::{Plan, base_name, nothing_here, plan};
+use super::weight_sets::{Grouped, Surroundings};
+use super::{
+    Checkpoint, CheckpointFile, Component, TiedEmbeddings, UnreadFile, WeightSet, assemble, hub_cache, model_place, weight_sets,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Format, SecondOpinion, second_opinion};
 use crate::text::shown_path;
@@ -31,12 +34,29 @@ pub struct OpenOptions {
 /// Files that cannot be read stand in [`Checkpoint::problems`] beside what could be.
 ///
 /// # Errors
-/// When nothing at all can be said: the path does not exist, or the one file asked for is no checkpoint.
+/// When nothing at all can be said: the path does not exist, or the one file asked for is no checkpoint. [`ErrorKind::SeveralModels`] for a
+/// folder that holds several models: [`models_in`](super::models_in) lists them.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint> {
+    let read = read_path(path, options)?;
+    if read.models.len() > 1 { Err(model_place::several(path, &read.models)) } else { Ok(put_together(path, read)) }
+}
+
+/// The files of a path with what they are to each other, before anything is summed up.
+pub(super) struct Read {
+    pub(super) root: PathBuf,
+    pub(super) files: Vec<CheckpointFile>,
+    pub(super) components: Vec<Component>,
+    pub(super) models: Vec<weight_sets::OneModel>,
+    plan: Plan,
+    compared_bytes: u64,
+}
+
+/// Reads the headers of the files of a path and groups them.
+pub(super) fn read_path(path: &Path, options: &OpenOptions) -> Result<Read> {
     let metadata = std::fs::metadata(path).map_err(|e| missing_path(path, &e))?;
     let plan = plan(path, &metadata, options)?;
     let single = !metadata.is_dir() && plan.files.len() == 1 && plan.indexes.is_empty();
-    read_plan(path, plan, single, options.second_opinion)
+    read_plan(path, plan, metadata.is_dir(), single, options.second_opinion)
 }
 
 /// A checkpoint of the tensors that a `config.json` declares, for a folder without weights or the file itself.
@@ -90,8 +110,8 @@ fn missing_path(path: &Path, error: &std::io::Error) -> Error {
     if error.kind() == ErrorKind::NotFound { error.help("check the path; nothing is fetched from the network") } else { error }
 }
 
-/// Reads the headers and puts everything together.
-fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Checkpoint> {
+/// Reads the headers and groups the files.
+fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bool) -> Result<Read> {
     if plan.listing.files.is_empty() {
         plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), ..Listing::default() };
     }
@@ -121,14 +141,37 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
             Err(error) => plan.problems.push(error),
         }
     }
+    plan.tell_stale_indexes(&files);
     let indexed: HashSet<usize> =
         files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
-    let config_of = |folder: &str| configuration::stated(&plan.root, &plan.boundary, folder);
-    let sets = weight_sets::group(&files, &indexed, plan.pipeline, &config_of);
-    let components = sets.components;
+    let configured = plan.configured();
+    let around = Surroundings {
+        indexed: &indexed,
+        pipeline: plan.pipeline,
+        is_folder,
+        config: &|folder| configuration::stated(&plan.root, &plan.boundary, folder),
+        configured: &|folder| configured.contains(folder),
+    };
+    let Grouped { components, bytes_read, others, models } = weight_sets::group(&files, &around);
+    for (i, what) in others {
+        let (name, bytes) = (files[i].name.clone(), files[i].container.file_len);
+        plan.unread.push(UnreadFile { name, bytes, reason: what.to_owned() });
+    }
+    plan.unread.sort_by(|a, b| a.name.cmp(&b.name));
+    if components.is_empty() && !files.is_empty() && is_folder {
+        plan.problems.push(nothing_here(path, &plan));
+    }
     plan.problems.extend(weight_sets::missing_ranks(&components, &files));
-    compare_indexes(&plan.indexes, &files, &plan.root, &mut plan.notes);
-    let (model, config) = model_facts(&plan.root, &plan.boundary, &files, &components, &mut plan.problems);
+    plan.leave_out_strays(&components, &files);
+    plan.tell_splits(&components, &files);
+    Ok(Read { root: plan.root.clone(), files, components, models, plan, compared_bytes: bytes_read })
+}
+
+/// Puts everything together.
+fn put_together(path: &Path, read: Read) -> Checkpoint {
+    let Read { root, files, components, mut plan, compared_bytes, .. } = read;
+    compare_indexes(&plan.indexes, &files, &root, &mut plan.notes);
+    let (model, config) = model_facts(&root, &plan.boundary, &files, &components, &mut plan.problems);
     let mut checkpoint = Checkpoint {
         path: path.to_path_buf(),
         files,
@@ -142,14 +185,14 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         indexes: plan.indexes,
         declared: false,
         notes: plan.notes,
-        compared_bytes: sets.bytes_read,
+        compared_bytes,
         packed: std::collections::BTreeMap::new(),
         tensors: Vec::new(),
         config,
     };
     assemble::select_tensors(&mut checkpoint);
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
-    Ok(checkpoint)
+    checkpoint
 }
 
 /// An index whose figures are not those of the files it names.

@@ -46,7 +46,19 @@ impl Plan {
             pipeline: false,
         }
     }
+
+    /// Folders that have a configuration or a shard index of their own, relative to the root.
+    pub(super) fn configured(&self) -> HashSet<String> {
+        let folder_of_config = |file: &FoundFile| {
+            let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
+            (CONFIGURATIONS.contains(&base) || is_shard_index(base)).then(|| folder.to_owned())
+        };
+        self.listing.files.iter().filter_map(folder_of_config).collect()
+    }
 }
+
+/// Files that say what the weights beside and below them are: of transformers and others, Mistral, diffusers, sentence-transformers, PEFT.
+const CONFIGURATIONS: [&str; 5] = ["config.json", "params.json", "model_index.json", "modules.json", "adapter_config.json"];
 
 /// What is to be read where this path is given.
 ///
@@ -74,10 +86,32 @@ pub(super) fn base_name(path: &Path) -> String {
 
 /// A folder: everything in it.
 fn folder_plan(path: &Path) -> Result<Plan> {
+    plan_of(path, true)
+}
+
+/// The folder of a repository, where all weights that are listed lie in one of a hub cache.
+fn only_repository(files: &[FoundFile]) -> Option<&str> {
+    let repository = |name: &str| {
+        let mut end = 0;
+        name.split('/').find_map(|part| {
+            end += part.len() + 1;
+            (part.starts_with("models--") && end < name.len()).then_some(end - 1)
+        })
+    };
+    let mut weights = files.iter().filter(|file| folder::is_weight_file(&file.name));
+    let first = &weights.next()?.name;
+    let repo = &first[..repository(first)?];
+    weights.all(|file| repository(&file.name).is_some_and(|end| &file.name[..end] == repo)).then_some(repo)
+}
+
+fn plan_of(path: &Path, is_cache: bool) -> Result<Plan> {
     let mut resolved = Vec::new();
     let Resolved { root, boundary, repo } = hub_cache::resolve(path, &mut resolved)?;
     let mut plan = Plan::of(root, boundary);
     let Found { files, problems, notes, passed_by } = discover::walk(&plan.root, &plan.boundary);
+    if let Some(repo) = only_repository(&files).filter(|_| is_cache && repo.is_none()) {
+        return plan_of(&plan.root.join(repo), false);
+    }
     plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo };
     plan.problems.extend(problems);
     plan.notes = resolved.into_iter().chain(notes).collect();
@@ -194,7 +228,7 @@ fn missing_shard(file: &Path, index: &ShardIndex, name: &str) -> Error {
 /// Shards that the file names promise and that are not there. Sets that an index describes are checked against it instead.
 fn numbering_gaps(plan: &Plan) -> Vec<Error> {
     type Set<'a> = (&'a str, &'a str, u64, &'a str);
-    let mut sets: BTreeMap<Set<'_>, (&FoundFile, HashSet<u64>, usize)> = BTreeMap::new();
+    let mut sets: BTreeMap<Set<'_>, (&FoundFile, HashSet<u64>, (usize, usize))> = BTreeMap::new();
     let place = |name: &'_ str| {
         let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
         ShardName::parse(base).map(|shard| (folder.to_owned(), shard.prefix.to_owned()))
@@ -206,17 +240,20 @@ fn numbering_gaps(plan: &Plan) -> Vec<Error> {
         if described.contains(&(folder.to_owned(), shard.prefix.to_owned())) {
             continue; // a stray beside a set that an index describes
         }
-        let digits = base.rsplit_once("-of-").and_then(|(rest, _)| rest.rsplit_once('-')).map_or(5, |(_, number)| number.len());
+        // Numbers are as wide as they are written: `-00001-of-000163`.
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let (rest, count) = base.rsplit_once("-of-").unwrap_or((base, ""));
+        let widths = (rest.rsplit_once('-').map_or(5, |(_, number)| number.len()), digits(count));
         let set = sets.entry((folder, shard.prefix, shard.count, shard.extension));
-        set.or_insert_with(|| (file, HashSet::new(), digits)).1.insert(shard.number);
+        set.or_insert_with(|| (file, HashSet::new(), widths)).1.insert(shard.number);
     }
     sets.into_iter()
-        .filter_map(|((_, prefix, count, extension), (file, numbers, digits))| {
+        .filter_map(|((_, prefix, count, extension), (file, numbers, (width, of_count)))| {
             // Numbering starts at 0 in some repos; there the last one may be COUNT - 1 or COUNT.
             let zero_based = numbers.contains(&0);
             let wanted =
                 if zero_based { 0..numbers.iter().max().map_or(0, |m| m + 1).max(count) } else { 1..count.saturating_add(1) };
-            let name = |n: u64| escape_limited(&format!("{prefix}-{n:0digits$}-of-{count:0digits$}.{extension}"), 80);
+            let name = |n: u64| escape_limited(&format!("{prefix}-{n:0width$}-of-{count:0of_count$}.{extension}"), 80);
             let missing: Vec<String> = wanted.clone().filter(|n| !numbers.contains(n)).take(4).map(name).collect();
             let lost = wanted.end.saturating_sub(wanted.start).saturating_sub(numbers.len() as u64);
             let more = lost.saturating_sub(missing.len() as u64);
@@ -231,7 +268,7 @@ fn numbering_gaps(plan: &Plan) -> Vec<Error> {
         .collect()
 }
 
-fn nothing_here(path: &Path, plan: &Plan) -> Error {
+pub(super) fn nothing_here(path: &Path, plan: &Plan) -> Error {
     let bytes: u64 = plan.unread.iter().map(|f| f.bytes).sum();
     let message = if plan.unread.is_empty() {
         "holds no .safetensors and no .gguf file".to_owned()

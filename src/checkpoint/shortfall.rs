@@ -5,6 +5,7 @@ use std::path::Path;
 use super::declared;
 use super::discover::ShardName;
 use super::folder::is_weight_file;
+use super::splits::Split;
 use super::{Checkpoint, Part};
 use crate::error::{Error, ErrorKind};
 use crate::text::escape_limited;
@@ -85,8 +86,12 @@ fn concerns(checkpoint: &Checkpoint, problem: &Error) -> bool {
     beside.peek().is_none() || beside.any(is_same)
 }
 
-/// One shard, asked for by itself.
+/// Parts of a split GGUF, or one shard asked for by itself.
 fn alone(checkpoint: &Checkpoint) -> Option<Shortfall> {
+    let selected = checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|set| set.selected);
+    if let Some(split) = selected.filter_map(|set| Split::of(set, &checkpoint.files)).next() {
+        return Some(Shortfall::of_part(split.reason()));
+    }
     let [file] = checkpoint.selected_files()[..] else { return None };
     let file = &checkpoint.files[file];
     let base = file.name.rsplit('/').next().unwrap_or(&file.name);

@@ -1,5 +1,6 @@
 //! Whether the output head shares the input embedding.
 
+use super::splits::Split;
 use super::{Checkpoint, Part, Role, Tensor};
 use crate::format::Format;
 use crate::text::escape_limited;
@@ -38,6 +39,11 @@ impl TiedEmbeddings {
         // GGUF has no key for it: whether a head is stored is all that its facts are made of, and converters store copies.
         let stated = checkpoint.model.tied_embeddings.filter(|_| checkpoint.format() != Some(Format::Gguf));
         let Some(head) = matrix(Role::LmHead).max_by_key(|t| t.info.elements) else {
+            // A head that is not here may stand in a part that is not.
+            let mut sets = checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|set| set.selected);
+            if sets.any(|set| Split::of(set, &checkpoint.files).is_some()) {
+                return Self::NotApplicable;
+            }
             let decoder = checkpoint.model.family.is_some() && !matches!(checkpoint.model.kv, super::KvLayers::NoCache(_));
             return if decoder && stated != Some(false) { Self::Shared } else { Self::NotApplicable };
         };

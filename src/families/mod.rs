@@ -13,6 +13,7 @@ pub mod gguf_names;
 pub mod graph;
 pub(crate) mod modules;
 pub mod params_json;
+pub(crate) mod parts;
 mod role;
 pub mod routers;
 mod rows;

@@ -8,7 +8,7 @@ use crate::build::{put, safetensors};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 use weighbridge::audit::{Audit, AuditRequest, audit};
-use weighbridge::checkpoint::{Checkpoint, OpenOptions, declared, open};
+use weighbridge::checkpoint::{Checkpoint, OpenOptions, declared, models_in, open};
 use weighbridge::error::ErrorKind;
 use weighbridge::observe::Silent;
 use weighbridge::report::audit::AuditBody;
@@ -141,12 +141,14 @@ fn parts_of_a_cache_open_by_themselves() {
             "{path}"
         );
     }
-    // All snapshots, all blobs, the whole cache.
-    for path in [format!("{TINY}/snapshots"), format!("{TINY}/blobs"), String::new()] {
-        let told = outside(&dir.path().join(&path));
-        assert!(told.is_empty(), "{path}: {told:?}");
+    let told = outside(&dir.path().join(TINY).join("blobs"));
+    assert!(told.is_empty(), "{told:?}");
+    // All snapshots, the whole cache: several models.
+    for (path, count) in [(format!("{TINY}/snapshots"), 2), (String::new(), 2)] {
+        let path = dir.path().join(path);
+        assert_eq!(models_in(&path).unwrap().len(), count);
+        assert_eq!(open(&path, &OpenOptions::default()).unwrap_err().kind(), ErrorKind::SeveralModels);
     }
-    assert_eq!(opened(&dir.path().join(TINY).join("snapshots")).tensors().len(), 4);
 }
 
 #[test]
@@ -226,9 +228,13 @@ fn the_report_says_what_was_taken_and_how_much_was_hashed() {
 #[test]
 fn one_blob_under_many_names_is_hashed_once() {
     let (dir, _) = laid_out("shared");
-    let hashed = audited(dir.path()).coverage.hashed.unwrap();
-    // Two snapshots of two large files, their blobs, and a second repository with one; three entries of the store.
-    assert_eq!((hashed.files, hashed.bytes), (9, 112 + 116 + 120));
+    let repo = dir.path().join(TINY);
+    symlink(format!("../../blobs/{SHA256}"), repo.join("snapshots").join(ONE).join("copy.safetensors")).unwrap();
+    let hashed = audited(&repo).coverage.hashed.unwrap();
+    // Three names of two blobs.
+    assert_eq!(hashed.files, 3);
+    let bytes = |name: &str| std::fs::metadata(repo.join("snapshots").join(ONE).join(name)).unwrap().len();
+    assert_eq!(hashed.bytes, bytes("model.safetensors") + bytes("unet/diffusion_pytorch_model.safetensors"));
 }
 
 /// The shared store is entered in the client's two forms only, and only where it is marked.

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::build::{Value as Key, gguf, put, raw};
 use serde_json::{Value, json};
 use tempfile::tempdir;
-use weighbridge::checkpoint::{Checkpoint, Likeness, MAX_READ, Obstacle, OpenOptions, open};
+use weighbridge::checkpoint::{Checkpoint, Likeness, MAX_READ, Obstacle, OpenOptions, models_in, open};
+use weighbridge::error::ErrorKind;
 
 /// A tensor with its bytes.
 #[derive(Clone)]
@@ -166,6 +167,26 @@ fn never_calls_for_less(dir: &Path) {
     }
 }
 
+/// The names that the refusal of a folder of several models lists, with the paths to give, by every command.
+fn refused(dir: &Path) -> Vec<String> {
+    for command in ["show", "audit", "memory", "project", "scan"] {
+        let done = crate::program::program().args([command, dir.to_str().unwrap()]).env("NO_COLOR", "1").output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(2) && said.contains("models, which are not weighed as one"), "{command}: {said}");
+    }
+    assert_eq!(open(dir, &OpenOptions::default()).unwrap_err().kind(), ErrorKind::SeveralModels);
+    let models = models_in(dir).unwrap();
+    for model in &models {
+        // Each opens by itself, and nothing of its neighbours is in it.
+        let alone = opened(&dir.join(&model.path));
+        let inside = |f: &weighbridge::checkpoint::CheckpointFile| {
+            model.files.contains(&f.path.strip_prefix(dir).unwrap().to_string_lossy().replace('\\', "/"))
+        };
+        assert!(!alone.files.is_empty() && alone.files.iter().all(inside), "{model:?}");
+    }
+    models.into_iter().map(|model| format!("{} {}", model.name, model.path.display())).collect()
+}
+
 fn opened(dir: &Path) -> Checkpoint {
     open(dir, &OpenOptions::default()).unwrap()
 }
@@ -279,15 +300,14 @@ fn whole_models_in_files_named_by_ranks_are_no_slices() {
     let dir = tempdir().unwrap();
     save(&dir.path().join("rank1.safetensors"), &llama("BF16", 1));
     save(&dir.path().join("rank2.safetensors"), &llama("BF16", 2));
-    assert_eq!(codes(dir.path()), ["different-weights"]);
+    assert_eq!(refused(dir.path()).len(), 2);
     // Adapters of rank 8 and 16.
     let dir = tempdir().unwrap();
     for rank in [8, 16] {
         let tensors = [t("q.lora_A.weight", "F32", &[rank, 32], 1), t("q.lora_B.weight", "F32", &[32, rank], 1)];
         save(&dir.path().join(format!("rank{rank}.safetensors")), &tensors);
     }
-    assert_eq!(totals(dir.path()).0, 2 * 16 * 32);
-    assert_eq!(codes(dir.path()), ["different-weights"]);
+    assert_eq!(refused(dir.path()).len(), 2);
 }
 
 /// One expert of a video model.
@@ -338,15 +358,17 @@ fn two_models_of_one_architecture_are_two() {
         let dir = tempdir().unwrap();
         save(&dir.path().join(format!("{a}.safetensors")), &llama("BF16", 1));
         save(&dir.path().join(format!("{b}.safetensors")), &llama("BF16", 2));
-        // One of them, and it is said which.
+        assert_eq!(refused(dir.path()), [a, b].map(|name| format!("{name} {name}.safetensors")));
+        // One that loaders take by its name is the model, and the other is said to be left out.
+        std::fs::rename(dir.path().join(format!("{a}.safetensors")), dir.path().join("model.safetensors")).unwrap();
         assert_eq!(totals(dir.path()), (106_816, 106_816));
         let found = findings(dir.path());
         assert_eq!(codes(dir.path()), ["different-weights"]);
-        assert!(found[0].1.contains(&format!("`{b}` holds other weights than `{a}`")), "{found:?}");
-        assert!(found[0].1.contains(&format!("the figures are of `{a}`")), "{found:?}");
+        assert!(found[0].1.contains(&format!("`{b}` holds other weights than `model`")), "{found:?}");
+        assert!(found[0].1.contains("the figures are of `model`"), "{found:?}");
         for command in ["show", "memory", "project"] {
             let said = weigh(&[command, dir.path().to_str().unwrap()]).split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(said.contains(&format!("`{b}` beside `{a}`: same names, other values")), "{command}: {said}");
+            assert!(said.contains(&format!("`{b}` beside `model`: same names, other values")), "{command}: {said}");
             assert!(said.contains("it is not in the totals"), "{command}: {said}");
         }
         never_calls_for_less(dir.path());
@@ -394,9 +416,7 @@ fn fine_tunes_of_one_base_in_gguf_are_two_models() {
         let dir = tempdir().unwrap();
         quant(dir.path(), "alpha-8b-Q8_0.gguf", names[0], (Q8_0, &one), 7);
         quant(dir.path(), "beta-8b-Q8_0.gguf", names[1], (Q8_0, second), norms);
-        assert_eq!(totals(dir.path()).0, 64 * 32 + 64);
-        assert_eq!(codes(dir.path()), ["different-weights"]);
-        never_calls_for_less(dir.path());
+        assert_eq!(refused(dir.path()).len(), 2);
     }
 }
 
@@ -416,10 +436,7 @@ fn quants_are_told_by_the_norms_they_share() {
 
     // Another model's quant under another name: its norms are others.
     quant(dir.path(), "other-Q4_0.gguf", None, (Q4_0, &four), 8);
-    let checkpoint = opened(dir.path());
-    assert_eq!(checkpoint.components.len(), 2);
-    assert!(likeness(&checkpoint, "other-Q4_0").is_different());
-    assert_eq!(totals(dir.path()).0, 64 * 32 + 64);
+    assert_eq!(refused(dir.path()), ["Toy toy-Q8_0.gguf", "other-Q4_0 other-Q4_0.gguf"]);
 }
 
 #[test]
@@ -487,21 +504,21 @@ fn a_copy_is_proven_by_all_bytes_and_likely_by_some() {
 #[test]
 fn a_range_that_differs_is_found_at_the_beginning_middle_and_end() {
     let dir = tempdir().unwrap();
-    save(&dir.path().join("a.safetensors"), &large(1));
+    save(&dir.path().join("model.safetensors"), &large(1));
     let size = 64 * 1024 * 4;
     for (tensor, byte) in [(0, 0), (0, size / 2), (5, 100), (11, size - 1), (12, 5)] {
         let mut other = large(1);
         other[tensor].data[byte] ^= 1;
-        save(&dir.path().join("b.safetensors"), &other);
-        let like = likeness(&opened(dir.path()), "b");
+        save(&dir.path().join("consolidated.safetensors"), &other);
+        let like = likeness(&opened(dir.path()), "consolidated");
         let name = &other[tensor].name;
         assert!(like.is_different() && like.to_string().contains(name.as_str()), "{tensor} {byte}: {like}");
     }
     // Where nothing is read nothing is seen, and the answer does not say otherwise.
     let mut other = large(1);
     other[1].data[size / 3] ^= 1;
-    save(&dir.path().join("b.safetensors"), &other);
-    let like = likeness(&opened(dir.path()), "b");
+    save(&dir.path().join("consolidated.safetensors"), &other);
+    let like = likeness(&opened(dir.path()), "consolidated");
     assert!(like.is_likely_copy() && !like.is_copy(), "{like}");
 }
 
@@ -546,6 +563,8 @@ fn other_shapes_are_another_model() {
     let dir = tempdir().unwrap();
     save(&dir.path().join("large.safetensors"), &[t("wte.weight", "F32", &[64, 32], 1), t("h.0.ln_1.weight", "F32", &[32], 1)]);
     save(&dir.path().join("small.safetensors"), &[t("wte.weight", "F32", &[64, 16], 1), t("h.0.ln_1.weight", "F32", &[16], 1)]);
+    assert_eq!(refused(dir.path()).len(), 2);
+    std::fs::rename(dir.path().join("large.safetensors"), dir.path().join("model.safetensors")).unwrap();
     assert_eq!(totals(dir.path()).0, 64 * 32 + 32);
     let found = findings(dir.path());
     assert!(found.len() == 1 && found[0].0 == "different-weights" && found[0].1.contains("[64, 32] and [64, 16]"), "{found:?}");
@@ -597,6 +616,9 @@ fn a_folder_of_adapters_is_told_apart_with_a_few_pages_each() {
             .collect();
         save(&dir.path().join(format!("style_{i}.safetensors")), &tensors);
     }
+    assert_eq!(models_in(dir.path()).unwrap().len() as u64, ADAPTERS);
+    // Beside a model they are adapters of it, of which one is taken.
+    save(&dir.path().join("model.safetensors"), &[t("transformer.blocks.0.attn.to_q.weight", "F16", &[16, 16], 1)]);
     let checkpoint = opened(dir.path());
     let different = checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|s| s.against.is_some());
     assert_eq!(different.filter(|s| !s.selected).count() as u64, ADAPTERS - 1);

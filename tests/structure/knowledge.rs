@@ -12,7 +12,6 @@ const ALSO_NAMES: &[(&str, &str)] = &[
     ("src/checkpoint/decoder_stack.rs", "a module in tensor names"),
     ("src/checkpoint/names/hugging_face.rs", "a module in tensor names"),
     ("src/checkpoint/packed/methods/scaled.rs", "a `quant_method`"),
-    ("src/checkpoint/weight_sets/mod.rs", "a projector's file, as llama.cpp names it"),
     ("src/project/convert/dequantize.rs", "a `quant_method`"),
     ("src/project/convert/sentencepiece.rs", "`tokenizer.ggml.model`"),
     ("src/project/convert/vocab.rs", "`tokenizer.ggml.model`"),

@@ -49,7 +49,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let (mut equal, mut likely, mut named) = (Vec::new(), Vec::new(), Vec::new());
         for (set, Against { likeness, .. }) in others {
             match likeness {
-                Likeness::Different { .. } | Likeness::Incomparable(Obstacle::Shapes(_)) => {}
+                Likeness::Different { .. } | Likeness::Incomparable(Obstacle::Shapes(_) | Obstacle::EarlierState) => {}
                 // A stray shard of other tensors stands for nothing.
                 Likeness::Incomparable(Obstacle::Names) if set.tensor_bytes < kept.tensor_bytes / 2 => {}
                 _ if likeness.is_copy() => equal.push(set),

@@ -65,8 +65,19 @@ const UNREFERENCED: Code = code(
      not loaded.",
 );
 
-pub(super) const CHECK: Check =
-    Check { name: "index", codes: &[INVALID, MISSING, ELSEWHERE, UNNAMED, TWICE, NAMED_TWICE, TOTAL, BOM, UNREFERENCED], run };
+const STALE: Code = code(
+    "index-of-another-save",
+    "A shard index that was left from another save",
+    Warning,
+    "None of the files that the index names is here, while the modules that it names stand in other files: a quantized or joined copy that kept the index of the model it \
+     was made from. Nothing is missing, but loaders that go by the index look for its files. Delete it, or make it again.",
+);
+
+pub(super) const CHECK: Check = Check {
+    name: "index",
+    codes: &[INVALID, STALE, MISSING, ELSEWHERE, UNNAMED, TWICE, NAMED_TWICE, TOTAL, BOM, UNREFERENCED],
+    run,
+};
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };
@@ -74,6 +85,12 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         let name = subject.name_of(&index.path);
         if index.byte_order_mark {
             out.push(Finding::new(&BOM, "begins with a byte order mark (BOM)").file(&name));
+        }
+        if index.of_another_save {
+            let message =
+                format!("none of its {} files is here; the modules it names are in others", grouped(index.files.len() as u64));
+            out.push(Finding::new(&STALE, message).file(&name).help("delete it, or make it again"));
+            continue;
         }
         match check_index(index, checkpoint) {
             Ok(check) => compared(&name, index, &check, checkpoint, out),

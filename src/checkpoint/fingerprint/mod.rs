@@ -83,6 +83,8 @@ pub enum Obstacle {
     Names,
     /// Another file format.
     Format,
+    /// An earlier state of the same training, by its name and its tensors' names.
+    EarlierState,
     /// More tensors than are compared.
     TooMany,
     /// A file that cannot be read, or changed: which and why; escaped.
@@ -117,6 +119,7 @@ impl Likeness {
             _ if self.is_copy() => "copy",
             _ if self.is_likely_copy() => "likely_copy",
             _ if self.is_different() => "different",
+            Self::Incomparable(Obstacle::EarlierState) => "earlier_state",
             _ => "not_compared",
         }
     }
@@ -154,6 +157,7 @@ impl fmt::Display for Obstacle {
             Self::Rounded(at) => write!(f, "same names; values agree to rounding only ({at}), neither is a cast of the other"),
             Self::Names => f.write_str("other names; values not compared"),
             Self::Format => f.write_str("another file format; values not compared"),
+            Self::EarlierState => f.write_str("another state of the same training; values not compared"),
             Self::TooMany => write!(f, "same names; values not compared: more than {} tensors", grouped(MAX_TENSORS as u64)),
             Self::Unreadable(why) => write!(f, "same names; values not compared: {why}"),
         }

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use super::super::CheckpointFile;
-use super::super::fingerprint::{Likeness, Obstacle, compare};
-use super::{MAIN_STEMS, Names, Set, stems};
+use super::super::fingerprint::{Likeness, Obstacle, Side, compare};
+use super::places::is_copy_folder;
+use super::{MAIN_STEMS, Names, Set, states, stems};
 use crate::format::{Container, Format};
 use crate::text::escape_limited;
 
@@ -36,12 +37,18 @@ pub(super) const NEAR: u8 = 2;
 pub(super) fn kinship(first: &Set<'_>, set: &Set<'_>, files: &[CheckpointFile], read: &Cell<u64>) -> Kinship {
     if first.format != set.format {
         // A GGUF beside the safetensors it was made from.
+        let (gguf, other) = if set.format == Format::Gguf { (&set.files, &first.side) } else { (&first.files, &set.side) };
+        if is_of_other_sizes(&files[gguf[0]].container, other) {
+            return Kinship::None;
+        }
         return Kinship::Form { likeness: Likeness::Incomparable(Obstacle::Format), nearness: 0 };
     }
     let main = |set: &Set<'_>| MAIN_STEMS.contains(&set.stem.as_str());
     let one_name = first.own == set.own || (main(first) && main(set));
     // Another variant of one name, or a folder that is kept for a copy of what stands above it.
-    let kept_so = first.folder != set.folder || first.stem == set.stem || (main(first) && main(set));
+    let copy = is_copy_folder(&first.folder) || is_copy_folder(&set.folder);
+    let named_so = (first.folder == set.folder && first.stem == set.stem) || (main(first) && main(set));
+    let kept_so = named_so || (first.folder != set.folder && copy);
     if set.format == Format::Gguf {
         let (a, b) = (&files[first.files[0]].container, &files[set.files[0]].container);
         if !kept_so && !same_gguf_facts(a, b) {
@@ -52,6 +59,12 @@ pub(super) fn kinship(first: &Set<'_>, set: &Set<'_>, files: &[CheckpointFile], 
         }
     } else if !kept_so && !first.side.same_structure_as(&set.side) && share_of_names(first.names(), set.names()) < SAME_NAMES {
         return Kinship::None;
+    }
+    if first.folder == set.folder
+        && first.side.names_number() == set.side.names_number()
+        && states::may_be_of_one_run(&first.stem, &set.stem)
+    {
+        return Kinship::Form { likeness: Likeness::Incomparable(Obstacle::EarlierState), nearness: NEAR };
     }
     let likeness = compare(&first.side, &set.side, read);
     if likeness.is_different() && !one_name {
@@ -64,6 +77,13 @@ pub(super) fn kinship(first: &Set<'_>, set: &Set<'_>, files: &[CheckpointFile], 
         _ => 0,
     };
     Kinship::Form { likeness, nearness }
+}
+
+/// Whether a GGUF has a vocabulary and a width that no tensor of the other has: it was not made from that.
+fn is_of_other_sizes(gguf: &Container, other: &Side<'_>) -> bool {
+    let embedding = gguf.tensors.iter().find(|t| gguf.name_bytes(t) == b"token_embd.weight");
+    let Some([rows, columns]) = embedding.map(|t| t.shape.as_slice()) else { return false };
+    !other.tensors().any(|(_, t)| t.shape.contains(rows) || t.shape.contains(columns))
 }
 
 /// Quants of one model agree in architecture, depth, width and vocabulary.
@@ -79,7 +99,9 @@ fn same_gguf_facts(a: &Container, b: &Container) -> bool {
         );
         (arch, facts)
     };
-    facts(a) == facts(b)
+    let (of_a, of_b) = (facts(a), facts(b));
+    // A part of a split that is not the first says nothing of the model.
+    of_a.0.is_empty() || of_b.0.is_empty() || of_a == of_b
 }
 
 /// Keys that name a model, whatever its form. Quantizing copies them.

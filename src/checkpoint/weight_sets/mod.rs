@@ -4,8 +4,13 @@
 //! `original/`), several models of the same tensor names, or one model in slices; counting all of them, or only one, are the most
 //! common wrong totals. Names say what could be the same; shapes and a few ranges of the data say whether it is.
 
+mod contents;
 mod kinship;
+mod models;
+mod numbered;
+mod places;
 mod ranks;
+mod states;
 mod stems;
 
 use std::cell::{Cell, OnceCell};
@@ -18,18 +23,22 @@ use serde_json::Value;
 use super::discover::ShardName;
 use super::fingerprint::{Likeness, Obstacle, Side};
 use super::{CheckpointFile, Component, WeightSet};
-use crate::format::{Container, Format};
+use crate::format::Format;
 use kinship::{Kinship, kinship};
+use places::Kind;
 pub use ranks::Ranks;
 pub(super) use ranks::missing_ranks;
 
-/// Folders that hold another copy of what stands in their parent.
-const COPY_FOLDERS: [&str; 13] =
-    ["original", "metal", "consolidated", "gguf", "fp16", "fp32", "bf16", "int8", "int4", "quantized", "mlx", "ema", "non_ema"];
-
 /// Names of the main weights of a folder, in order of preference.
-const MAIN_STEMS: [&str; 6] =
-    ["model", "diffusion_pytorch_model", "pytorch_model", "consolidated", "adapter_model", "open_clip_model"];
+const MAIN_STEMS: [&str; 7] = [
+    "model",
+    "diffusion_pytorch_model",
+    "pytorch_model",
+    "consolidated",
+    "adapter_model",
+    "pytorch_lora_weights",
+    "open_clip_model",
+];
 
 /// Names of precision variants, as `model.fp16.safetensors` carries them.
 const VARIANTS: [&str; 12] = ["fp16", "fp32", "bf16", "fp8", "int8", "int4", "ema", "non_ema", "q8", "q4", "f16", "f32"];
@@ -60,6 +69,35 @@ pub(super) struct Grouped {
     pub(super) components: Vec<Component>,
     /// Bytes of tensors that were read to compare sets.
     pub(super) bytes_read: u64,
+    /// Files that hold no weights, and what they hold.
+    pub(super) others: Vec<(usize, &'static str)>,
+    /// The models that are here; one where all of it is one, or is not told apart.
+    pub(super) models: Vec<OneModel>,
+}
+
+/// One of the models of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OneModel {
+    /// As it names itself, or as its file or folder is called.
+    pub(super) name: String,
+    /// The file or folder to give, relative to the root.
+    pub(super) path: String,
+    /// Its files, all forms of it.
+    pub(super) files: Vec<usize>,
+}
+
+/// What is known of the folder around the files.
+pub(super) struct Surroundings<'a> {
+    /// Files that a shard index names.
+    pub(super) indexed: &'a HashSet<usize>,
+    /// Whether the root is a pipeline, which names its parts.
+    pub(super) pipeline: bool,
+    /// Whether a folder was asked for, not a file or an index.
+    pub(super) is_folder: bool,
+    /// The configuration that stands for a folder.
+    pub(super) config: &'a dyn Fn(&str) -> Option<Value>,
+    /// Whether a folder has a configuration of its own.
+    pub(super) configured: &'a dyn Fn(&str) -> bool,
 }
 
 /// A set of files before it is known what it is to others.
@@ -73,10 +111,13 @@ struct Set<'a> {
     variant: Option<String>,
     files: Vec<usize>,
     indexed: bool,
+    /// How many shards there are by the names of the files, where these say it.
+    count: Option<u64>,
     format: Format,
     bytes: u64,
     side: Side<'a>,
     names: OnceCell<Names<'a>>,
+    modules: OnceCell<Names<'a>>,
     ranks: Option<Ranks>,
 }
 
@@ -89,25 +130,51 @@ struct Group<'a> {
     counts: bool,
 }
 
-/// Groups the files. `indexed` marks files that a shard index names; `config` gives the configuration that stands for a folder.
-pub(super) fn group(
-    files: &[CheckpointFile],
-    indexed: &HashSet<usize>,
-    pipeline: bool,
-    config: &dyn Fn(&str) -> Option<Value>,
-) -> Grouped {
-    let mut places: BTreeMap<(u8, String), Vec<Set<'_>>> = BTreeMap::new();
-    for set in sets(files, indexed) {
-        let name = component_name(&set, files, pipeline);
-        // The main model first, then the others by name.
-        let rank = u8::from(name != "model");
-        places.entry((rank, name)).or_default().push(set);
-    }
+/// The groups of one place.
+struct Place<'a> {
+    kind: Kind,
+    /// The folder; of the forms in folders of their own, the one above them.
+    folder: String,
+    groups: Vec<Group<'a>>,
+}
+
+/// Groups the files.
+pub(super) fn group(files: &[CheckpointFile], around: &Surroundings<'_>) -> Grouped {
     let read = Cell::new(0);
-    let mut out = Vec::new();
-    for ((_, name), sets) in places {
-        out.extend(split_by_content(name, join_ranks(sets, config, &read), files, &read));
+    let mut others = Vec::new();
+    let mut sets = sets(files, around.indexed);
+    if around.is_folder {
+        sets.retain(|set| match contents::no_weights(files, &set.files) {
+            Some(what) => {
+                others.extend(set.files.iter().map(|&i| (i, what)));
+                false
+            }
+            None => true,
+        });
+        sets = numbered::join(sets, files, around);
     }
+    let mut places: BTreeMap<(Kind, String), Vec<Set<'_>>> = BTreeMap::new();
+    for set in sets {
+        let place = places::place_of(&set, files, around.pipeline);
+        places.entry(place).or_default().push(set);
+    }
+    let places = places.into_iter().map(|((kind, folder), sets)| {
+        let groups = split_by_content(join_ranks(sets, around.config, &read), files, &read);
+        Place { kind, folder, groups }
+    });
+    let places = places::merge(places.collect(), around, &read);
+    let models = models::find(&places, files, around);
+    let mut named: Vec<(String, Vec<Component>)> = places
+        .iter()
+        .map(|place| {
+            let name = places::component_name(place.kind, &place.folder, around.pipeline);
+            let components = components(&name, &place.groups, files);
+            (name, components)
+        })
+        .collect();
+    // The main model first, then the others by name.
+    named.sort_by(|(a, _), (b, _)| (a != "model", a).cmp(&(b != "model", b)));
+    let mut out: Vec<Component> = named.into_iter().flat_map(|(_, components)| components).collect();
     // A single-file pipeline beside its own parts holds them again.
     if out.len() > 1 {
         for set in out.iter_mut().filter(|c| c.name == "all-in-one").flat_map(|c| &mut c.weight_sets) {
@@ -116,35 +183,41 @@ pub(super) fn group(
             set.against.get_or_insert(parts);
         }
     }
-    Grouped { components: out, bytes_read: read.get() }
+    Grouped { components: out, bytes_read: read.get(), others, models }
 }
 
-/// Files of one set stand together: same folder, same name but for the shard number.
+/// Files of one set stand together: same folder, same name but for the shard number, same count.
 fn sets<'a>(files: &'a [CheckpointFile], indexed: &HashSet<usize>) -> Vec<Set<'a>> {
     struct Found<'n> {
         stem: &'n str,
         variant: Option<&'n str>,
         files: Vec<usize>,
     }
-    let mut found: BTreeMap<(&str, String, bool), Found<'_>> = BTreeMap::new();
+    type Key<'n> = (&'n str, String, bool, Option<u64>);
+    let mut found: BTreeMap<Key<'_>, Found<'_>> = BTreeMap::new();
     for (i, file) in files.iter().enumerate() {
         let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
-        let full =
-            ShardName::parse(base).map_or_else(|| base.rsplit_once('.').map_or(base, |(stem, _)| stem), |shard| shard.prefix);
+        let shard = ShardName::parse(base);
+        let full = shard.map_or_else(|| base.rsplit_once('.').map_or(base, |(stem, _)| stem), |shard| shard.prefix);
         let (stem, variant) = split_variant(full);
-        let key = (folder, format!("{full}.{}", file.container.format.name()), indexed.contains(&i));
+        let indexed = indexed.contains(&i);
+        // An index says what belongs together, whatever the names count.
+        let count = shard.map(|shard| shard.count).filter(|_| !indexed);
+        let key = (folder, format!("{full}.{}", file.container.format.name()), indexed, count);
         found.entry(key).or_insert_with(|| Found { stem, variant, files: Vec::new() }).files.push(i);
     }
-    let set = |((folder, _, indexed), found): ((&str, String, bool), Found<'_>)| Set {
+    let set = |((folder, _, indexed, count), found): (Key<'_>, Found<'_>)| Set {
         folder: folder.to_owned(),
         stem: found.stem.to_owned(),
         own: stems::own_pieces(found.stem),
         variant: found.variant.map(str::to_owned),
         indexed,
+        count,
         format: files[found.files[0]].container.format,
         bytes: found.files.iter().fold(0u64, |sum, &i| sum.saturating_add(files[i].container.tensor_bytes())),
         side: Side::new(found.files.iter().map(|&i| &files[i]).collect()),
         names: OnceCell::new(),
+        modules: OnceCell::new(),
         ranks: None,
         files: found.files,
     };
@@ -157,40 +230,6 @@ fn split_variant(stem: &str) -> (&str, Option<&str>) {
         Some((base, variant)) if VARIANTS.contains(&variant.to_ascii_lowercase().as_str()) => (base, Some(variant)),
         _ => (stem, None),
     }
-}
-
-fn component_name(set: &Set<'_>, files: &[CheckpointFile], pipeline: bool) -> String {
-    let first = &files[set.files[0]].container;
-    if set.format == Format::Gguf {
-        let kind = first.metadata.text("general.type");
-        if first.metadata.text("general.architecture") == Some("clip") || kind == Some("mmproj") || set.stem.contains("mmproj") {
-            return "mmproj".to_owned();
-        }
-        if kind == Some("adapter") {
-            return "adapter".to_owned();
-        }
-    }
-    let mut parts: Vec<&str> = set.folder.split('/').filter(|p| !p.is_empty()).collect();
-    while parts.last().is_some_and(|last| COPY_FOLDERS.contains(&last.to_ascii_lowercase().as_str())) {
-        parts.pop();
-    }
-    if parts.is_empty() && is_adapter(set, first) {
-        return "adapter".to_owned();
-    }
-    if parts.is_empty() && pipeline {
-        return "all-in-one".to_owned();
-    }
-    if parts.is_empty() { "model".to_owned() } else { parts.join("/") }
-}
-
-fn is_adapter(set: &Set<'_>, container: &Container) -> bool {
-    let looks = |t| {
-        let name = container.name(t);
-        [".lora_A", ".lora_B", "lora_up.", "lora_down.", ".lora_a", ".lora_b", "lora_embedding_"]
-            .iter()
-            .any(|mark| name.contains(mark))
-    };
-    set.stem == "adapter_model" || (!container.tensors.is_empty() && container.tensors.iter().take(8).all(looks))
 }
 
 /// Sets that are slices of one model become one set.
@@ -218,7 +257,7 @@ fn join_ranks<'a>(mut sets: Vec<Set<'a>>, config: &dyn Fn(&str) -> Option<Value>
 const COMPARED: usize = 64;
 
 /// Within one place: sets of one model are copies or forms of one component, others are components of their own.
-fn split_by_content<'a>(name: String, mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], read: &Cell<u64>) -> Vec<Component> {
+fn split_by_content<'a>(mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], read: &Cell<u64>) -> Vec<Group<'a>> {
     sets.sort_by_cached_key(preference);
     let mut groups: Vec<Group<'a>> = Vec::new();
     for set in sets {
@@ -248,22 +287,44 @@ fn split_by_content<'a>(name: String, mut sets: Vec<Set<'a>>, files: &'a [Checkp
             (None, None) => groups.push(Group { sets: vec![(set, None)], apart: None, counts: true }),
         }
     }
-    components(&name, &groups, files)
+    groups
 }
 
-/// Smaller is better: no copy folder, safetensors, indexed, a main name, no variant, more bytes (the most faithful of several
-/// quants), then the name.
+/// Smaller is better: no copy folder, safetensors, indexed, whole, a main name, no variant, the last state of a training, more bytes (the
+/// most faithful of several quants), then the name.
 fn preference(set: &Set<'_>) -> impl Ord + use<> {
-    let copy = set.folder.rsplit('/').next().is_some_and(|last| COPY_FOLDERS.contains(&last.to_ascii_lowercase().as_str()));
+    // Of quants in folders of their own none is the copy of another.
+    let copy = set.format == Format::Safetensors && places::is_copy_folder(&set.folder);
     let main = MAIN_STEMS.iter().position(|stem| *stem == set.stem).unwrap_or(MAIN_STEMS.len());
+    let state = std::cmp::Reverse(states::of_stem(&set.stem).map_or(vec![u64::MAX], |(_, state)| state));
     let by_size = std::cmp::Reverse(set.bytes);
-    (copy, set.format != Format::Safetensors, !set.indexed, main, set.variant.is_some(), by_size, set.stem.clone())
+    let form = (copy, set.format != Format::Safetensors, !set.indexed, !set.is_whole());
+    (form, main, set.variant.is_some(), state, by_size, set.stem.clone())
+}
+
+/// The name of the module that a tensor belongs to: packing changes what stands behind it.
+pub(super) fn module_of(name: &[u8]) -> &[u8] {
+    name.iter().rposition(|&byte| byte == b'.').map_or(name, |end| &name[..end])
 }
 
 /// Tensor names of a set.
 type Names<'a> = HashSet<&'a [u8]>;
 
 impl<'a> Set<'a> {
+    /// Whether all shards are here that the names of the files count.
+    fn is_whole(&self) -> bool {
+        self.count.is_none_or(|count| self.files.len() as u64 >= count)
+    }
+
+    fn modules(&self) -> &Names<'a> {
+        self.modules.get_or_init(|| self.side.tensors().map(|(container, t)| module_of(container.name_bytes(t))).collect())
+    }
+
+    /// Whether tools take it for the model of its folder by its name, or by an index.
+    fn is_main(&self) -> bool {
+        self.indexed || MAIN_STEMS.contains(&self.stem.as_str())
+    }
+
     fn names(&self) -> &Names<'a> {
         self.names.get_or_init(|| self.side.tensors().map(|(container, t)| container.name_bytes(t)).collect())
     }
@@ -271,11 +332,13 @@ impl<'a> Set<'a> {
 
 fn components(name: &str, groups: &[Group<'_>], files: &[CheckpointFile]) -> Vec<Component> {
     let mut out: Vec<Component> = Vec::with_capacity(groups.len());
-    for (i, group) in groups.iter().enumerate() {
-        let name = if i > 0 { format!("{name}/{}", group.sets[0].0.stem) } else { name.to_owned() };
+    // Groups that were merged into those of another place are empty.
+    let named = |group: &Group<'_>, several, twice| group.sets.first().map(|(set, _)| set_name(set, several, twice, files));
+    for group in groups.iter().filter(|group| !group.sets.is_empty()) {
+        let name = if out.is_empty() { name.to_owned() } else { format!("{name}/{}", group.sets[0].0.stem) };
         let mut component = component(name, group, files);
         if let (Some((other, likeness)), Some(first)) = (&group.apart, component.weight_sets.first_mut()) {
-            let other = out.get(*other).and_then(|c| c.weight_sets.first()).map_or_else(String::new, |set| set.name.clone());
+            let other = groups.get(*other).and_then(|group| named(group, false, false)).unwrap_or_default();
             first.against = Some(Against { other, likeness: likeness.clone() });
         }
         out.push(component);
@@ -315,10 +378,10 @@ fn set_name(set: &Set<'_>, several_folders: bool, twice: bool, files: &[Checkpoi
     let in_copy_folder = several_folders && !folder.is_empty();
     let variant = set.variant.as_deref().map(|v| format!("{}.{v}", set.stem));
     let base = variant.unwrap_or_else(|| set.stem.clone());
-    let name = if twice {
-        format!("{base} ({})", if set.indexed { "indexed" } else { files[set.files[0]].container.format.name() })
-    } else {
-        base
+    let name = match set.count {
+        _ if !twice => base,
+        Some(count) if !set.indexed => format!("{base} (of {count})"),
+        _ => format!("{base} ({})", if set.indexed { "indexed" } else { files[set.files[0]].container.format.name() }),
     };
     if in_copy_folder { format!("{folder}/{name}") } else { name }
 }

@@ -22,7 +22,14 @@ fn file(name: &str, tensors: &[&str]) -> CheckpointFile {
 
 /// `component: set*, set` with a star at the selected one.
 fn shown(files: &[CheckpointFile], indexed: &[usize], pipeline: bool) -> Vec<String> {
-    group(files, &indexed.iter().copied().collect(), pipeline, &|_| None)
+    let around = Surroundings {
+        indexed: &indexed.iter().copied().collect(),
+        pipeline,
+        is_folder: true,
+        config: &|_| None,
+        configured: &|_| false,
+    };
+    group(files, &around)
         .components
         .iter()
         .map(|c| {

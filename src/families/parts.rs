@@ -1,0 +1,78 @@
+//! Names of what goes beside a model: folders and files of pipelines, architectures of files that are loaded beside another.
+
+/// Names of parts of a model, without separators and numbers, as diffusers, ComfyUI, transformers and the converters of llama.cpp call
+/// them, also at the end of a longer name.
+const PARTS: [&str; 58] = [
+    "textencoder",
+    "textencoders",
+    "clip",
+    "clipl",
+    "clipg",
+    "clipvision",
+    "textmodel",
+    "imageencoder",
+    "audioencoder",
+    "encoder",
+    "decoder",
+    "t5",
+    "t5xxl",
+    "umt5",
+    "umt5xxl",
+    "vae",
+    "ae",
+    "vaeapprox",
+    "vqmodel",
+    "vqvae",
+    "movq",
+    "unet",
+    "transformer",
+    "diffusionmodel",
+    "diffusionmodels",
+    "prior",
+    "vision",
+    "visionmodel",
+    "visiontower",
+    "visionencoder",
+    "audio",
+    "audiomodel",
+    "audiotower",
+    "speechtokenizer",
+    "tokenizer",
+    "codec",
+    "vocoder",
+    "projector",
+    "mmprojector",
+    "mmproj",
+    "connector",
+    "safetychecker",
+    "controlnet",
+    "draft",
+    "draftmodel",
+    "eagle",
+    "mtp",
+    "medusa",
+    "speculator",
+    "assistant",
+    "thinker",
+    "talker",
+    "languagemodel",
+    "lmhead",
+    "adapter",
+    "pooling",
+    "dense",
+    "vad",
+];
+
+/// Architectures that llama.cpp and its kin load beside another: the vision tower, the vocoder.
+pub(crate) const ARCHITECTURES: [&str; 2] = [PROJECTOR, "wavtokenizer-dec"];
+
+/// The architecture that llama.cpp gives to vision and audio towers.
+pub(crate) const PROJECTOR: &str = "clip";
+
+/// The architecture of a control vector, which llama.cpp adds to the states of a model like an adapter.
+pub(crate) const CONTROL_VECTOR: &str = "controlvector";
+
+/// Whether a name, without separators and the number at its end, is that of a part.
+pub(crate) fn is_part(name: &str) -> bool {
+    PARTS.contains(&name)
+}
