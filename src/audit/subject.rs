@@ -192,6 +192,17 @@ impl<'a> Subject<'a> {
         failures.iter().filter(|e| e.path().is_none_or(|path| told.insert(path.to_path_buf()))).cloned().collect()
     }
 
+    /// Whether a shard index of PyTorch, or of another framework that has one, names the file.
+    pub(crate) fn is_indexed(&self, name: &str) -> bool {
+        self.checkpoint.is_some_and(|c| c.listing.indexed.contains(name))
+    }
+
+    /// Whether such an index names a file in a folder.
+    pub(crate) fn is_indexed_below(&self, folder: &str) -> bool {
+        let inside = |name: &String| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.checkpoint.is_some_and(|c| c.listing.indexed.iter().any(inside))
+    }
+
     /// Whether a folder was asked for.
     pub(crate) fn is_folder(&self) -> bool {
         self.path.is_dir()

@@ -78,7 +78,7 @@ fn folder_plan(path: &Path) -> Result<Plan> {
     let Resolved { root, boundary, repo } = hub_cache::resolve(path, &mut resolved)?;
     let mut plan = Plan::of(root, boundary);
     let Found { files, problems, notes, passed_by } = discover::walk(&plan.root, &plan.boundary);
-    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo };
+    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo, ..Listing::default() };
     plan.problems.extend(problems);
     plan.notes = resolved.into_iter().chain(notes).collect();
     plan.pipeline = files.iter().any(|f| f.name == "model_index.json");
@@ -91,7 +91,11 @@ fn folder_plan(path: &Path) -> Result<Plan> {
         match ShardIndex::read(file) {
             Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
             // Of other frameworks and of variants: their files need not be here, but a loader follows every name.
-            Ok(index) => plan.problems.extend(index.paths().1),
+            Ok(index) => {
+                let (paths, problems) = index.paths();
+                plan.listing.indexed.extend(paths.iter().map(|(_, path)| name_in(&plan.root, path)));
+                plan.problems.extend(problems);
+            }
             Err(error) => plan.problems.push(error),
         }
     }
@@ -108,6 +112,7 @@ fn folder_plan(path: &Path) -> Result<Plan> {
             if !present.contains(&name_in_root) {
                 plan.problems.push(missing_shard(&file, index, &name));
             }
+            plan.listing.indexed.insert(name_in_root.clone());
             plan.indexed.insert(name_in_root);
         }
     }

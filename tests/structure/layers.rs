@@ -92,7 +92,10 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("project/memory/fit", &["verdict", "demand", "search", "lever", "row", "engine", "training"]),
     (
         "audit",
-        &["finding", "bounds", "zip", "pickle", "template", "subject", "defects", "tensors", "check", "checks", "policy", "place"],
+        &[
+            "finding", "bounds", "raw_json", "archive", "pickle", "pickled", "keras", "template", "subject", "defects", "tensors",
+            "check", "checks", "policy", "place",
+        ],
     ),
 ];
 
