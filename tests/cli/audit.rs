@@ -767,6 +767,14 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             ok,
         ),
         (
+            "python-files",
+            |d| {
+                healthy(d);
+                put(d, "modeling_x.py", "import os")
+            },
+            ok,
+        ),
+        (
             "chat-template",
             |d| {
                 healthy(d);

@@ -225,3 +225,67 @@ fn folders_that_are_not_looked_into_are_named() {
     let found = audited(&[(INDEX, index), (".cache/x.bin", NEW.to_vec())]);
     assert!(found.findings.iter().any(|f| f.code == "skipped-folder" && f.severity == Severity::Warning));
 }
+
+/// Code of a repository, wherever a configuration names it, and where that is no JSON to us.
+#[test]
+fn code_of_a_repository_is_told_wherever_it_is_named() {
+    let deep = format!(r#"{{"x":{}1{},"auto_map":{{"AutoModel":"other/repo--evil.M"}}}}"#, "[".repeat(300), "]".repeat(300));
+    for (name, text) in [
+        ("tokenizer_config.json", r#"{"auto_map":{"AutoTokenizer":["evil.T",null]}}"#),
+        ("processor_config.json", r#"{"image_processor":{"x":[{"auto_map":{"AutoImageProcessor":"evil.P"}}]}}"#),
+        ("config.json", r#"{"text_config":{"vision":{"auto_map":{"AutoConfig":"evil.C"}}}}"#),
+        ("config.json", r#"{"x":NaN,"\u0061uto_map":{"AutoModel":"evil.M"}}"#),
+        ("config.json", deep.as_str()),
+        ("preprocessor_config.json", deep.as_str()),
+        ("config.json", r#"{"auto_map":{"AutoModel":"evil.M"},}"#),
+        ("adapter_config.json", r#"{"peft_type":"LORA","auto_mapping":{"base_model_class":"X","parent_library":"evil"}}"#),
+        ("modules.json", r#"[{"idx":0,"name":"0","path":"","type":"evil_st.Transformer"}]"#),
+        ("0_Router/router_config.json", r#"{"types":{"query":"evil.Router"}}"#),
+        ("2_Dense/config.json", r#"{"in_features":8,"activation_function":"evil.act"}"#),
+        ("model_index.json", r#"{"_class_name":["pipeline","EvilPipeline"]}"#),
+        ("model_index.json", r#"{"_class_name":"FluxPipeline","unet":["my_unet","EvilUnet"]}"#),
+        ("config.json", r#"{"model_type":"x","model_file":"evil.py"}"#),
+        ("config.json", r#"{"attn_implementation":"evil/kernel"}"#),
+        ("config.json", r#"{"custom_pipelines":{"my-task":{"impl":"evil.P","pt":["AutoModel"]}}}"#),
+        ("custom_generate/generate.py", "import os"),
+        ("handler.py", "import os"),
+    ] {
+        finds("remote-code", &[(name, text.as_bytes().to_vec())]);
+    }
+    finds("python-files", &[("deep/modeling_x.py", b"import os".to_vec())]);
+    for (name, text) in [
+        (
+            "adapter_config.json",
+            r#"{"auto_mapping":{"base_model_class":"L","parent_library":"transformers.models.llama.modeling_llama"}}"#,
+        ),
+        ("adapter_config.json", r#"{"auto_mapping":null}"#),
+        ("modules.json", r#"[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"}]"#),
+        ("1_Pooling/config.json", r#"{"activation_function":"torch.nn.modules.activation.Tanh"}"#),
+        ("config.json", r#"{"model_type":"gpt2","activation_function":"gelu_new","_attn_implementation":"sdpa"}"#),
+        (
+            "model_index.json",
+            r#"{"_class_name":"StableDiffusionPipeline","_diffusers_version":"0.6","unet":["diffusers","UNet2DConditionModel"],
+                "safety_checker":["stable_diffusion","StableDiffusionSafetyChecker"],"feature_extractor":[null,null]}"#,
+        ),
+    ] {
+        let found = codes(&[(name, text.as_bytes().to_vec())]);
+        assert!(!found.contains(&"remote-code"), "{name}: {found:?}");
+    }
+    // A library that is a file of the component's folder is code of the repository, whatever its name.
+    let index = br#"{"_class_name":"FluxPipeline","scheduler":["flux","S"]}"#.to_vec();
+    finds("remote-code", &[("model_index.json", index), ("scheduler/flux.py", b"import os".to_vec())]);
+}
+
+#[test]
+fn templates_are_searched_where_the_file_is_no_json_and_in_every_place() {
+    let evil = "{{ cycler.__init__.__globals__ }}";
+    for (name, text) in [
+        ("tokenizer_config.json", format!(r#"{{"chat_template":"{evil}"}}"#)),
+        ("processor_config.json", format!(r#"{{"a":{{"chat_template":[{{"name":"x","template":"{evil}"}}]}}}}"#)),
+        ("tokenizer_config.json", format!(r#"{{"chat_template":"{evil}",}}"#)),
+        ("tokenizer_config.json", r#"{"chat_template":"{{ ''|attr\u0020('x') }}",}"#.to_owned()),
+        ("additional_chat_templates/x.jinja", evil.to_owned()),
+    ] {
+        finds("chat-template", &[(name, text.into_bytes())]);
+    }
+}
