@@ -26,13 +26,31 @@ pub fn escape(text: &str) -> String {
 /// Words of our own with foreign text in them that is escaped already: backslashes stay as they are, and what would still steer a
 /// terminal becomes a visible escape.
 pub fn escape_words(text: &str) -> String {
-    if text.chars().all(is_plain) { text.to_owned() } else { text.split('\\').map(escape).collect::<Vec<_>>().join("\\") }
+    if text.chars().all(is_plain) && !text.contains("##") {
+        text.to_owned()
+    } else {
+        text.split('\\').map(escape).collect::<Vec<_>>().join("\\")
+    }
+}
+
+/// Whether a command to a runner of continuous integration begins here: `##[`, `##vso[` (Azure, GitHub), `##teamcity[`. They are looked
+/// for anywhere in a line.
+fn begins_command(rest: &str) -> bool {
+    rest.strip_prefix("##").is_some_and(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).starts_with('['))
+}
+
+/// A line in which GitHub's runner sees no command: it takes lines for such that begin with `::`, whatever blanks stand before.
+pub fn disarmed(line: &str) -> std::borrow::Cow<'_, str> {
+    match line.trim_start().strip_prefix("::") {
+        Some(rest) => format!("{}\\u{{3a}}:{rest}", &line[..line.len() - rest.len() - 2]).into(),
+        None => line.into(),
+    }
 }
 
 /// As [`escape`], cut after `limit` characters of the source with a count of what is missing.
 pub fn escape_limited(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(256));
-    for (i, c) in text.chars().enumerate() {
+    for (i, (at, c)) in text.char_indices().enumerate() {
         if i == limit {
             out.push_str(&format!("… [{} more]", text.chars().count() - limit));
             break;
@@ -42,6 +60,7 @@ pub fn escape_limited(text: &str, limit: usize) -> String {
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
             '\\' => out.push_str("\\\\"),
+            '#' if begins_command(&text[at..]) => out.push_str("\\u{23}"),
             c if is_plain(c) => out.push(c),
             c => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
         }
@@ -86,6 +105,14 @@ mod tests {
         let hostile = "a\u{1b}[31mred\u{202e}\u{200b}\nb\u{9b}\u{e0041}";
         let shown = escape(hostile);
         assert_eq!(shown, "a\\u{1b}[31mred\\u{202e}\\u{200b}\\nb\\u{9b}\\u{e0041}");
+    }
+
+    #[test]
+    fn commands_to_a_runner_are_disarmed() {
+        assert_eq!(escape("##[error]x ##vso[a] ## heading #[x] ##a b["), "\\u{23}#[error]x \\u{23}#vso[a] ## heading #[x] ##a b[");
+        assert_eq!(escape_words("a\\n##[x]"), "a\\n\\u{23}#[x]");
+        assert_eq!(disarmed("  ::error::x"), "  \\u{3a}:error::x");
+        assert_eq!(disarmed("a::b"), "a::b");
     }
 
     #[test]

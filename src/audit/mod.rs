@@ -2,18 +2,21 @@
 //!
 //! Nothing is fetched, unpickled, rendered, extracted or run. A check is a file in `checks/` and a row of [`CHECKS`].
 
+mod archive;
 mod bounds;
 mod check;
 mod checks;
 mod defects;
 mod finding;
+mod keras;
 mod pickle;
+mod pickled;
 mod place;
 mod policy;
+mod raw_json;
 mod subject;
 mod template;
 mod tensors;
-mod zip;
 
 use std::path::{Path, PathBuf};
 

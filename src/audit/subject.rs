@@ -16,9 +16,14 @@ use crate::text::escape_limited;
 
 use super::bounds::Bounds;
 use super::finding::{Code, Finding};
+use super::raw_json::unescaped;
+use super::template::suspicious;
 
-/// What the checks look for in any JSON file.
-const MEMBERS: &[&str] = &["auto_map", "chat_template"];
+/// What the checks look for in any JSON file, at any depth.
+const MEMBERS: &[&str] = &["auto_map", "auto_mapping", "chat_template", "custom_generate", "custom_pipelines"];
+/// JSON files that checks look at whole.
+const WHOLE: &[&str] =
+    &["config.json", "generation_config.json", "model_index.json", "modules.json", "params.json", "router_config.json"];
 
 /// A small text file of the folder, as it was read.
 pub(crate) struct TextFile {
@@ -28,8 +33,14 @@ pub(crate) struct TextFile {
     pub(crate) bytes: u64,
     /// Its text, bytes that are no UTF-8 being U+FFFD; none is kept of JSON.
     pub(crate) text: String,
-    /// Its value, for JSON: whole for `config.json` and `generation_config.json`, with [`MEMBERS`] alone for every other.
+    /// Its value, for JSON of [`WHOLE`].
     pub(crate) json: Option<Value>,
+    /// The [`MEMBERS`] of JSON, in their order.
+    pub(crate) members: Vec<(String, Value)>,
+    /// What its text holds of them where it is no JSON to us.
+    pub(crate) in_raw_text: Vec<&'static str>,
+    /// A suspicious construct of a template in such a text, and the text around it; not escaped.
+    pub(crate) raw_template: Option<(&'static str, String)>,
     /// Why it could not be read or is no JSON; escaped.
     pub(crate) error: Option<String>,
     /// Where strict parsers stop although Python reads it; escaped.
@@ -196,6 +207,17 @@ impl<'a> Subject<'a> {
         failures.iter().filter(|e| e.path().is_none_or(|path| told.insert(path.to_path_buf()))).cloned().collect()
     }
 
+    /// Whether a shard index of PyTorch, or of another framework that has one, names the file.
+    pub(crate) fn is_indexed(&self, name: &str) -> bool {
+        self.checkpoint.is_some_and(|c| c.listing.indexed.contains(name))
+    }
+
+    /// Whether such an index names a file in a folder.
+    pub(crate) fn is_indexed_below(&self, folder: &str) -> bool {
+        let inside = |name: &String| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.checkpoint.is_some_and(|c| c.listing.indexed.iter().any(inside))
+    }
+
     /// Whether a folder was asked for.
     pub(crate) fn is_folder(&self) -> bool {
         self.path.is_dir()
@@ -216,6 +238,9 @@ impl<'a> Subject<'a> {
             bytes: 0,
             text: String::new(),
             json: None,
+            members: Vec::new(),
+            in_raw_text: Vec::new(),
+            raw_template: None,
             error: None,
             not_strict: None,
             byte_order_mark: false,
@@ -251,34 +276,61 @@ impl<'a> Subject<'a> {
 impl TextFile {
     fn parse(&mut self, bytes: &[u8], budget: &Budget) {
         self.byte_order_mark = bytes.starts_with(BYTE_ORDER_MARK);
-        let members = || python_json_members(bytes, MEMBERS, budget);
-        let read = if matches!(self.base(), "config.json" | "generation_config.json" | "params.json") {
-            python_json(bytes, budget).or_else(|error| match error.kind() {
-                ErrorKind::Limit => {
-                    self.over_limit = Some(error.message().to_owned());
-                    members()
-                }
-                _ => Err(error),
-            })
-        } else {
-            members()
+        let whole = WHOLE.contains(&self.base()).then(|| python_json(bytes, budget));
+        let read = match whole {
+            Some(Ok(value)) => {
+                self.members = members_of(&value);
+                self.json = Some(value);
+                Ok(())
+            }
+            Some(Err(error)) if error.kind() != ErrorKind::Limit => Err(error),
+            other => {
+                self.over_limit = other.and_then(Result::err).map(|e| e.message().to_owned());
+                python_json_members(bytes, MEMBERS, budget).map(|members| self.members = members)
+            }
         };
         match read {
-            Ok(value) => {
-                self.json = Some(value);
+            Ok(()) => {
                 let strict = serde_json::from_slice::<serde::de::IgnoredAny>(bytes);
                 self.not_strict = strict.err().map(|e| escape_limited(&e.to_string(), 120));
             }
             Err(error) if error.kind() == ErrorKind::Limit => self.over_limit = Some(error.message().to_owned()),
             Err(error) => {
                 self.error = Some(error.message().to_owned());
+                self.search(bytes);
                 // Figures are read past a byte order mark, and so they are looked at.
                 if self.byte_order_mark && self.base() == "config.json" {
                     self.json = python_json_past_mark(bytes, budget).ok().map(|(value, _)| value);
+                    self.members = self.json.as_ref().map(members_of).unwrap_or_default();
                 }
             }
         }
     }
+
+    /// Looks into a text that is no JSON to us: a loader may be of another opinion.
+    fn search(&mut self, bytes: &[u8]) {
+        let text = unescaped(&String::from_utf8_lossy(bytes));
+        self.in_raw_text = MEMBERS.iter().copied().filter(|name| text.contains(&format!("\"{name}\""))).collect();
+        self.raw_template = suspicious(&text).map(|(what, block)| (what, block.chars().take(200).collect()));
+    }
+}
+
+/// The [`MEMBERS`] of a value, at any depth.
+fn members_of(value: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    let mut left = vec![value];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Array(list) => left.extend(list.iter().rev()),
+            Value::Object(map) => {
+                let wanted = |name: &str| MEMBERS.contains(&name);
+                found.extend(map.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.clone(), value.clone())));
+                left.extend(map.iter().filter(|(name, _)| !wanted(name)).map(|(_, value)| value));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Configs, templates and cards by their endings. Vocabularies and indexes have readers of their own.

@@ -1,5 +1,6 @@
 //! Finds the files of a checkpoint: everything in a folder, and what the names of files say.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub enum PassedBy {
     FolderNamedAsFile,
     /// A folder below the depth that is looked at.
     TooDeep,
+    /// A folder of a tool that holds no model files.
+    ToolFolder,
 }
 
 /// What is in a folder beside the weights that are read.
@@ -32,6 +35,8 @@ pub struct Listing {
     pub files: Vec<FoundFile>,
     /// What was passed by, with the path.
     pub passed_by: Vec<(PassedBy, PathBuf)>,
+    /// Files that shard indexes of other frameworks and of variants name, relative to the root.
+    pub(crate) indexed: BTreeSet<String>,
     /// The folder of a hub cache that was asked for, where the root is the snapshot that was taken of it.
     pub repo: Option<PathBuf>,
 }
@@ -119,7 +124,7 @@ impl Walker {
         if target.is_dir() {
             let hidden = path.file_name().and_then(OsStr::to_str).is_some_and(|n| SKIPPED_FOLDERS.contains(&n));
             if hidden {
-                return;
+                return self.found.passed_by.push((PassedBy::ToolFolder, path.to_path_buf()));
             }
             if is_link {
                 return self.found.passed_by.push((PassedBy::LinkedFolder, path.to_path_buf()));

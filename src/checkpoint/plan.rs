@@ -112,7 +112,7 @@ fn plan_of(path: &Path, is_cache: bool) -> Result<Plan> {
     if let Some(repo) = only_repository(&files).filter(|_| is_cache && repo.is_none()) {
         return plan_of(&plan.root.join(repo), false);
     }
-    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo };
+    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo, ..Listing::default() };
     plan.problems.extend(problems);
     plan.notes = resolved.into_iter().chain(notes).collect();
     plan.pipeline = files.iter().any(|f| f.name == "model_index.json");
@@ -125,7 +125,11 @@ fn plan_of(path: &Path, is_cache: bool) -> Result<Plan> {
         match ShardIndex::read(file) {
             Ok(index) if file.name.ends_with(".safetensors.index.json") => plan.indexes.push(index),
             // Of other frameworks and of variants: their files need not be here, but a loader follows every name.
-            Ok(index) => plan.problems.extend(index.paths().1),
+            Ok(index) => {
+                let (paths, problems) = index.paths();
+                plan.listing.indexed.extend(paths.iter().map(|(_, path)| name_in(&plan.root, path)));
+                plan.problems.extend(problems);
+            }
             Err(error) => plan.problems.push(error),
         }
     }
@@ -142,6 +146,7 @@ fn plan_of(path: &Path, is_cache: bool) -> Result<Plan> {
             if !present.contains(&name_in_root) {
                 plan.problems.push(missing_shard(&file, index, &name));
             }
+            plan.listing.indexed.insert(name_in_root.clone());
             plan.indexed.insert(name_in_root);
         }
     }

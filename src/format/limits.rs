@@ -23,6 +23,9 @@ pub const MAX_NAME: u64 = 1 << 20;
 /// Longest metadata text that is kept; longer text is cut and said to be. Chat templates reach some 20 KiB.
 pub const MAX_KEPT_TEXT: usize = 64 * 1024;
 
+/// Longest chat template that is kept, which is metadata under a key of that name.
+pub const MAX_KEPT_TEMPLATE: usize = 1 << 20;
+
 /// All metadata text that is kept of one file.
 pub const MAX_KEPT_METADATA: usize = 16 << 20;
 

@@ -15,7 +15,7 @@ pub enum MetadataValue {
     Bool(bool),
     /// Text; `bytes` is its length in the file, larger than the text's when it was cut.
     Text {
-        /// The text, cut to [`limits::MAX_KEPT_TEXT`]; bytes that are no UTF-8 become U+FFFD.
+        /// The text, cut to [`limits::MAX_KEPT_TEXT`], or [`limits::MAX_KEPT_TEMPLATE`]; bytes that are no UTF-8 become U+FFFD.
         text: String,
         /// Length in the file.
         bytes: u64,
@@ -130,7 +130,7 @@ impl Metadata {
 
     /// Adds text, cut to the limits for one text and for all of a file.
     pub(crate) fn push_text(&mut self, key: String, text: &str, bytes: u64) {
-        let room = limits::MAX_KEPT_METADATA.saturating_sub(self.kept_text).min(limits::MAX_KEPT_TEXT);
+        let room = limits::MAX_KEPT_METADATA.saturating_sub(self.kept_text).min(most_kept(&key));
         let mut end = text.len().min(room);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -138,4 +138,9 @@ impl Metadata {
         self.kept_text += end;
         self.push(key, MetadataValue::Text { text: text[..end].to_owned(), bytes });
     }
+}
+
+/// Bytes of the text under a key that are kept.
+pub(crate) fn most_kept(key: &str) -> usize {
+    if key.contains("chat_template") { limits::MAX_KEPT_TEMPLATE } else { limits::MAX_KEPT_TEXT }
 }

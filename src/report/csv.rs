@@ -69,7 +69,13 @@ fn field(mut text: String, is_first: bool) -> String {
         let guarded = |(i, cell): (usize, &str)| if i > 0 && is_formula(cell) { format!("'{cell}") } else { cell.to_owned() };
         text = cells.map(guarded).collect::<Vec<_>>().join(";");
     }
-    if text.contains([',', ';', '"', '\n', '\r', ' ', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    // A runner of continuous integration takes a line for a command that begins so.
+    let is_command = is_first && text.trim_start().starts_with("::");
+    if is_command || text.contains([',', ';', '"', '\n', '\r', ' ', '\'']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +100,7 @@ mod tests {
         let at = |text: &str, first| field(text.to_owned(), first);
         assert_eq!(at(";=1+1", true), "\";=1+1\"");
         assert_eq!(at("a;=1+1;b; -x;c", false), "\"a;'=1+1;b;' -x;c\"");
+        assert_eq!(at("::error::x", true), "\"::error::x\"");
         assert_eq!(at("a;b", false), "\"a;b\"");
         assert_eq!(at(" =1", true), "\"' =1\"");
         assert_eq!(at("＝1", false), "\"'＝1\"");

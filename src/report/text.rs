@@ -4,7 +4,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::cell::{Align, Cell, Column, Line, Section, Table, Tone};
 use super::page::Page;
-use crate::text::{escape, escape_limited};
+use crate::text::{disarmed, escape, escape_limited};
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
 /// How a text report is set.
@@ -57,7 +57,7 @@ fn heading(out: &mut Page<'_>, section: &Section<'_>, style: &TextStyle) {
     if section.title.is_empty() {
         return;
     }
-    out.push_str(&paint(&section.title, "1", style));
+    out.push_str(&paint(&disarmed(&section.title), "1", style));
     if !section.aside.is_empty() {
         out.push_str(GAP);
         out.push_str(&section.aside);
@@ -86,7 +86,8 @@ fn words(out: &mut Page<'_>, line: &Line, style: &TextStyle) {
             out.push(' ');
             column += 1;
         }
-        out.push_str(word);
+        // Wherever it stands: blanks may be all that is before it.
+        out.push_str(&disarmed(word));
         column += len;
         first = false;
     }
@@ -169,7 +170,7 @@ fn render_row(cells: &[String], columns: &[Column], keep: &[bool], widths: &[usi
             }
         }
     }
-    line.trim_end().to_owned()
+    disarmed(line.trim_end()).into_owned()
 }
 
 /// Cuts the middle out of a name: beginnings and endings tell more.
@@ -291,6 +292,24 @@ mod tests {
         assert_eq!(names.map(|name| name.width()), [12, 11, 5]);
         let cut = shorten("模型模型模型.权重", 10);
         assert_eq!((cut.as_str(), cut.width()), ("模型…权重", 9));
+    }
+
+    /// Names and values of a file begin no line that a runner of continuous integration takes for a command.
+    #[test]
+    fn no_line_is_a_command_to_a_runner() {
+        let mut table = Table::new([left("name"), right("bytes")]);
+        table.row(vec![Cell::Foreign("::error file=x::owned".into()), Cell::Count(7)]);
+        table.row(vec![Cell::Foreign("##[error]x".into()), Cell::Count(7)]);
+        let line = |text: &str| Line { tone: Tone::Plain, text: text.to_owned() };
+        let wrapped = format!("{} ::add-mask::e  ::stop-commands::x", "word".repeat(18));
+        let lines = vec![line("::error::arch"), line(&wrapped), line(" ::error::blank")];
+        let section = Section { table: Some(table), lines, ..Section::new("::warning::title") };
+        for width in [40, 80, 160] {
+            let style = TextStyle { width, ..TextStyle::default() };
+            let text = Page::text(|page| render(std::slice::from_ref(&section), &style, page));
+            let bad: Vec<&str> = text.lines().filter(|l| l.trim_start().starts_with("::") || l.contains("##[")).collect();
+            assert!(bad.is_empty() && text.contains("error::arch"), "{bad:?}");
+        }
     }
 
     #[test]

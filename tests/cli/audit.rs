@@ -686,6 +686,11 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
         ),
         ("pickle-imports", |d| pickle(d, "state_v2.pkl"), |d| put(d, "one.pkl", b"\x80\x02K\x01.")),
         ("pickle-dangerous-import", |d| pickle(d, "archive_calls.pt"), |d| pickle(d, "archive.pt")),
+        (
+            "pickle-unknown-import",
+            |d| put(d, "one.pkl", b"\x80\x02cmodels.yolo\nModel\n)\x81."),
+            |d| put(d, "one.pkl", b"\x80\x02ccollections\nOrderedDict\n)R."),
+        ),
         ("pickle-not-followed", |d| pickle(d, "broken_calls.pkl"), |d| pickle(d, "calls_v4.pkl")),
         (
             "archive-entries",
@@ -710,6 +715,46 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             },
         ),
         (
+            "archive-ambiguous",
+            |d| {
+                healthy(d);
+                zip(d, "w.zip", "a", b"x");
+                // A comment that is an end record of its own.
+                let mut bytes = std::fs::read(d.join("w.zip")).unwrap();
+                let comment = bytes.len() - 2;
+                bytes[comment] = 22;
+                bytes.extend(b"PK\x05\x06");
+                bytes.extend([0; 18]);
+                put(d, "w.zip", bytes)
+            },
+            |d| {
+                healthy(d);
+                zip(d, "w.zip", "a", b"x")
+            },
+        ),
+        (
+            "keras-module",
+            |d| {
+                healthy(d);
+                zip(d, "m.keras", "config.json", br#"{"module": "mine", "class_name": "Dense"}"#)
+            },
+            |d| {
+                healthy(d);
+                zip(d, "m.keras", "config.json", br#"{"module": "keras.layers", "class_name": "Dense"}"#)
+            },
+        ),
+        (
+            "skipped-folder",
+            |d| {
+                healthy(d);
+                put(d, ".git/HEAD", b"x")
+            },
+            |d| {
+                healthy(d);
+                put(d, ".github/x.txt", b"x")
+            },
+        ),
+        (
             "keras-lambda",
             |d| {
                 healthy(d);
@@ -731,6 +776,14 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
         (
             "remote-code",
             |d| with_config(d, "\"vocab_size\"", "\"auto_map\":{\"AutoModel\":\"other/repo--modeling_x.X\"},\"vocab_size\""),
+            ok,
+        ),
+        (
+            "python-files",
+            |d| {
+                healthy(d);
+                put(d, "modeling_x.py", "import os")
+            },
             ok,
         ),
         (

@@ -15,5 +15,6 @@ mod compare_builds;
 mod diff;
 mod findings;
 mod four_shards;
+mod hidden;
 mod interface;
 mod readme;

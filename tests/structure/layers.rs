@@ -121,7 +121,10 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("project/prune", &["cut", "spec", "forms", "dims", "axes", "magnitude", "row", "structured"]),
     (
         "audit",
-        &["finding", "bounds", "zip", "pickle", "template", "subject", "defects", "tensors", "check", "checks", "policy", "place"],
+        &[
+            "finding", "bounds", "raw_json", "archive", "pickle", "pickled", "keras", "template", "subject", "defects", "tensors",
+            "check", "checks", "policy", "place",
+        ],
     ),
 ];
 

@@ -92,6 +92,7 @@ fn a_check_bears_the_name_of_its_file() {
 const NAMES_AN_ENGINE: &[(&str, &str)] = &[
     ("/shard/mod.rs", "the rule by which the library transformers cuts files"),
     ("/seen.rs", "the library transformers as a tool that casts"),
+    ("/remote_code.rs", "the library transformers as a package whose classes are imported"),
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::unread::OVER_LIMIT;
 use crate::audit::check::{Check, code};
 use crate::audit::finding::Severity::{Note, Warning};
 use crate::audit::finding::{Code, Finding, Findings};
@@ -42,15 +43,26 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             let default = text.name == "chat_template.jinja";
             templates.push(Template { file: &text.name, key: "chat_template".into(), text: &text.text, default, cut: false });
         }
-        if let Some(value) = text.json.as_ref().and_then(|json| json.get("chat_template")) {
+        for (_, value) in text.members.iter().filter(|(name, _)| name == "chat_template") {
             in_json(&text.name, value, &mut templates);
+        }
+        if let Some((what, block)) = &text.raw_template {
+            let message = format!("no JSON to us, and its text holds {what}: `{}`", escape_limited(block.trim(), 80));
+            out.push(Finding::new(&TEMPLATE, message).file(&text.name));
         }
     }
     for (file, container) in subject.containers() {
         for (key, value) in container.metadata.entries().iter().filter(|(key, _)| key.contains("chat_template")) {
-            if let MetadataValue::Text { text, bytes } = value {
-                let cut = *bytes > text.len() as u64 + 3;
-                templates.push(Template { file, key: key.clone(), text, default: false, cut });
+            match value {
+                MetadataValue::Text { text, bytes } => {
+                    let cut = *bytes > text.len() as u64 + 3;
+                    templates.push(Template { file, key: key.clone(), text, default: false, cut });
+                }
+                MetadataValue::Array { element: "str" | "string", .. } if key == "tokenizer.chat_templates" => {}
+                _ => {
+                    let message = "the chat_template is stored as something else than a text; it was not searched";
+                    out.push(Finding::new(&TEMPLATE, message).file(file).tensor(key));
+                }
             }
         }
     }
@@ -60,7 +72,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             out.push(Finding::new(&TEMPLATE, message).file(template.file).tensor(&template.key));
         } else if template.cut {
             let message = "the chat_template is longer than is kept; its end was not searched";
-            out.push(Finding::new(&TEMPLATE, message).severity(Note).file(template.file).tensor(&template.key));
+            out.push(Finding::new(&OVER_LIMIT, message).file(template.file).tensor(&template.key));
         }
     }
     let mut defaults = templates.iter().filter(|t| t.default);

@@ -1,7 +1,7 @@
 //! Paths and links that lead elsewhere.
 
 use crate::audit::check::{Check, code};
-use crate::audit::finding::Severity::{Error as Bad, Warning};
+use crate::audit::finding::Severity::{Error as Bad, Note, Warning};
 use crate::audit::finding::{Code, Finding, Findings};
 use crate::audit::subject::Subject;
 use crate::checkpoint::PassedBy;
@@ -44,17 +44,31 @@ const DEEP: Code = code(
     "Folders are nested deeper than is looked at (see the table of limits). What is below was not audited.",
 );
 
-pub(super) const CHECK: Check = Check { name: "links", codes: &[OUTSIDE, BROKEN, LOOP, FOLDER, NAMED, DEEP], run };
+const TOOL: Code = code(
+    "skipped-folder",
+    "A folder that was not looked into",
+    Note,
+    "The folders `.git`, `.cache`, `__pycache__` and `.ipynb_checkpoints` are those of tools and hold no model files: what is in them was not looked at. Where a shard \
+     index names a file in one, a loader opens it all the same, and it is a warning.",
+);
+
+pub(super) const CHECK: Check = Check { name: "links", codes: &[OUTSIDE, BROKEN, LOOP, FOLDER, NAMED, DEEP, TOOL], run };
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     let Some(checkpoint) = subject.checkpoint else { return };
     let findings = checkpoint.listing.passed_by.iter().map(|(why, path)| {
+        let name = subject.name_of(path);
         let (row, message) = match why {
+            PassedBy::ToolFolder if subject.is_indexed_below(&name) => (
+                Code { severity: Warning, ..TOOL },
+                "an index names a file in it, and it was not looked into: loaders open that file",
+            ),
+            PassedBy::ToolFolder => (TOOL, "a folder of a tool; what is in it was not looked at"),
             PassedBy::LinkedFolder => (FOLDER, "a link to a folder (it could be a loop); it is not followed"),
             PassedBy::FolderNamedAsFile => (NAMED, "a directory with the name of a checkpoint file"),
             PassedBy::TooDeep => (DEEP, "too deep; what is below is not looked at"),
         };
-        Finding::new(&row, message).file(subject.name_of(path))
+        Finding::new(&row, message).file(name)
     });
     out.push_many(findings);
 }

@@ -30,7 +30,7 @@ const HEADER_INVALID: Code = code(
     "The header contradicts its format so that nothing of the file can be trusted. The message names the byte and what was expected. A \
      damaged download is the usual cause, a crafted file the other one. Fetch it again, and compare its hash.",
 );
-const OVER_LIMIT: Code = code(
+pub(super) const OVER_LIMIT: Code = code(
     "over-limit",
     "A bound of the reader was reached",
     Bad,

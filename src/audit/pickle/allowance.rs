@@ -10,6 +10,11 @@ const STEPS_OF_A_FILE: u64 = 100_000;
 /// Imports that are looked up in one file, the same one again included.
 pub(super) const MAX_LOOKUPS: u64 = 100_000;
 
+/// Bytes that are unpacked for a step.
+const UNPACKED_BY_A_STEP: u64 = 8;
+/// Most bytes that one member is unpacked to.
+const MAX_UNPACKED: u64 = 32 << 20;
+
 /// Why a pickle is left where the steps are used up.
 pub(super) const EXHAUSTED: &str = "more opcodes than are followed in a file of this length";
 
@@ -34,6 +39,16 @@ impl Allowance {
     /// Takes one look-up.
     pub(super) fn look_up(&mut self) -> bool {
         take(&mut self.lookups, 1)
+    }
+
+    /// Most bytes that may be unpacked next.
+    pub(crate) fn most_unpacked(&self) -> usize {
+        usize::try_from(self.steps.saturating_mul(UNPACKED_BY_A_STEP).min(MAX_UNPACKED)).unwrap_or(0)
+    }
+
+    /// Counts bytes that were unpacked.
+    pub(crate) fn unpacked(&mut self, bytes: usize) {
+        take(&mut self.steps, bytes as u64 / UNPACKED_BY_A_STEP);
     }
 
     /// Whether nothing more is followed.

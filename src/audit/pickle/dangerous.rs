@@ -43,12 +43,22 @@ const ROWS: &[(&[&str], Names, &str)] = &[
     (&["io", "_io", "codecs"], These(&["open", "open_code", "FileIO"]), FILES),
     (&["pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve"], All, NESTED),
     (&["torch", "torch.serialization", "joblib", "numpy"], These(&["load"]), NESTED),
+    (&["torch.storage"], These(&["_load_from_bytes"]), NESTED),
+    (&["torch.jit", "torch.package", "torch.distributed.checkpoint"], These(&["load", "jit_module_from_flatbuffer", "PackageImporter"]), NESTED),
+    (&["torch.ops", "torch._ops", "torch.classes", "torch._classes", "numpy.ctypeslib"], All, NATIVE),
+    (&["torch.utils.cpp_extension", "torch.utils.model_zoo", "torch.multiprocessing", "torch.distributed.rpc", "torch.distributed.launch"], All, CODE),
+    (&["numpy.lib", "numpy.distutils", "numpy.compat"], All, FILES),
+    (&["numpy"], These(&["fromfile", "memmap", "DataSource", "loadtxt", "genfromtxt", "save", "savez", "savetxt", "fromregex"]), FILES),
+    (&["yaml", "ruamel", "jsonpickle", "pandas.io", "pandas.compat.pickle_compat"], All, NESTED),
+    (&["pandas"], These(&["read_pickle", "eval"]), NESTED),
+    (&["IPython", "jinja2", "mako", "sympy", "numexpr", "hydra", "fire", "invoke", "fabric", "paramiko", "psutil", "pkg_resources"], All, CODE),
+    (&["huggingface_hub", "transformers.dynamic_module_utils", "fsspec", "boto3", "botocore"], All, NETWORK),
     (&["torch"], These(&["compile"]), CODE),
     (&["torch.hub", "torch._dynamo", "torch._inductor", "torch.jit.unsupported_tensor_ops", "torch.utils.bottleneck", "torch.utils.collect_env"], All, CODE),
     (&["torch.fx.experimental.symbolic_shapes", "torch.utils._config_module", "torch.utils.data.datapipes.utils.decoder"], All, CODE),
     (&["numpy.testing._private.utils", "numpy.f2py", "numpy.distutils"], All, CODE),
     (&["operator", "_operator"], These(&["attrgetter", "itemgetter", "methodcaller"]), INDIRECT),
-    (&["functools"], These(&["partial", "reduce", "partialmethod"]), INDIRECT),
+    (&["functools", "_functools"], These(&["partial", "reduce", "partialmethod"]), INDIRECT),
 ];
 
 /// What an import can be used for, if it is on the list; `None` says nothing in its favour.

@@ -5,15 +5,21 @@
 
 mod allowance;
 mod dangerous;
+mod imports;
 mod names;
 mod opcode;
+mod rebuilding;
+mod standard_library;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub(crate) use allowance::Allowance;
-pub(crate) use dangerous::danger;
+pub(crate) use imports::{Import, Imports, Sign};
+pub(crate) use standard_library::is_standard;
+pub(crate) use verdict::{Verdict, judge};
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use names::Text;
 use opcode::{Argument, Effect, opcode};
@@ -23,64 +29,22 @@ use crate::source::{Source, read_exact_at};
 
 /// Values on the stack, or kept by number, that are followed.
 const MAX_VALUES: usize = 1 << 20;
-/// Different imports that are kept.
-const MAX_IMPORTS: usize = 1000;
 /// Pickles one after another in a file; PyTorch's old form has five.
 const MAX_PICKLES: usize = 64;
-/// Longest line that is an argument.
-const MAX_LINE: usize = 4096;
+/// Bytes in which the end of a line is looked for at once.
+const LINE: usize = 4096;
+/// The newest protocol (CPython ([`crate::pins::CPYTHON`]), `pickle.HIGHEST_PROTOCOL`).
+const HIGHEST_PROTOCOL: u8 = 5;
 /// Steps that reading 64 KiB counts for.
 const REFILL: u64 = 1000;
-
-/// A name that a pickle imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Import {
-    /// The module, not escaped.
-    pub(crate) module: String,
-    /// What is taken of it; may have dots.
-    pub(crate) name: String,
-    /// Byte offset of the opcode in the pickle.
-    pub(crate) offset: u64,
-}
-
-/// A function or class that a pickle imports.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Imports {
-    /// Different ones, in the order of their first place.
-    pub(crate) list: Vec<Import>,
-    /// Why and where the list is not the whole: text and byte.
-    pub(crate) incomplete: Option<(String, u64)>,
-    /// Where the last pickle ends.
-    pub(crate) end: u64,
-    /// What is in the list.
-    known: HashSet<(String, String)>,
-}
-
-impl Imports {
-    fn stop(&mut self, why: impl Into<String>, at: u64) {
-        self.incomplete.get_or_insert((why.into(), at));
-    }
-
-    fn add(&mut self, module: String, name: String, offset: u64) {
-        let pair = (module, name);
-        if self.known.contains(&pair) {
-            return;
-        }
-        if self.list.len() == MAX_IMPORTS {
-            return self.stop(format!("more than {MAX_IMPORTS} different imports"), offset);
-        }
-        let (module, name) = pair.clone();
-        self.known.insert(pair);
-        self.list.push(Import { module, name, offset });
-    }
-}
 
 /// Lists the imports of the pickles that stand one after another from `start` to `end`.
 ///
 /// # Errors
 /// Only what reading fails with: a pickle that makes no sense ends the list and is told in [`Imports::incomplete`].
 pub(crate) fn imports(source: &dyn Source, start: u64, end: u64, allowance: &mut Allowance) -> Result<Imports> {
-    let mut found = Imports { end: start, ..Imports::default() };
+    let mut found = Imports::default();
+    found.end = start;
     for number in 0.. {
         if number == MAX_PICKLES {
             found.stop(format!("more than {MAX_PICKLES} pickles one after another"), found.end);
@@ -94,15 +58,14 @@ pub(crate) fn imports(source: &dyn Source, start: u64, end: u64, allowance: &mut
             Err(error) => these.stop(error.message().to_owned(), error.offset().unwrap_or(next.at)),
         }
         // What follows a pickle need not be one: PyTorch's old form ends in raw numbers.
-        let is_one = number == 0
-            || these.incomplete.is_none()
-            || (next.begins_with_protocol && !these.list.is_empty())
-            || next.allowance.is_exhausted();
+        let is_one = number == 0 || these.incomplete.is_none() || next.sign() > Sign::None || next.allowance.is_exhausted();
         if !is_one {
             break;
         }
         found.end = next.at;
-        these.list.into_iter().for_each(|i| found.add(i.module, i.name, i.offset));
+        found.sign = found.sign.max(next.sign());
+        found.computed = found.computed.or(these.computed);
+        these.list.into_iter().for_each(|import| found.add(import));
         if let Some((why, at)) = these.incomplete {
             found.stop(why, at);
             break;
@@ -119,6 +82,8 @@ pub(crate) fn imports(source: &dyn Source, start: u64, end: u64, allowance: &mut
 enum Value {
     Mark,
     Text(Text),
+    /// What was imported, and whether Python could import by that name.
+    Import(bool),
     Other,
 }
 
@@ -130,11 +95,19 @@ struct Walk<'s> {
     window: Vec<u8>,
     window_at: u64,
     stack: Vec<Value>,
+    /// Places of the marks on the stack.
+    marks: Vec<usize>,
     /// Values kept by number; unpicklers keep numbers dense.
     memo: Vec<Value>,
-    /// Places of modules and names that were looked up: the same two again say nothing new.
-    looked_up: HashSet<(u64, u64)>,
+    /// Places of modules and names that were looked up, and whether Python could import by them: the same two again say nothing new.
+    looked_up: HashMap<(u64, u64), bool>,
     begins_with_protocol: bool,
+    /// Opcodes up to the first at which an unpickler would have stopped, for want of a value or a mark.
+    sound: u64,
+    /// Whether there was such a one.
+    broken: bool,
+    ended: bool,
+    call: Sign,
 }
 
 impl<'s> Walk<'s> {
@@ -147,9 +120,27 @@ impl<'s> Walk<'s> {
             window: Vec::new(),
             window_at: start,
             stack: Vec::new(),
+            marks: Vec::new(),
             memo: Vec::new(),
-            looked_up: HashSet::new(),
+            looked_up: HashMap::new(),
             begins_with_protocol: false,
+            sound: 0,
+            broken: false,
+            ended: false,
+            call: Sign::None,
+        }
+    }
+
+    /// What speaks for a pickle here.
+    fn sign(&self) -> Sign {
+        if self.call > Sign::None {
+            self.call
+        } else if self.ended && !self.looked_up.is_empty() {
+            Sign::Ended
+        } else if self.begins_with_protocol && (self.ended || self.sound > 2) {
+            Sign::Protocol
+        } else {
+            Sign::None
         }
     }
 
@@ -165,7 +156,9 @@ impl<'s> Walk<'s> {
             |walk: &Self| usize::try_from(walk.at.wrapping_sub(walk.window_at)).ok().filter(|o| o + want <= walk.window.len());
         if inside(self).is_none() {
             self.step(REFILL)?;
-            self.window.resize(left.min(64 * 1024).max(want), 0);
+            // Most files that are looked into are no pickles.
+            let wide = if self.window.is_empty() { 4096 } else { 64 * 1024 };
+            self.window.resize(left.min(wide).max(want), 0);
             self.window_at = self.at;
             read_exact_at(self.source, self.at, &mut self.window)?;
         }
@@ -200,9 +193,19 @@ impl<'s> Walk<'s> {
 
     /// A line, without its end.
     fn line(&mut self) -> Result<(u64, u64)> {
-        let line = self.peek(MAX_LINE)?;
-        let len = line.iter().position(|b| *b == b'\n').ok_or_else(|| self.bad("a line of the pickle has no end"))? as u64;
-        Ok((self.skip(len + 1)?, len))
+        let start = self.at;
+        loop {
+            let part = self.peek(LINE)?;
+            let (found, len) = (part.iter().position(|b| *b == b'\n'), part.len() as u64);
+            if let Some(found) = found {
+                self.at += found as u64 + 1;
+                return Ok((start, self.at - 1 - start));
+            }
+            if len < LINE as u64 {
+                return Err(self.bad("a line of the pickle has no end"));
+            }
+            self.at += len;
+        }
     }
 
     fn run(&mut self, out: &mut Imports) -> Result<()> {
@@ -210,7 +213,7 @@ impl<'s> Walk<'s> {
             let at = self.at;
             let [byte] = self.bytes()?;
             if count == 0 {
-                self.begins_with_protocol = byte == 0x80;
+                self.begins_with_protocol = byte == 0x80 && self.peek(1)?.first().is_some_and(|p| *p <= HIGHEST_PROTOCOL);
             }
             let Some((argument, effect)) = opcode(byte) else {
                 self.at = at;
@@ -218,7 +221,9 @@ impl<'s> Walk<'s> {
             };
             self.step(1)?;
             let argument = self.argument(argument)?;
+            self.check(effect);
             if matches!(effect, Effect::Stop) {
+                self.ended = !self.broken;
                 return Ok(());
             }
             self.apply(effect, argument, at, out)?;
@@ -263,6 +268,33 @@ impl<'s> Walk<'s> {
         })
     }
 
+    /// Whether an unpickler would go on: CPython's stop where a value or a mark is wanted that is not there.
+    fn check(&mut self, effect: Effect) {
+        let mark = self.marks.last().copied();
+        let above = self.stack.len() - mark.map_or(0, |at| at + 1);
+        let (sound, called) = match effect {
+            Effect::Stop | Effect::Duplicate | Effect::Put | Effect::Memoize => (above >= 1, None),
+            Effect::Pop => (above >= 1 || mark.is_some(), None),
+            Effect::PopPush(pop, true) => (above >= usize::from(pop), None),
+            Effect::PopPush(pop, false) => (above > usize::from(pop) || pop == 0, None),
+            Effect::Call(taken) => (above >= usize::from(taken), self.stack.len().checked_sub(usize::from(taken))),
+            Effect::Build => (above >= 2, self.stack.len().checked_sub(2)),
+            Effect::PopMark(_) => (mark.is_some(), None),
+            Effect::Object => (mark.is_some() && above >= 1, mark.map(|at| at + 1)),
+            Effect::StackGlobal => (above >= 2, None),
+            Effect::Instance => (mark.is_some(), None),
+            Effect::Mark | Effect::Push | Effect::Get | Effect::Global | Effect::Extension => (true, None),
+        };
+        self.broken |= !sound;
+        if self.broken {
+            return;
+        }
+        self.sound += 1;
+        if let Some(Value::Import(plain)) = called.and_then(|at| self.stack.get(at)) {
+            self.call = self.call.max(if *plain { Sign::Call } else { Sign::OddCall });
+        }
+    }
+
     fn apply(&mut self, effect: Effect, given: Given, at: u64, out: &mut Imports) -> Result<()> {
         let number = |walk: &Self| match given {
             Given::Number(n) => Ok(n),
@@ -271,46 +303,66 @@ impl<'s> Walk<'s> {
         };
         match effect {
             Effect::Stop => {}
-            Effect::Mark => self.stack.push(Value::Mark),
+            Effect::Mark => {
+                self.marks.push(self.stack.len());
+                self.stack.push(Value::Mark);
+            }
             Effect::Push => self.stack.push(match given {
                 Given::Text(text) if text.kind != names::Kind::NoText => Value::Text(text),
                 _ => Value::Other,
             }),
+            Effect::Pop => self.pop(1),
+            Effect::Build => self.pop(1),
             Effect::PopPush(pop, push) => {
-                self.stack.truncate(self.stack.len().saturating_sub(usize::from(pop)));
+                self.pop(pop);
                 self.stack.extend(push.then_some(Value::Other));
+            }
+            Effect::Call(taken) => {
+                self.pop(taken);
+                self.stack.push(Value::Other);
             }
             Effect::PopMark(push) => {
                 self.pop_mark();
                 self.stack.extend(push.then_some(Value::Other));
             }
-            Effect::Duplicate => self.stack.extend(self.stack.last().copied()),
+            Effect::Object => {
+                self.pop_mark();
+                self.stack.push(Value::Other);
+            }
+            Effect::Duplicate => self.stack.push(self.top()),
             Effect::Get => {
                 let kept = usize::try_from(number(self)?).ok().and_then(|n| self.memo.get(n)).copied();
+                self.broken |= kept.is_none();
                 self.stack.push(kept.unwrap_or(Value::Other));
             }
             Effect::Put => self.keep(number(self)?)?,
             Effect::Memoize => self.keep(self.memo.len() as u64)?,
             Effect::Global => {
-                if let Given::Global(module, name) = given {
-                    self.import(module, name, at, out)?;
-                }
-                self.stack.push(Value::Other);
+                let Given::Global(module, name) = given else { return Ok(()) };
+                let plain = self.import(module, name, at, out)?;
+                self.stack.push(Value::Import(plain));
             }
             Effect::Instance => {
-                if let Given::Global(module, name) = given {
-                    self.import(module, name, at, out)?;
+                let Given::Global(module, name) = given else { return Ok(()) };
+                let plain = self.import(module, name, at, out)?;
+                if !self.broken {
+                    self.call = self.call.max(if plain { Sign::Call } else { Sign::OddCall });
                 }
                 self.pop_mark();
                 self.stack.push(Value::Other);
             }
             Effect::StackGlobal => {
-                let (name, module) = (self.stack.pop(), self.stack.pop());
-                match (module, name) {
+                let [name, module] = [1, 2].map(|n| self.stack.len().checked_sub(n).and_then(|at| self.stack.get(at)).copied());
+                self.pop(2);
+                let plain = match (module, name) {
                     (Some(Value::Text(module)), Some(Value::Text(name))) => self.import(module, name, at, out)?,
-                    _ => out.stop("an import whose name is not written as text", at),
-                }
-                self.stack.push(Value::Other);
+                    _ => {
+                        out.computed.get_or_insert(at);
+                        out.stop("an import whose name is not written as text", at);
+                        true
+                    }
+                };
+                self.stack.push(Value::Import(plain));
             }
             Effect::Extension => {
                 out.stop("an import by a number of the extension registry", at);
@@ -320,9 +372,24 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
+    /// The topmost value.
+    fn top(&self) -> Value {
+        self.stack.last().copied().filter(|value| !matches!(value, Value::Mark)).unwrap_or(Value::Other)
+    }
+
+    fn pop(&mut self, values: u8) {
+        self.cut_to(self.stack.len().saturating_sub(usize::from(values)));
+    }
+
     fn pop_mark(&mut self) {
-        let mark = self.stack.iter().rposition(|v| matches!(v, Value::Mark)).unwrap_or(0);
-        self.stack.truncate(mark);
+        self.cut_to(self.marks.last().copied().unwrap_or(0));
+    }
+
+    fn cut_to(&mut self, len: usize) {
+        self.stack.truncate(len);
+        while self.marks.last().is_some_and(|mark| *mark >= len) {
+            self.marks.pop();
+        }
     }
 
     fn keep(&mut self, number: u64) -> Result<()> {
@@ -333,18 +400,25 @@ impl<'s> Walk<'s> {
             self.step((index - self.memo.len()) as u64)?;
             self.memo.resize(index + 1, Value::Other);
         }
-        self.memo[index] = self.stack.last().copied().unwrap_or(Value::Other);
+        self.memo[index] = self.top();
         Ok(())
     }
 
-    fn import(&mut self, module: Text, name: Text, at: u64, out: &mut Imports) -> Result<()> {
+    /// Notes an import, and says whether Python could import by that name.
+    fn import(&mut self, module: Text, name: Text, at: u64, out: &mut Imports) -> Result<bool> {
         if !self.allowance.look_up() {
             return Err(self.bad(format!("more than {} imports", allowance::MAX_LOOKUPS)));
         }
-        if self.looked_up.insert((module.at, name.at)) {
-            out.add(self.text(module)?, self.text(name)?, at);
+        let places = (module.at, name.at);
+        if let Some(plain) = self.looked_up.get(&places) {
+            return Ok(*plain);
         }
-        Ok(())
+        let cut = module.is_cut() || name.is_cut();
+        let (module, name) = (self.text(module)?, self.text(name)?);
+        let plain = is_dotted_name(&module) && is_dotted_name(&name);
+        self.looked_up.insert(places, plain);
+        out.add(Import { module, name, offset: at, cut });
+        Ok(plain)
     }
 }
 
@@ -355,4 +429,12 @@ enum Given {
     Number(u64),
     Text(Text),
     Global(Text, Text),
+}
+
+/// Names as Python spells them, with points between.
+fn is_dotted_name(text: &str) -> bool {
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_') && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    text.split('.').all(is_name)
 }

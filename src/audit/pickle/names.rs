@@ -33,6 +33,11 @@ impl Text {
         usize::try_from(self.len.min(MAX_NAME)).unwrap_or(0)
     }
 
+    /// Whether it is longer than what is read of it.
+    pub(super) fn is_cut(self) -> bool {
+        self.len > MAX_NAME
+    }
+
     /// The text; bytes that are no UTF-8 become replacement characters.
     pub(super) fn read(self, source: &dyn Source) -> Result<String> {
         let mut bytes = vec![0; self.kept()];

@@ -27,8 +27,16 @@ pub(super) enum Effect {
     Mark,
     /// Pushes its argument.
     Push,
-    /// Takes this many values, and may push one.
+    /// Drops the topmost value or mark.
+    Pop,
+    /// Takes this many values, and may push one; where it pushes none, what lies below is changed.
     PopPush(u8, bool),
+    /// Takes this many values, calls the lowest with the others and pushes what comes of it.
+    Call(u8),
+    /// Gives the value below the topmost one its state.
+    Build,
+    /// Calls what lies above the last mark with all above that.
+    Object,
     /// Takes everything down to the last mark, and may push one.
     PopMark(bool),
     /// Pushes the topmost value again.
@@ -58,7 +66,7 @@ pub(super) fn opcode(byte: u8) -> Option<(Argument, Effect)> {
     Some(match byte {
         b'(' => (NONE, Effect::Mark),
         b'.' => (NONE, Effect::Stop),
-        b'0' => (NONE, PopPush(1, false)),
+        b'0' => (NONE, Effect::Pop),
         b'1' => (NONE, PopMark(false)),
         b'2' => (NONE, Effect::Duplicate),
         b'F' | b'I' | b'L' | b'P' => (Line(NoText), Push),
@@ -68,8 +76,10 @@ pub(super) fn opcode(byte: u8) -> Option<(Argument, Effect)> {
         b'G' => (Fixed(8), Push),
         b'N' | b'}' | b']' | b')' | 0x88 | 0x89 | 0x8f | 0x97 => (NONE, Push),
         b'Q' | 0x85 | 0x98 => (NONE, PopPush(1, true)),
-        b'R' | 0x81 | 0x86 => (NONE, PopPush(2, true)),
-        0x87 | 0x92 => (NONE, PopPush(3, true)),
+        0x86 => (NONE, PopPush(2, true)),
+        0x87 => (NONE, PopPush(3, true)),
+        b'R' | 0x81 => (NONE, Effect::Call(2)),
+        0x92 => (NONE, Effect::Call(3)),
         b'S' => (Line(Quoted), Push),
         b'V' => (Line(Escaped), Push),
         b'T' | b'X' => (Counted(4, Plain), Push),
@@ -78,10 +88,12 @@ pub(super) fn opcode(byte: u8) -> Option<(Argument, Effect)> {
         b'B' | 0x8b => (Counted(4, NoText), Push),
         b'C' | 0x8a => (Counted(1, NoText), Push),
         0x8e | 0x96 => (Counted(8, NoText), Push),
-        b'a' | b'b' => (NONE, PopPush(1, false)),
+        b'a' => (NONE, PopPush(1, false)),
+        b'b' => (NONE, Effect::Build),
         b's' => (NONE, PopPush(2, false)),
         b'e' | b'u' | 0x90 => (NONE, PopMark(false)),
-        b'd' | b'l' | b't' | b'o' | 0x91 => (NONE, PopMark(true)),
+        b'd' | b'l' | b't' | 0x91 => (NONE, PopMark(true)),
+        b'o' => (NONE, Effect::Object),
         b'c' => (TwoLines, Effect::Global),
         b'i' => (TwoLines, Effect::Instance),
         0x93 => (NONE, Effect::StackGlobal),

@@ -40,16 +40,27 @@ pub(crate) fn python_json_past_mark(bytes: &[u8], budget: &Budget) -> Result<(Va
     Ok((python_json(rest.unwrap_or(bytes), budget)?, rest.is_some()))
 }
 
-/// Reads a whole text and keeps these members of the object that it is, the others being skipped; `{}` of a text that is no object.
+/// Reads a whole text and keeps the members of these names, at any depth, each with its name and in their order; what stands inside of one
+/// that is kept is not listed again.
 ///
 /// # Errors
 /// As [`python_json`].
-pub(crate) fn python_json_members(bytes: &[u8], names: &[&str], budget: &Budget) -> Result<Value> {
-    read(bytes, budget, Some(names))
+pub(crate) fn python_json_members(bytes: &[u8], names: &[&str], budget: &Budget) -> Result<Vec<(String, Value)>> {
+    let mut found = Vec::new();
+    read(bytes, budget, Some(Wanted { names, found: &mut found, next: None }))?;
+    Ok(found)
+}
+
+/// The members that are kept where the whole is not.
+struct Wanted<'w> {
+    names: &'w [&'w str],
+    found: &'w mut Vec<(String, Value)>,
+    /// The name of the one whose value is read next, or now.
+    next: Option<String>,
 }
 
 /// The one place where the text of such a file becomes a tree.
-fn read(bytes: &[u8], budget: &Budget, names: Option<&[&str]>) -> Result<Value> {
+fn read(bytes: &[u8], budget: &Budget, wanted: Option<Wanted<'_>>) -> Result<Value> {
     if bytes.starts_with(BYTE_ORDER_MARK) {
         return Err(Error::new(
             ErrorKind::Malformed,
@@ -62,7 +73,7 @@ fn read(bytes: &[u8], budget: &Budget, names: Option<&[&str]>) -> Result<Value> 
     let mut reader = JsonReader::python(HeaderReader::new(&source, 0, u64::MAX));
     reader.set_max_text(bytes.len() as u64);
     let charge = Charge::new(budget);
-    let read = tree(&mut reader, &charge, names);
+    let read = tree(&mut reader, &charge, wanted);
     match read {
         Ok(value) => {
             charge.keep();
@@ -81,38 +92,33 @@ enum Open {
     Skipped,
 }
 
-fn tree(reader: &mut JsonReader<'_>, charge: &Charge<'_>, names: Option<&[&str]>) -> Result<Value> {
+fn tree(reader: &mut JsonReader<'_>, charge: &Charge<'_>, mut wanted: Option<Wanted<'_>>) -> Result<Value> {
     let mut open: Vec<Open> = Vec::new();
     let mut whole = Value::Null;
-    // Whether what comes next is not kept: a member that nobody asks for, or part of what is skipped.
-    let mut skip = false;
     loop {
-        let skipped = skip || matches!(open.last(), Some(Open::Skipped));
+        // Whether what comes next is kept: part of what is, or what is asked for.
+        let kept = match (open.last(), &wanted) {
+            (Some(Open::List(_) | Open::Object(..)), _) | (_, None) => true,
+            (_, Some(wanted)) => wanted.next.is_some(),
+        };
         let value = match reader.next_token()? {
-            JsonToken::End if names.is_some() && !whole.is_object() => return Ok(Value::Object(Map::new())),
             JsonToken::End => return Ok(whole),
             JsonToken::BeginObject => {
-                open.push(if skipped { Open::Skipped } else { Open::Object(Map::new(), String::new()) });
-                skip = false;
+                open.push(if kept { Open::Object(Map::new(), String::new()) } else { Open::Skipped });
                 continue;
             }
             JsonToken::BeginArray => {
-                // Of a text that is no object, nothing is kept.
-                let nothing = skipped || names.is_some() && open.is_empty();
-                open.push(if nothing { Open::Skipped } else { Open::List(Vec::new()) });
-                skip = false;
+                open.push(if kept { Open::List(Vec::new()) } else { Open::Skipped });
                 continue;
             }
             JsonToken::Key => {
-                let outermost = open.len() == 1;
                 if let Some(Open::Object(map, key)) = open.last_mut() {
-                    skip = outermost && names.is_some_and(|names| !names.contains(&reader.text()));
-                    if !skip {
-                        key.clear();
-                        key.push_str(reader.text());
-                        charge.text(key.len())?;
-                        charge.entry(map.len())?;
-                    }
+                    key.clear();
+                    key.push_str(reader.text());
+                    charge.text(key.len())?;
+                    charge.entry(map.len())?;
+                } else if let Some(wanted) = &mut wanted {
+                    wanted.next = wanted.names.contains(&reader.text()).then(|| reader.text().to_owned());
                 }
                 continue;
             }
@@ -124,10 +130,7 @@ fn tree(reader: &mut JsonReader<'_>, charge: &Charge<'_>, names: Option<&[&str]>
                 }
                 Some(Open::Skipped) | None => continue,
             },
-            _ if skipped => {
-                skip = false;
-                continue;
-            }
+            _ if !kept => continue,
             JsonToken::String => {
                 charge.text(reader.text().len())?;
                 Value::String(reader.text().to_owned())
@@ -136,16 +139,22 @@ fn tree(reader: &mut JsonReader<'_>, charge: &Charge<'_>, names: Option<&[&str]>
             JsonToken::Bool(flag) => Value::Bool(flag),
             JsonToken::Null => Value::Null,
         };
-        match open.last_mut() {
-            Some(Open::List(values)) => {
+        match (open.last_mut(), &mut wanted) {
+            (Some(Open::List(values)), _) => {
                 charge.element(values.len())?;
                 values.push(value);
             }
-            Some(Open::Object(map, key)) => {
+            (Some(Open::Object(map, key)), _) => {
                 map.insert(std::mem::take(key), value);
             }
-            Some(Open::Skipped) => {}
-            None => whole = value,
+            (_, Some(wanted)) => {
+                if let Some(name) = wanted.next.take() {
+                    charge.element(wanted.found.len())?;
+                    charge.text(name.len())?;
+                    wanted.found.push((name, value));
+                }
+            }
+            (_, None) => whole = value,
         }
     }
 }
@@ -261,9 +270,12 @@ mod tests {
     #[test]
     fn members_are_taken_and_the_rest_is_still_checked() {
         let read = |text: &str| python_json_members(text.as_bytes(), &["a", "c"], &ample());
-        assert_eq!(read(r#"{"a": [1], "b": {"c": 2}, "c": {"d": 3}}"#).unwrap(), serde_json::json!({"a": [1], "c": {"d": 3}}));
-        for text in ["[1, {\"a\": 2}]", "1", "-1", "1.5", "null", "true", "\"a\""] {
-            assert_eq!(read(text).unwrap(), serde_json::json!({}), "{text}");
+        let one = |name: &str, value: Value| (name.to_owned(), value);
+        let [list, two, map] = [serde_json::json!([1]), serde_json::json!(2), serde_json::json!({"d": 3, "a": 1})];
+        let expected = [one("a", list), one("c", two), one("c", map)];
+        assert_eq!(read(r#"{"a": [1], "b": {"x": [{"c": 2, "e": [[], {}]}]}, "c": {"d": 3, "a": 1}}"#).unwrap(), expected);
+        for text in ["[1, [2], {\"b\": 2}]", "1", "-1", "1.5", "null", "true", "\"a\""] {
+            assert_eq!(read(text).unwrap(), [], "{text}");
         }
         assert!(read(r#"{"a": 1, "b": [1,]}"#).is_err());
         assert!(read(r#"{"a": 1} x"#).is_err());
@@ -285,7 +297,7 @@ mod tests {
         assert_eq!(super::python_json(format!("{{{keys}\"\":0}}").as_bytes(), &ample()).unwrap_err().kind(), ErrorKind::Limit);
         // Skipped members cost nothing.
         let text = format!("{{\"pad\":{},\"a\":1}}", unit("{\"\":0},"));
-        assert_eq!(python_json_members(text.as_bytes(), &["a"], &ample()).unwrap(), serde_json::json!({"a": 1}));
+        assert_eq!(python_json_members(text.as_bytes(), &["a"], &ample()).unwrap(), [("a".to_owned(), 1.into())]);
     }
 
     /// The account is that of all texts, and what is read of published sizes fits in it.

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::{DEFAULT_ALIGNMENT, Parser};
 use crate::error::Result;
 use crate::format::metadata::MetadataValue;
+use crate::format::metadata::most_kept;
 use crate::format::{DefectKind, limits};
 use crate::text::escape_limited;
 
@@ -71,7 +72,7 @@ impl Parser<'_> {
         match kind {
             STRING => {
                 let at = self.input.offset();
-                let bytes = self.string(limits::MAX_KEPT_TEXT as u64, "")?;
+                let bytes = self.string(most_kept(key) as u64, "")?;
                 if is_not_utf8(&self.text, bytes) {
                     self.defect(DefectKind::NotUtf8, None, at, format!("the text of `{}` is no UTF-8", escape_limited(key, 80)));
                 }
