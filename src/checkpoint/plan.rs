@@ -32,7 +32,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Nothing yet of a folder.
-    fn of(root: PathBuf, boundary: Arc<Boundary>) -> Self {
+    pub(super) fn of(root: PathBuf, boundary: Arc<Boundary>) -> Self {
         Self {
             root,
             boundary,
@@ -78,7 +78,7 @@ fn folder_plan(path: &Path) -> Result<Plan> {
     let Resolved { root, boundary, repo } = hub_cache::resolve(path, &mut resolved)?;
     let mut plan = Plan::of(root, boundary);
     let Found { files, problems, notes, passed_by } = discover::walk(&plan.root, &plan.boundary);
-    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo };
+    plan.listing = Listing { root: plan.root.clone(), files: files.clone(), passed_by, repo, stated: None };
     plan.problems.extend(problems);
     plan.notes = resolved.into_iter().chain(notes).collect();
     plan.pipeline = files.iter().any(|f| f.name == "model_index.json");
