@@ -6,6 +6,7 @@
 //! - [`source`]: a file as a length, positioned reads and an identity. [`observe`]: progress and stopping. [`threads`]: how many.
 //! - [`mod@format`]: what the bytes of one file say, with what is odd about them. Headers only.
 //! - [`checkpoint`]: what the model is: its files, components, roles, architecture, packed weights.
+//! - [`stores`]: where models lie on a machine, found by name: hub cache, LM Studio, Ollama.
 //! - [`stats`]: figures of values as plain data. [`scan`]: reads every byte of every tensor and fills them.
 //! - [`project`]: arithmetic on names, shapes and figures: quantized, pruned, sharded, in memory.
 //! - [`audit`]: what is wrong with it, as findings with codes. [`mod@diff`]: two checkpoints side by side.
@@ -58,6 +59,7 @@ pub mod format;
 #[doc(hidden)]
 pub mod families;
 pub mod checkpoint;
+pub mod stores;
 pub mod stats;
 pub mod scan;
 pub mod project;

@@ -24,6 +24,8 @@ pub const DIFFUSERS: &str = "0.42.1";
 pub const SAFETENSORS: &str = "0.8.0";
 /// huggingface_hub, for its cache and its shards.
 pub const HUGGINGFACE_HUB: &str = "2.4.0";
+/// Ollama, for its names, manifests and blobs.
+pub const OLLAMA: &str = "commit fb30760 (2026-08-21)";
 /// bitsandbytes.
 pub const BITSANDBYTES: &str = "0.50.2";
 /// compressed-tensors.

@@ -37,6 +37,7 @@ use crate::checkpoint::{self, Checkpoint, FoundFile, OpenOptions, OutsideSnapsho
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observer;
 use crate::scan::{self, ScanOptions, ScanOutcome, Selection};
+use crate::stores::LocalModel;
 
 /// What to audit, and how far.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +46,7 @@ pub struct AuditRequest {
     pub only_this_file: bool,
     /// Reads every value with these options.
     pub scan: Option<ScanOptions>,
-    /// Hashes files whose hash a hub cache states.
+    /// Hashes files whose hash a hub cache, the notes of a download or a manifest state.
     pub verify_hashes: bool,
     /// Which findings fail the audit.
     pub policy: Policy,
@@ -116,7 +117,16 @@ impl Audit {
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is nothing at the path, [`ErrorKind::SeveralModels`] where several models are; a scan that cannot start.
 pub fn audit(path: &Path, request: &AuditRequest, observer: &dyn Observer) -> Result<Audit> {
-    let opened = checkpoint::open(path, &OpenOptions { only_this_file: request.only_this_file, second_opinion: true });
+    audit_model(&LocalModel::of_path(path), request, observer)
+}
+
+/// Audits a model that was found by its name, as [`audit`] does a path.
+///
+/// # Errors
+/// As [`audit`].
+pub fn audit_model(model: &LocalModel, request: &AuditRequest, observer: &dyn Observer) -> Result<Audit> {
+    let path = model.path();
+    let opened = model.open(&OpenOptions { only_this_file: request.only_this_file, second_opinion: true });
     if let Err(error) = &opened
         && (error.kind() == ErrorKind::SeveralModels
             || (error.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(path).is_err()))

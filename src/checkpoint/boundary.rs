@@ -99,14 +99,14 @@ impl Place {
 
 /// The limits of a folder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Boundary {
+pub(crate) struct Boundary {
     root: Place,
     cache: Option<Around>,
 }
 
 impl Boundary {
     /// Of the folder that the caller asked for: a link to it is followed.
-    pub(super) fn of(folder: &Path) -> Result<Arc<Self>> {
+    pub(crate) fn of(folder: &Path) -> Result<Arc<Self>> {
         let root = Place::of(folder).map_err(|e| Error::io(folder, "cannot open", &e))?;
         Ok(Self::around(root))
     }
@@ -125,7 +125,7 @@ impl Boundary {
     }
 
     /// The regular file at a path, if it may be opened.
-    pub(super) fn find(self: &Arc<Self>, path: &Path, name: String) -> Result<FoundFile> {
+    pub(crate) fn find(self: &Arc<Self>, path: &Path, name: String) -> Result<FoundFile> {
         let target = self.follow(path)?;
         if !target.is_file() {
             return Err(not_regular(path));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::boundary::Boundary;
+use super::boundary::{Boundary, FoundFile};
 use super::config::{self, KvLayers, ModelConfig, params_json};
 use super::discover::name_in;
 use crate::error::{Error, ErrorKind, Result};
@@ -104,6 +104,19 @@ pub(super) fn read(
         }
     }
     (unread.unwrap_or_else(|| absent(root, &passed)), None)
+}
+
+/// Facts and configuration of one file that stands for a config.json.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn of_file(found: &FoundFile) -> Result<(ModelConfig, Configuration)> {
+    let bytes = found.read_small(limits::MAX_CONFIG)?;
+    let (value, marked) = parse(&found.path, &bytes, &Budget::new(limits::MAX_CONFIG_TREES))?;
+    let mut model = config::from_configuration(&value, "config.json");
+    model.origin = Some(found.name.clone());
+    model.notes.extend(marked.then(|| mark_note(&found.name)));
+    Ok((model, Configuration { value, file: found.name.clone(), quantization_file: None }))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one reading")]

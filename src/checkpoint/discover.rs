@@ -26,6 +26,17 @@ pub enum PassedBy {
     ToolFolder,
 }
 
+/// A file that should be there, as a store's own listing states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedFile {
+    /// Relative to the root, with `/`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in lower case; `None` where none is stated.
+    pub sha256: Option<String>,
+}
+
 /// What is in a folder beside the weights that are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -39,6 +50,8 @@ pub struct Listing {
     pub(crate) indexed: BTreeSet<String>,
     /// The folder of a hub cache that was asked for, where the root is the snapshot that was taken of it.
     pub repo: Option<PathBuf>,
+    /// The files that should be there, where what was opened is a manifest that names them.
+    pub stated: Option<Vec<StatedFile>>,
 }
 
 impl Listing {

@@ -33,10 +33,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub(crate) use boundary::Boundary;
 pub use boundary::FoundFile;
 pub use config::{KvKind, KvLayer, KvLayers, ModelConfig};
 pub(crate) use decoder_stack::{DecoderStack, Named};
-pub use discover::{Listing, PassedBy, ShardName};
+pub use discover::{Listing, PassedBy, ShardName, StatedFile};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
 pub use hub_cache::OutsideSnapshot;
 pub(crate) use hub_cache::stated_sha256;
@@ -46,6 +47,7 @@ pub use index_check::{IndexCheck, IndexedTensor, Tally, check_index};
 pub use inputs::inputs;
 pub use model_place::{ModelPlace, models_in};
 pub use names::{Naming, Role, is_conv1d};
+pub(crate) use open::open_named;
 pub use open::{OpenOptions, declared, open};
 pub use packed::{Part, Quantization};
 pub use shortfall::Shortfall;

@@ -59,6 +59,38 @@ pub(super) fn read_path(path: &Path, options: &OpenOptions) -> Result<Read> {
     read_plan(path, plan, metadata.is_dir(), single, options.second_opinion)
 }
 
+/// Opens files that were found one by one and lie below `root`, under names that stand for them: `path` is what was asked for, `config` the
+/// configuration among them, `problems` what was not found.
+///
+/// # Errors
+/// There is no root.
+pub(crate) fn open_named(
+    path: &Path,
+    root: &Path,
+    files: Vec<FoundFile>,
+    config: Option<FoundFile>,
+    problems: Vec<Error>,
+    options: &OpenOptions,
+) -> Result<Checkpoint> {
+    let mut plan = Plan::of(root.to_path_buf(), Boundary::of(root)?);
+    (plan.files, plan.problems) = (files, problems);
+    plan.files.sort_by(|a, b| a.name.cmp(&b.name));
+    if plan.files.is_empty() && plan.problems.is_empty() {
+        plan.problems.push(Error::new(ErrorKind::WrongContent, "names no blob of weights").with_path(path));
+    }
+    let mut checkpoint = put_together(path, read_plan(path, plan, false, false, options.second_opinion)?);
+    let Some(found) = config.filter(|_| checkpoint.model.origin.is_none()) else { return Ok(checkpoint) };
+    match configuration::of_file(&found) {
+        Ok((model, config)) => {
+            (checkpoint.model, checkpoint.config) = (model, Some(config.into()));
+            assemble::select_tensors(&mut checkpoint);
+            checkpoint.tied = TiedEmbeddings::of(&checkpoint);
+        }
+        Err(error) => checkpoint.problems.push(error),
+    }
+    Ok(checkpoint)
+}
+
 /// A checkpoint of the tensors that a `config.json` declares, for a folder without weights or the file itself.
 ///
 /// # Errors

@@ -32,7 +32,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Nothing yet of a folder.
-    fn of(root: PathBuf, boundary: Arc<Boundary>) -> Self {
+    pub(super) fn of(root: PathBuf, boundary: Arc<Boundary>) -> Self {
         Self {
             root,
             boundary,

@@ -217,7 +217,7 @@ fn the_report_says_what_was_taken_and_how_much_was_hashed() {
     for said in [
         format!("hub cache: snapshot {ONE} (refs/main; another snapshot is not looked at)").as_str(),
         "outside the snapshot, not looked at: 1 other snapshot, 1 unused blob",
-        "hashed: 2 of 4 files, 228 B: those whose SHA-256 a hub cache states",
+        "hashed: 2 of 4 files, 228 B: those whose SHA-256 a store states",
     ] {
         assert!(of_repo.contains(said), "{said}\n{of_repo}");
     }

@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
     "format",
     "families",
     "checkpoint",
+    "stores",
     "stats",
     "scan",
     "project",

@@ -36,6 +36,11 @@ const REGISTRIES: &[Registry] = &[
         list: "RENDERERS",
         helpers: &["audit", "cell", "document", "foreign_text", "page", "project", "sarif", "scan", "sections", "show", "whole"],
     },
+    Registry {
+        folder: "src/stores",
+        list: "STORES",
+        helpers: &["environment", "folders", "inventory", "manifest", "names", "resolve", "stated"],
+    },
     Registry { folder: "src/bin/weigh/commands", list: "run", helpers: &[] },
 ];
 
@@ -91,6 +96,7 @@ fn a_check_bears_the_name_of_its_file() {
 /// Ends of the paths of files outside the engines' folder that spell an engine's name as a string, each with its reason.
 const NAMES_AN_ENGINE: &[(&str, &str)] = &[
     ("/shard/mod.rs", "the rule by which the library transformers cuts files"),
+    ("/stores/llama_cpp.rs", "the folder in which llama.cpp kept models"),
     ("/seen.rs", "the library transformers as a tool that casts"),
     ("/remote_code.rs", "the library transformers as a package whose classes are imported"),
 ];

@@ -1,6 +1,6 @@
-//! Hashes that a hub cache states, against the bytes.
+//! Hashes that a hub cache, the notes of a download or a manifest state, against the bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -11,12 +11,14 @@ use crate::audit::subject::{Hashed, Subject};
 use crate::checkpoint::stated_sha256;
 use crate::error::Result;
 use crate::source::{FileSource, Source};
+use crate::stores;
 
 const HASH: Code = code(
     "hash-mismatch",
     "The bytes are not those that the cache names",
     Bad,
-    "A hub cache names large files by their SHA-256: it is the name of the blob that the link in the snapshot leads to. The bytes on disk have another one: they were damaged \
+    "A hub cache names large files by their SHA-256: it is the name of the blob that the link in the snapshot leads to. Of a download into a folder the client's listing states it, and \
+     Ollama's manifest states that of every blob. The bytes on disk have another one: they were damaged \
      or changed after the download. Delete the blob and fetch it again. Checked with --verify-hashes only, as every byte is read.",
 );
 
@@ -27,10 +29,15 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         return;
     }
     let mut hashed = Hashed::default();
+    // What the client notes of a download, and what a manifest names. A listing that cannot be read is told by its own check.
+    let listing = subject.checkpoint.and_then(|checkpoint| stores::stated(checkpoint).ok()).flatten();
+    let files = listing.iter().flat_map(|listing| &listing.files);
+    let listed: HashMap<&str, &str> = files.filter_map(|file| Some((file.name.as_str(), file.sha256.as_deref()?))).collect();
     // A folder with several snapshots leads to one blob by many names.
     let mut known: BTreeMap<(u64, u64), String> = BTreeMap::new();
     for file in subject.listed() {
-        let Some(stated) = stated_sha256(&file.path) else {
+        let of_listing = || listed.get(file.name.as_str()).map(|hash| (*hash).to_owned());
+        let Some(stated) = stated_sha256(&file.path).or_else(of_listing) else {
             hashed.unstated += 1;
             continue;
         };

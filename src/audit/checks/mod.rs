@@ -21,6 +21,7 @@ mod header_form;
 mod index;
 mod layer_count;
 mod links;
+mod listing;
 mod loaders;
 mod missing;
 mod hostile_names;
@@ -58,6 +59,7 @@ pub const CHECKS: &[&Check] = &[
     &numbering::CHECK,
     &copies::CHECK,
     &links::CHECK,
+    &listing::CHECK,
     &hash_mismatch::CHECK,
     &config_json::CHECK,
     &params_json::CHECK,

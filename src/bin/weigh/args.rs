@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ls;
 mod scan;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use weighbridge::project::memory::{LoadMode, Recompute};
 use weighbridge::report::sections::Grouping;
 use weighbridge::report::text::WIDEST;
 
+pub(crate) use ls::LsArgs;
 pub(crate) use scan::{MergeArgs, ScanArgs, StatsMode};
 
 /// Reads one of the names that the library has for a value, and lists them in the help.
@@ -22,7 +24,8 @@ fn choice<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
 
 /// Puts a model checkpoint on the scales: what safetensors and GGUF files hold, what they weigh, what they would weigh.
 ///
-/// PATH is a .safetensors or .gguf file, a shard or shard index (stands for its whole set), a repo folder, or a hub cache folder.
+/// PATH is a .safetensors or .gguf file, a shard or shard index (stands for its whole set), a repo folder, a hub cache folder, or a name:
+/// ORG/NAME[@REV][:FILE or quant] in the hub cache or LM Studio, NAME:TAG or ollama:NAME in Ollama, hf:ORG/NAME, lms:PUB/MODEL.
 /// Nothing is fetched, no code of a repo is run, no pickle is loaded.
 #[derive(Debug, Parser)]
 #[command(
@@ -33,6 +36,7 @@ fn choice<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
     arg_required_else_help = true,
     max_term_width = WIDEST,
     after_help = "Examples:\n  weigh model.safetensors              the whole report\n  weigh show ./repo --by layer         headers only\n  \
+                  weigh show Qwen/Qwen3-0.6B           by its name in the hub cache\n  weigh ls                             every model on this machine\n  \
                   weigh scan model.gguf --tensors      what every value tells\n  weigh ./repo --format json -o out.json\n\n\
                   Exit codes: 0 done; 1 findings, or a budget is exceeded; 2 what was asked could not be done; 130 interrupted."
 )]
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Two checkpoints side by side, by their headers
     Diff(DiffArgs),
+    /// Every model on this machine, or in folders
+    Ls(LsArgs),
 }
 
 /// `weigh diff`.
@@ -108,7 +114,7 @@ pub(crate) struct ReportArgs {
 /// `weigh show`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  weigh show model.gguf\n  weigh show ./repo --tensors --filter '*.mlp.*'\n  weigh show model.safetensors --map --format json"
+    after_help = "Examples:\n  weigh show model.gguf\n  weigh show Qwen/Qwen3-0.6B\n  weigh show ollama:llama3.2\n  weigh show ./repo --tensors --filter '*.mlp.*'\n  weigh show model.safetensors --map --format json"
 )]
 pub(crate) struct ShowArgs {
     /// What to look at
@@ -223,7 +229,7 @@ fn engines() -> String {
 /// `weigh memory`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  weigh memory model.gguf --ctx 32k --kv-type q8_0\n  weigh memory ./repo --engine vllm --seqs 16\n  \
+    after_help = "Examples:\n  weigh memory model.gguf --ctx 32k --kv-type q8_0\n  weigh memory ollama:llama3.2\n  weigh memory ./repo --engine vllm --seqs 16\n  \
                         weigh memory model.gguf --fit 8GiB,2x24GiB,this\n  weigh memory moe.gguf --cpu-experts 48 --fit 24GiB --ram 64GiB\n  \
                         weigh memory ./repo --tp 8 --seqs 32\n  weigh memory ./repo --train adam-mixed-18 --zero 3 --dp 8 --seq 8k --fit 80GiB\n\n\
                         --ctx is llama.cpp's total over all sequences (its -c), and per sequence for vLLM and transformers.\n\
@@ -334,7 +340,7 @@ pub(crate) struct AuditArgs {
     /// Read every value too: NaN, Inf, matrices of zeros or of one value, dead experts, broken scales, range of F16
     #[arg(long)]
     pub(crate) scan: bool,
-    /// Hash the files whose hash a hub cache states
+    /// Hash the files whose hash a hub cache or a manifest states
     #[arg(long)]
     pub(crate) verify_hashes: bool,
     /// Fail at a code, or at findings of a severity (error, warning, note) and above
@@ -401,6 +407,9 @@ pub(crate) struct Common {
     /// Output format
     #[arg(long, value_enum, default_value = "text", global = true)]
     pub(crate) format: Format,
+    /// Look for names in this store only: hub, lm-studio, ollama, llama.cpp
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) store: Option<String>,
     /// Write to a file instead of stdout
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(crate) output: Option<PathBuf>,

@@ -11,6 +11,7 @@ use weighbridge::report::document::{Document, write_json};
 use weighbridge::report::page::Page;
 use weighbridge::report::text::{TextStyle, WIDEST};
 use weighbridge::report::{RENDERERS, Renderer, csv};
+use weighbridge::stores::LocalModel;
 use weighbridge::text::shown_path;
 
 use crate::args::{Color, Common, Format};
@@ -47,7 +48,7 @@ impl Output {
     ///
     /// # Errors
     /// When it would.
-    pub(crate) fn spare(&self, paths: &[&Path]) -> Result<()> {
+    pub(crate) fn spare(&self, paths: &[LocalModel]) -> Result<()> {
         self.file.as_deref().map_or(Ok(()), |report| replaced::spare(report, paths))
     }
 

@@ -3,21 +3,21 @@
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use weighbridge::checkpoint::inputs;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::source::{FileSource, Source};
+use weighbridge::stores::LocalModel;
 
-/// Refuses a report to a file that is read for it: one of `paths`, or of what they stand for.
+/// Refuses a report to a file that is read for it: one of `models`, or of what they stand for.
 ///
 /// # Errors
 /// Such a file, under this name or another: links and further names of a file lead to the same bytes.
-pub(crate) fn spare(report: &Path, paths: &[&Path]) -> Result<()> {
+pub(crate) fn spare(report: &Path, models: &[LocalModel]) -> Result<()> {
     // What is not there, or is a device, is not replaced.
     let Some(there) = std::fs::metadata(report).ok().filter(Metadata::is_file) else { return Ok(()) };
     let is_report = |path: &PathBuf| is_same(report, &there, path);
-    let named = paths.iter().map(|path| path.to_path_buf()).find(is_report);
+    let named = models.iter().map(|model| model.path().to_path_buf()).find(is_report);
     // A report in a folder of its own checkpoint is made anew as often as wanted.
-    let read = || paths.iter().flat_map(|path| inputs(path)).find(is_report).filter(|_| !is_ours(report, &there));
+    let read = || models.iter().flat_map(LocalModel::inputs).find(is_report).filter(|_| !is_ours(report, &there));
     let Some(input) = named.or_else(read) else { return Ok(()) };
     let mut message = "is read for this report, which would take its place".to_owned();
     if input != report {

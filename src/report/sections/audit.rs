@@ -95,7 +95,7 @@ fn hashes(hashed: &Hashed, seen: u64) -> String {
     match hashed.files {
         0 => format!("hashed: no file; no SHA-256 is stated of {}", plural(seen, "file")),
         files => format!(
-            "hashed: {} of {}, {}: those whose SHA-256 a hub cache states",
+            "hashed: {} of {}, {}: those whose SHA-256 a store states",
             grouped(files),
             plural(seen, "file"),
             Bytes(hashed.bytes).binary()

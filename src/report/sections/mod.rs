@@ -4,6 +4,7 @@ mod audit;
 mod diff;
 mod fit;
 mod full;
+mod ls;
 mod memory;
 mod project;
 mod pruned;
@@ -13,6 +14,7 @@ mod whole;
 
 pub use audit::{audit, explanation, explanations, findings};
 pub use diff::diff;
+pub use ls::{ls, manifest};
 pub use memory::memory;
 pub use project::{copies, data, likely_bridge, project};
 pub use scan::scan;

@@ -15,6 +15,7 @@ use weighbridge::units::{parse_bytes, parse_params, parse_tokens};
 
 use crate::args::{AuditArgs, Common};
 use crate::interrupt;
+use crate::opened::named;
 use crate::outcome::Outcome;
 use crate::output::{Output, warn};
 use crate::progress::Bar;
@@ -28,8 +29,10 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
         return Err(Error::new(ErrorKind::Usage, "--sarif-root is for --format sarif"));
     }
     let Some(path) = &args.path else { return Err(Error::new(ErrorKind::Usage, "a PATH is needed")) };
+    let model = named(path, common)?;
     if let Some(root) = &args.sarif_root {
         // Before the work of hours, not after it.
+        let path = model.path();
         audit::path_below(root, if path.is_dir() { path } else { path.parent().unwrap_or(path) })?;
     }
     let request = AuditRequest {
@@ -43,11 +46,11 @@ pub(crate) fn run(args: &AuditArgs, common: &Common, output: &Output) -> Result<
         interrupt::listen();
         // How much there is to read is known once the headers are: the bar counts without an end.
         let bar = Bar::new(0, !common.no_progress);
-        let audit = audit::audit(path, &request, &bar);
+        let audit = audit::audit_model(&model, &request, &bar);
         bar.finish();
         audit?
     } else {
-        audit::audit(path, &request, &Silent)?
+        audit::audit_model(&model, &request, &Silent)?
     };
     let body = AuditBody::of(&audit);
     let shown = path.to_string_lossy().into_owned();

@@ -1,14 +1,16 @@
 //! `weigh diff`: two checkpoints side by side.
 
+use std::path::Path;
+
 use serde::Serialize;
-use weighbridge::checkpoint::{Checkpoint, OpenOptions, Summary, Totals, open};
+use weighbridge::checkpoint::{Checkpoint, OpenOptions, Summary, Totals};
 use weighbridge::diff::{Diff, diff};
 use weighbridge::error::Result;
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections;
 
-use crate::args::DiffArgs;
-use crate::opened::{outcome_of, warn_of_problems};
+use crate::args::{Common, DiffArgs};
+use crate::opened::{named, outcome_of, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::Output;
 
@@ -22,9 +24,10 @@ struct Body<'a> {
 }
 
 /// Opens A and B and prints what differs.
-pub(crate) fn run(args: &DiffArgs, output: &Output) -> Result<Outcome> {
+pub(crate) fn run(args: &DiffArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
-    let (a, b) = (open(&args.a, &options)?, open(&args.b, &options)?);
+    let open = |path: &Path| named(path, common)?.open(&options);
+    let (a, b) = (open(&args.a)?, open(&args.b)?);
     let of = |checkpoint: &Checkpoint| Summary::of(checkpoint).totals();
     let (path_a, path_b) = (args.a.to_string_lossy().into_owned(), args.b.to_string_lossy().into_owned());
     let body = Body { a: of(&a), b: of(&b), path_b, diff: diff(&a, &b, args.tensors) };

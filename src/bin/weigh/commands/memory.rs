@@ -1,26 +1,31 @@
 //! `weigh memory`: what it takes to run and to train.
 
-use weighbridge::checkpoint::{OpenOptions, open_or_declared};
+use weighbridge::checkpoint::OpenOptions;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::project::memory::{ENGINES, KvType, Limits, LlamaCppOptions, Parallel, Recipe, Share, TrainRequest};
 use weighbridge::project::{MemoryRequest, memory_of_checkpoint};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::sections::{self, Detail};
+use weighbridge::stores::Manifest;
 use weighbridge::text::escape;
 use weighbridge::units::{parse_bytes, parse_tokens};
 
-use crate::args::{MemoryArgs, OnOff};
-use crate::opened::{outcome_of, warn_of_problems};
+use crate::args::{Common, MemoryArgs, OnOff};
+use crate::opened::{context_note, named, outcome_of, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::{load, machine};
 
 /// Opens PATH and prints the memory it takes to run and to train.
-pub(crate) fn run(args: &MemoryArgs, output: &Output) -> Result<Outcome> {
-    let request = request(args)?;
+pub(crate) fn run(args: &MemoryArgs, common: &Common, output: &Output) -> Result<Outcome> {
+    let mut request = request(args)?;
     let options = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
-    let mut checkpoint = open_or_declared(&args.path, &options)?;
+    let model = named(&args.path, common)?;
+    let mut checkpoint = model.open_or_declared(&options)?;
+    let stated = model.manifest().and_then(Manifest::num_ctx).filter(|_| request.ctx.is_none());
+    request.ctx = request.ctx.or(stated);
     let mut report = memory_of_checkpoint(&checkpoint, &request);
+    report.notes.splice(0..0, model.notes.iter().cloned().chain(stated.map(context_note)));
     report.notes.extend(checkpoint.cautions());
     match load::measure(&checkpoint) {
         Ok(load) => report.load = load,

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use serde::Serialize;
-use weighbridge::checkpoint::{OpenOptions, open};
+use weighbridge::checkpoint::OpenOptions;
 use weighbridge::error::Result;
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
 use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::{PartDocuments, Selection};
 
-use crate::args::MergeArgs;
+use crate::args::{Common, MergeArgs};
+use crate::opened::named;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::scanning::{body, outcome_of_scan};
@@ -21,12 +22,13 @@ struct Body<'a> {
 }
 
 /// Reads the parts, merges them and prints the scan of the whole.
-pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<Outcome> {
+pub(crate) fn run(args: &MergeArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let parts = PartDocuments::read(&args.parts)?;
     let first = parts.first();
-    output.spare(&[Path::new(&first.scanned)])?;
+    let model = named(Path::new(&first.scanned), common)?;
+    output.spare(std::slice::from_ref(&model))?;
     let options = OpenOptions { only_this_file: first.only_this_file, ..OpenOptions::default() };
-    let checkpoint = open(Path::new(&first.scanned), &options)?;
+    let checkpoint = model.open(&options)?;
     let selection = Selection::matching(&checkpoint, first.filter.as_deref())?;
     let (found, full) = parts.merge(&selection)?;
     let mut body: ScanBody<'_> = body(&checkpoint, &selection, &found, full.as_ref());

@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod ls;
 mod memory;
 mod merge;
 mod project;
@@ -13,7 +14,10 @@ use std::path::{Path, PathBuf};
 
 use weighbridge::error::{Error, ErrorKind, Result};
 
+use weighbridge::stores::LocalModel;
+
 use crate::args::{Args, Command, Format};
+use crate::opened::named;
 use crate::outcome::Outcome;
 use crate::output::Output;
 
@@ -26,15 +30,20 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.common.format == Format::Sarif && !matches!(args.command, Some(Command::Audit(_))) {
         return Err(Error::new(ErrorKind::Usage, "--format sarif is for `weigh audit`"));
     }
-    output.spare(&inputs(args))?;
+    if args.common.output.is_some() {
+        // Of a name that stands for nothing, the command tells.
+        let found = inputs(args).into_iter().map(|path| named(path, &args.common).unwrap_or_else(|_| LocalModel::of_path(path)));
+        output.spare(&found.collect::<Vec<_>>())?;
+    }
     match &args.command {
         None => report::run(&args.report, &args.common, &output),
-        Some(Command::Show(show)) => show::run(show, &output),
+        Some(Command::Show(show)) => show::run(show, &args.common, &output),
         Some(Command::Scan(scan)) => scan::run(scan, &args.common, &output),
-        Some(Command::Merge(merge)) => merge::run(merge, &output),
+        Some(Command::Merge(merge)) => merge::run(merge, &args.common, &output),
         Some(Command::Project(project)) => project::run(project, &args.common, &output),
-        Some(Command::Memory(memory)) => memory::run(memory, &output),
-        Some(Command::Diff(diff)) => diff::run(diff, &output),
+        Some(Command::Memory(memory)) => memory::run(memory, &args.common, &output),
+        Some(Command::Diff(diff)) => diff::run(diff, &args.common, &output),
+        Some(Command::Ls(ls)) => ls::run(ls, &args.common, &output),
         Some(Command::Audit(audit)) => audit::run(audit, &args.common, &output),
     }
 }
@@ -49,6 +58,8 @@ fn inputs(args: &Args) -> Vec<&Path> {
         Some(Command::Project(project)) => project.path.iter().map(PathBuf::as_path).collect(),
         Some(Command::Memory(memory)) => vec![&memory.path],
         Some(Command::Diff(diff)) => vec![&diff.a, &diff.b],
+        // It reads headers of files that nobody named: a report replaces none of them, as none has the name of one.
+        Some(Command::Ls(ls)) => ls.places.iter().map(PathBuf::as_path).filter(|path| path.is_file()).collect(),
         Some(Command::Audit(audit)) => audit.path.iter().chain(&audit.policy).map(PathBuf::as_path).collect(),
     }
 }

@@ -1,7 +1,7 @@
 //! `weigh project`: what it would weigh.
 
 use serde::Serialize;
-use weighbridge::checkpoint::{OpenOptions, open_or_declared};
+use weighbridge::checkpoint::OpenOptions;
 use weighbridge::dtype::Dtype;
 use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::project::prune::PruneSpec;
@@ -16,7 +16,7 @@ use weighbridge::scan::{Io, ScanOptions, Selection};
 use weighbridge::text::escape;
 
 use crate::args::{Common, ProjectArgs};
-use crate::opened::{outcome_of, warn_of_problems};
+use crate::opened::{named, outcome_of, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::scanning::{outcome_of_scan, watch};
@@ -31,7 +31,7 @@ struct DataBody {
 pub(crate) fn run(args: &ProjectArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let Some(path) = &args.path else { return run_data(args, output) };
     let opening = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
-    let checkpoint = open_or_declared(path, &opening)?;
+    let checkpoint = named(path, common)?.open_or_declared(&opening)?;
     let targets = match args.to.as_deref() {
         Some(names) => Target::parse_list(names, checkpoint.format()),
         None if args.prune.is_none() && args.shard.is_none() => Target::common(checkpoint.format()),

@@ -1,7 +1,7 @@
 //! `weigh scan`: reads every weight.
 
 use serde::Serialize;
-use weighbridge::checkpoint::{OpenOptions, open_values};
+use weighbridge::checkpoint::OpenOptions;
 use weighbridge::error::Result;
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
@@ -10,7 +10,7 @@ use weighbridge::scan::full::FullOutcome;
 use weighbridge::scan::{Part, PartDocument, ScanOptions, ScanOutcome, Selection};
 
 use crate::args::{Common, ScanArgs, StatsMode};
-use crate::opened::warn_of_problems;
+use crate::opened::{named, warn_of_problems};
 use crate::outcome::Outcome;
 use crate::output::{Output, warn};
 use crate::scanning::{body, outcome_of_reading, outcome_of_scan, watch, watch_full};
@@ -24,7 +24,7 @@ struct Body<'a> {
 /// Reads the values of PATH and prints their statistics, or writes a part.
 pub(crate) fn run(args: &ScanArgs, common: &Common, output: &Output) -> Result<Outcome> {
     let opening = OpenOptions { only_this_file: args.only_this_file, ..OpenOptions::default() };
-    let checkpoint = open_values(&args.path, &opening)?;
+    let checkpoint = named(&args.path, common)?.open_values(&opening)?;
     let selection = Selection::matching(&checkpoint, args.filter.as_deref())?;
     let options = ScanOptions {
         io: args.io,

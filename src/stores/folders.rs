@@ -1,0 +1,66 @@
+//! Models in folders that are no store.
+
+use std::path::{Path, PathBuf};
+
+use super::entries;
+use crate::checkpoint::ShardName;
+
+/// Folders that are looked at, and how deep.
+const MAX_FOLDERS: usize = 100_000;
+const MAX_DEPTH: usize = 12;
+
+/// One model: a folder, or a file that is one by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// What to open.
+    pub(super) path: PathBuf,
+}
+
+/// The models in a folder, in the order of names. A folder that has a configuration, or weights in safetensors, is one model with all
+/// that lies below it; of other folders every GGUF file is one, or every set of them.
+pub(super) fn places(folder: &Path) -> Vec<Place> {
+    let mut found = Vec::new();
+    let mut left = MAX_FOLDERS;
+    walk(folder, 0, &mut left, &mut found);
+    found
+}
+
+fn walk(folder: &Path, depth: usize, left: &mut usize, found: &mut Vec<Place>) {
+    if depth > MAX_DEPTH || *left == 0 {
+        return;
+    }
+    *left -= 1;
+    // Links to files are followed by whoever opens them, in the bounds of the folder.
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .take(super::MAX_ENTRIES)
+        .filter_map(|entry| entry.ok().filter(|e| e.file_type().is_ok_and(|kind| !kind.is_dir()))?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let is = |name: &str| names.iter().any(|n| n == name);
+    let configured = is("config.json") || is("model_index.json") || is("adapter_config.json") || is("params.json");
+    let gguf: Vec<&String> = names.iter().filter(|name| name.ends_with(".gguf")).collect();
+    let whole = names.iter().any(|name| name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
+    let main: Vec<&String> =
+        gguf.into_iter().filter(|name| is_first(name) && !name.to_ascii_lowercase().contains("mmproj")).collect();
+    if whole || configured && main.is_empty() || main.len() == 1 && !has_folders(folder) {
+        return found.push(Place { path: folder.to_path_buf() });
+    }
+    found.extend(main.into_iter().map(|name| Place { path: folder.join(name) }));
+    if configured {
+        return;
+    }
+    for name in entries(folder, true).into_iter().filter(|name| !name.starts_with('.')) {
+        walk(&folder.join(name), depth + 1, left, found);
+    }
+}
+
+fn has_folders(folder: &Path) -> bool {
+    entries(folder, true).iter().any(|name| !name.starts_with('.'))
+}
+
+/// Whether a file is no later part of a set.
+fn is_first(name: &str) -> bool {
+    ShardName::parse(name).is_none_or(|shard| shard.number <= 1)
+}
