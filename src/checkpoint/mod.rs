@@ -36,6 +36,7 @@ use serde::Serialize;
 pub(crate) use boundary::Boundary;
 pub use boundary::FoundFile;
 pub use config::{KvKind, KvLayer, KvLayers, ModelConfig};
+pub(crate) use declared::{AskedFor, asked_for};
 pub(crate) use decoder_stack::{DecoderStack, Named};
 pub use discover::{Listing, PassedBy, ShardName, StatedFile};
 pub use fingerprint::{Likeness, MAX_READ, Obstacle};
@@ -54,6 +55,7 @@ pub use shortfall::Shortfall;
 pub use sidecar::{HfFolder, Vocabulary, read_vocabulary};
 pub use summary::{Summary, Sums, Totals};
 pub use tied::TiedEmbeddings;
+pub(crate) use weight_sets::is_imatrix;
 pub use weight_sets::{Against, Ranks};
 pub use without_weights::{StandIn, open_or_declared, open_values};
 

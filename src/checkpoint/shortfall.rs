@@ -42,6 +42,13 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// Whether files of the selected weights are known to be elsewhere or cut short, so that tensors are not here by that.
+    pub(crate) fn is_part(&self) -> bool {
+        missing(self).or_else(|| alone(self)).or_else(|| cut(self)).is_some()
+    }
+}
+
 fn nothing(checkpoint: &Checkpoint) -> Option<Shortfall> {
     if checkpoint.tensor_bytes() > 0 {
         return None;

@@ -60,6 +60,17 @@ fn allowed(architecture: &str) -> &'static [u16] {
     ALLOWED.binary_search_by(|(name, _)| (*name).cmp(architecture)).map_or(&[], |at| ALLOWED[at].1)
 }
 
+/// Whether an architecture may have a tensor of this name; `None` for an architecture whose tensors are not listed.
+pub fn may_have(architecture: &str, name: &str) -> Option<bool> {
+    let allowed = Some(allowed(architecture)).filter(|allowed| !allowed.is_empty())?;
+    let whole = [".weight", ".bias", ".scale", ".input_scale"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    let is_listed = |pattern: &str| {
+        let at = TENSORS.iter().position(|known| *known == pattern).and_then(|at| u16::try_from(at).ok());
+        at.is_some_and(|tensor| allowed.binary_search(&tensor).is_ok())
+    };
+    Some([whole, name].iter().any(|name| spellings(name).any(|(pattern, _)| is_listed(&pattern))))
+}
+
 /// The GGUF name of a tensor called `name` in a file of this architecture with this many blocks; `None` where the converter has none
 /// and stops. A suffix `.weight` or `.bias` is carried over.
 pub fn of_architecture(architecture: &str, name: &str, blocks: u64) -> Option<String> {

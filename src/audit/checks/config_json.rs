@@ -41,7 +41,8 @@ const FIGURES: &[(Setting, u64, u64, bool)] = &[
     (LAYERS, 1, 100_000, false),
     (HEADS, 1, 1 << 20, true),
     (KV_HEADS, 0, 1 << 20, true),
-    (HEAD_DIM, 1, 1 << 20, true),
+    // Latent attention states 0 where its heads have sizes of their own.
+    (HEAD_DIM, 0, 1 << 20, true),
     (FFN_SIZE, 0, 1 << 28, true),
     (VOCAB_SIZE, 1, 1 << 31, true),
     (CONTEXT, 0, 1 << 40, true),

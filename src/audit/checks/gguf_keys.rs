@@ -4,6 +4,7 @@ use crate::audit::check::{Check, code};
 use crate::audit::finding::Severity::Warning;
 use crate::audit::finding::{Code, Finding, Findings};
 use crate::audit::subject::Subject;
+use crate::checkpoint::is_imatrix;
 use crate::families;
 use crate::families::gguf_names::{LOADED_ARCHITECTURES, OTHER_ARCHITECTURES, PROJECTOR, WRITTEN_ARCHITECTURES};
 use crate::format::{Container, Format, MetadataValue};
@@ -57,6 +58,10 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             continue;
         }
         let key = "general.architecture";
+        // An importance matrix is of a quantization and names no architecture.
+        if is_imatrix(container) {
+            continue;
+        }
         match container.metadata.get(key) {
             Some(MetadataValue::Text { text, .. }) => {
                 architecture(file, text, container, out);

@@ -13,6 +13,8 @@ mod declared_size;
 mod draft_vocabulary;
 mod dtype_claim;
 mod dead_expert;
+mod declared_tensors;
+mod empty_tensor;
 mod extent;
 mod f16_overflow;
 mod gguf_keys;
@@ -34,9 +36,11 @@ mod quantization;
 mod remote_code;
 mod scale_out_of_range;
 mod tied_embeddings;
+mod uneven_layer;
 mod unread;
 mod values;
 mod vocabulary_size;
+mod wrapped_names;
 mod zero_vector;
 
 use super::check::Check;
@@ -64,6 +68,10 @@ pub const CHECKS: &[&Check] = &[
     &config_json::CHECK,
     &params_json::CHECK,
     &layer_count::CHECK,
+    &declared_tensors::CHECK,
+    &uneven_layer::CHECK,
+    &empty_tensor::CHECK,
+    &wrapped_names::CHECK,
     &attention_shape::CHECK,
     &vocabulary_size::CHECK,
     &tied_embeddings::CHECK,

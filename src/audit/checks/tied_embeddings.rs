@@ -39,7 +39,8 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     let mut has = [false, false];
     for tensor in main_tensors(checkpoint) {
         has[0] |= tensor.naming.role == Role::Embedding;
-        has[1] |= tensor.naming.role == Role::LmHead;
+        // Classes with a head for each codebook number them.
+        has[1] |= tensor.naming.role == Role::LmHead || tensor.name().split('.').any(|piece| piece == "lm_heads");
     }
     if generates && checkpoint.model.tied_embeddings == Some(false) && has == [true, false] {
         let message = "`tie_word_embeddings` is false, but no output head is stored";

@@ -4,10 +4,13 @@
 //! tensors. What a configuration leaves open is refused, naming the key. The result is read like a safetensors file that has a
 //! header and no data.
 
+mod asked_for;
 mod decoder;
 mod encoder;
 mod experts;
 mod packing;
+
+pub(crate) use asked_for::{AskedFor, asked_for};
 
 use std::collections::HashMap;
 

@@ -99,7 +99,7 @@ pub(super) fn no_weights(files: &[CheckpointFile], set: &[usize]) -> Option<&'st
 }
 
 /// llama-imatrix writes `general.type`; before that, and in files of other tools, its own keys and tensors tell.
-fn is_imatrix(container: &Container) -> bool {
+pub(crate) fn is_imatrix(container: &Container) -> bool {
     let all_sums = || {
         let sums = |name: &str| name.ends_with(".in_sum2") || name.ends_with(".counts");
         !container.tensors.is_empty() && container.tensors.iter().all(|t| sums(&container.name(t)))

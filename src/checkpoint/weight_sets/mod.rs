@@ -24,6 +24,7 @@ use super::discover::ShardName;
 use super::fingerprint::{Likeness, Obstacle, Side};
 use super::{CheckpointFile, Component, WeightSet};
 use crate::format::Format;
+pub(crate) use contents::is_imatrix;
 use kinship::{Kinship, kinship};
 use places::Kind;
 pub use ranks::Ranks;
