@@ -79,6 +79,32 @@ fn without(d: &Path, name: &str) {
     put(d, "model.safetensors", packed(&tensors, 4));
 }
 
+/// The model with one more tensor, or one of another shape.
+fn with_tensor(d: &Path, name: &'static str, shape: &'static [u64]) {
+    healthy(d);
+    let mut tensors: Tensors = llama().into_iter().filter(|(n, ..)| *n != name).collect();
+    tensors.push((name, "F32", shape));
+    put(d, "model.safetensors", packed(&tensors, 4));
+}
+
+/// The model under other names.
+fn renamed(d: &Path, name: fn(&str) -> String) {
+    healthy(d);
+    let tensors = llama();
+    let named: Vec<String> = tensors.iter().map(|(n, ..)| name(n)).collect();
+    let tensors: Vec<_> = tensors.iter().zip(&named).map(|((_, dtype, shape), name)| (name.as_str(), *dtype, *shape)).collect();
+    put(d, "model.safetensors", packed(&tensors, 4));
+}
+
+/// Six layers of no known class, one of which may lack a part.
+fn stack(d: &Path, lost: Option<(usize, &str)>) {
+    let parts = ["mlp.up", "mlp.down", "norm"];
+    let places = (0..6).flat_map(|layer| parts.map(|part| (layer, part))).filter(|place| Some(*place) != lost);
+    let names: Vec<String> = places.map(|(layer, part)| format!("net.blocks.{layer}.{part}.weight")).collect();
+    let tensors: Vec<_> = names.iter().map(|name| (name.as_str(), "F32", &[4u64][..])).collect();
+    put(d, "model.safetensors", packed(&tensors, 4));
+}
+
 fn one(name: &str) -> Vec<u8> {
     safetensors(&[(name, "F32", &[4], (0, 16))], &[0; 16])
 }
@@ -586,6 +612,15 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             |d| with_config(d, "\"eos_token_id\":2", "\"eos_token_id\":[2,16]"),
             |d| with_config(d, "\"eos_token_id\":2", "\"eos_token_id\":[2,15]"),
         ),
+        ("tensor-missing", |d| without(d, "model.layers.0.mlp.up_proj.weight"), ok),
+        ("tensor-unexpected", |d| with_tensor(d, "model.layers.0.mlp.side_proj.weight", &[8, 8]), ok),
+        (
+            "empty-tensor",
+            |d| with_tensor(d, "model.layers.0.mlp.up_proj.weight", &[0]),
+            |d| with_tensor(d, "model.layers.0.mlp.up_proj.weight", &[16, 8]),
+        ),
+        ("wrapped-names", |d| renamed(d, |name| format!("_orig_mod.{name}")), |d| renamed(d, str::to_owned)),
+        ("uneven-layer", |d| stack(d, Some((2, "mlp.up"))), |d| stack(d, None)),
         ("tied-embeddings", |d| without(d, "lm_head.weight"), ok),
         ("params-differ", |d| with_params(d, 2), |d| with_params(d, 1)),
         (

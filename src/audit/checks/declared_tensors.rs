@@ -86,7 +86,9 @@ fn compare(checkpoint: &Checkpoint, asked: &[AskedFor], is_gguf: bool, out: &mut
         all && (is_gguf && block_of(name).is_some() || block_of(name).is_some_and(|block| instead.contains(&block)))
     };
     let formed_otherwise = missing.iter().any(|(name, _)| other_form(name));
-    missing.retain(|(name, _)| !other_form(name));
+    // Whole layers are told by their number.
+    let begun: HashSet<String> = there.iter().filter_map(|name| block_of(name)).collect();
+    missing.retain(|(name, _)| !other_form(name) && block_of(name).is_none_or(|block| begun.contains(&block)));
     let origin = origin(checkpoint);
     for (name, one) in missing.iter().take(NAMED) {
         let message = format!("{:?} is asked for and stands in no file", one.shape.as_slice());
