@@ -10,7 +10,7 @@ use super::configuration::{self, Configuration};
 use super::discover::{Listing, name_in};
 use super::index::ShardIndex;
 use super::plan::{Plan, base_name, plan};
-use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, assemble, hub_cache, weight_sets};
+use super::{Checkpoint, CheckpointFile, Component, TiedEmbeddings, WeightSet, adapter, assemble, hub_cache, weight_sets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Format, SecondOpinion, second_opinion};
 use crate::text::shown_path;
@@ -67,6 +67,7 @@ pub fn declared(path: &Path) -> Result<Checkpoint> {
         }],
         components: vec![Component { name: "model".to_owned(), weight_sets: vec![set] }],
         model,
+        adapters: Vec::new(),
         quantization: None,
         tied: TiedEmbeddings::NotApplicable,
         problems: Vec::new(),
@@ -134,6 +135,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
         files,
         components,
         model,
+        adapters: Vec::new(),
         quantization: None,
         tied: TiedEmbeddings::NotApplicable,
         problems: plan.problems,
@@ -149,6 +151,7 @@ fn read_plan(path: &Path, mut plan: Plan, single: bool, ask: bool) -> Result<Che
     };
     assemble::select_tensors(&mut checkpoint);
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
+    checkpoint.adapters = adapter::read(&checkpoint, &plan.root, &plan.boundary);
     Ok(checkpoint)
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::discover::ShardName;
 use super::fingerprint::{Likeness, Obstacle, Side};
+use super::names::{Role, classify};
 use super::{CheckpointFile, Component, WeightSet};
 use crate::format::{Container, Format};
 use kinship::{Kinship, kinship};
@@ -184,13 +185,11 @@ fn component_name(set: &Set<'_>, files: &[CheckpointFile], pipeline: bool) -> St
 }
 
 fn is_adapter(set: &Set<'_>, container: &Container) -> bool {
-    let looks = |t| {
-        let name = container.name(t);
-        [".lora_A", ".lora_B", "lora_up.", "lora_down.", ".lora_a", ".lora_b", "lora_embedding_"]
-            .iter()
-            .any(|mark| name.contains(mark))
-    };
-    set.stem == "adapter_model" || (!container.tensors.is_empty() && container.tensors.iter().take(8).all(looks))
+    // Alpha tensors say nothing by themselves.
+    let is_part = |t| classify(&container.name(t), container.format).role == Role::Adapter;
+    let mut first = container.tensors.iter().take(8);
+    let fits = first.all(|t| is_part(t) || container.name(t).ends_with(".alpha"));
+    set.stem == "adapter_model" || fits && container.tensors.iter().take(64).any(is_part)
 }
 
 /// Sets that are slices of one model become one set.
