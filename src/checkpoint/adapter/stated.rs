@@ -1,6 +1,6 @@
 //! What is stated of an adapter beside its tensors: `adapter_config.json`, the metadata of a header, GGUF keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -35,8 +35,8 @@ pub(super) struct Statement {
     alpha: Option<f64>,
     /// The factor itself, as mlx-lm states it.
     scale: Option<f64>,
-    rank_pattern: Vec<(String, f64)>,
-    alpha_pattern: Vec<(String, f64)>,
+    rank_pattern: HashMap<String, f64>,
+    alpha_pattern: HashMap<String, f64>,
     /// Of a pipeline: what is stated for the modules under each prefix.
     parts: Vec<(String, Statement)>,
     /// Whether ranks and alphas differ by module in a way that is not read.
@@ -129,9 +129,10 @@ impl Statement {
         };
         let text = |names: &[&str]| names.iter().find_map(|name| named(map.get(*name)?.as_str()?));
         let flag = |name: &str| map.get(name).is_some_and(is_true);
-        let patterns = |name: &str| -> Vec<(String, f64)> {
+        let patterns = |name: &str| -> HashMap<String, f64> {
             let rows = map.get(name).and_then(Value::as_object).into_iter().flatten();
-            rows.filter_map(|(module, value)| Some((module.clone(), number(value)?))).take(PATTERNS).collect()
+            let end = |module: &str| module.trim_start_matches('^').trim_end_matches('$').trim_start_matches(".*\\.").to_owned();
+            rows.filter_map(|(module, value)| Some((end(module), number(value)?))).take(PATTERNS).collect()
         };
         let targets = match map.get("target_modules") {
             Some(Value::Array(names)) => names.iter().filter_map(|name| named(name.as_str()?)).take(super::MAX_TARGETS).collect(),
@@ -179,11 +180,17 @@ impl Statement {
     }
 
     /// The figure of a pattern that a module falls under: PEFT matches the whole path, or its end behind a dot.
-    fn pattern(rows: &[(String, f64)], module: &str) -> Option<f64> {
-        let ends = |end: &str| module.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'));
-        rows.iter().find(|(end, _)| ends(end.trim_start_matches('^').trim_start_matches(".*\\."))).map(|(_, value)| *value)
+    fn pattern(rows: &HashMap<String, f64>, module: &str) -> Option<f64> {
+        if rows.is_empty() {
+            return None;
+        }
+        let dots = module.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
+        dots.take(DEEPEST).filter_map(|start| rows.get(&module[start..]).copied()).last()
     }
 }
+
+/// Pieces of a path that a pattern may name.
+const DEEPEST: usize = 32;
 
 /// Components of a pipeline that are kept.
 const PARTS: usize = 64;
