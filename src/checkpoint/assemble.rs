@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::adapter;
 use super::names::{Naming, classify, is_buffer};
 use super::packed::{self, Interpretation, Part, TensorView};
 use super::{Checkpoint, SelectedTensor, WeightSet};
@@ -40,8 +41,9 @@ pub(super) fn select_tensors(checkpoint: &mut Checkpoint) {
             continue;
         }
         // The slices of each rank are a model of their own kind: the names of one stand in the others again.
+        let of_adapter = adapter::is_adapter(checkpoint, set);
         for (rank, files) in set.parts().into_iter().enumerate() {
-            let places = places(checkpoint, files);
+            let places = places(checkpoint, files, of_adapter);
             let interpretation = interpret(checkpoint, &places, format);
             for (place, meaning) in places.iter().zip(&interpretation.parts) {
                 if meaning.packed && format == Format::Safetensors {
@@ -128,14 +130,14 @@ fn naming(checkpoint: &Checkpoint, name: &str, info: &TensorInfo, format: Format
     }
 }
 
-fn places<'a>(checkpoint: &'a Checkpoint, files: &[usize]) -> Vec<Place<'a>> {
+fn places<'a>(checkpoint: &'a Checkpoint, files: &[usize], of_adapter: bool) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     for &file in files {
         let container = &checkpoint.files[file].container;
         threads::extend(&mut places, &container.tensors, threads::CHEAP, |index, info| {
             let name = container.name(info);
             let naming = naming(checkpoint, &name, info, container.format);
-            let buffer = is_buffer(&name, info.dtype, &info.shape);
+            let buffer = is_buffer(&name, info.dtype, &info.shape) || of_adapter && adapter::is_alpha(&name, info.elements);
             Place { file, index, name, naming, buffer }
         });
     }

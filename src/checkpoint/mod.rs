@@ -1,5 +1,6 @@
 //! What the model is: the files of a checkpoint taken together, its parts, roles and architecture.
 
+mod adapter;
 mod assemble;
 mod boundary;
 mod cautions;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use adapter::Adapter;
 pub(crate) use boundary::Boundary;
 pub use boundary::FoundFile;
 pub use config::{KvKind, KvLayer, KvLayers, ModelConfig};
@@ -159,6 +161,8 @@ pub struct Checkpoint {
     pub components: Vec<Component>,
     /// Architecture facts.
     pub model: ModelConfig,
+    /// The adapters among its weight sets.
+    pub adapters: Vec<Adapter>,
     /// How packed weights are stored, where they are.
     pub quantization: Option<Quantization>,
     /// Whether the output head shares the input embedding.

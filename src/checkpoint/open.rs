@@ -12,7 +12,8 @@ use super::index::ShardIndex;
 use super::plan::{Plan, base_name, nothing_here, plan};
 use super::weight_sets::{Grouped, Surroundings};
 use super::{
-    Checkpoint, CheckpointFile, Component, TiedEmbeddings, UnreadFile, WeightSet, assemble, hub_cache, model_place, weight_sets,
+    Checkpoint, CheckpointFile, Component, TiedEmbeddings, UnreadFile, WeightSet, adapter, assemble, hub_cache, model_place,
+    weight_sets,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Format, SecondOpinion, second_opinion};
@@ -119,6 +120,7 @@ pub fn declared(path: &Path) -> Result<Checkpoint> {
         }],
         components: vec![Component { name: "model".to_owned(), weight_sets: vec![set] }],
         model,
+        adapters: Vec::new(),
         quantization: None,
         tied: TiedEmbeddings::NotApplicable,
         problems: Vec::new(),
@@ -209,6 +211,7 @@ fn put_together(path: &Path, read: Read) -> Checkpoint {
         files,
         components,
         model,
+        adapters: Vec::new(),
         quantization: None,
         tied: TiedEmbeddings::NotApplicable,
         problems: plan.problems,
@@ -224,6 +227,7 @@ fn put_together(path: &Path, read: Read) -> Checkpoint {
     };
     assemble::select_tensors(&mut checkpoint);
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
+    checkpoint.adapters = adapter::read(&checkpoint, &root, &plan.boundary);
     checkpoint
 }
 

@@ -137,8 +137,12 @@ fn beside(checkpoint: &Checkpoint) -> Option<Shortfall> {
     let names: Vec<&str> = selected.map(|c| c.name.as_str()).collect();
     let is_beside = |name: &&str| name.starts_with("adapter") || name.starts_with("mmproj");
     (!names.is_empty() && names.iter().all(is_beside)).then(|| {
-        let what = if names[0].starts_with("adapter") { "an adapter" } else { "a projector" };
-        Shortfall::of_part(format!("only {what} is here: the model that it goes with is not"))
+        if !names[0].starts_with("adapter") {
+            return Shortfall::of_part("only a projector is here: the model that it goes with is not".to_owned());
+        }
+        let base = checkpoint.adapters.iter().find_map(|adapter| adapter.base_model.as_deref().or(adapter.architecture.as_deref()));
+        let base = base.map_or_else(String::new, |base| format!(", {},", escape_limited(base, 80)));
+        Shortfall::of_part(format!("only an adapter is here: the model that it goes with{base} is not, and is left out"))
     })
 }
 

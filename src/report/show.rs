@@ -53,6 +53,7 @@ impl<'a> ShowBody<'a> {
                 active_params: summary.active_params(checkpoint),
                 notes: &checkpoint.model.notes,
             },
+            adapters: &checkpoint.adapters,
             quantization: checkpoint.quantization.as_ref(),
             tensors: options.tensors.then(|| long::tensors(checkpoint, options.filter.clone())),
             metadata: options.metadata.then(|| long::metadata(checkpoint)),

@@ -8,6 +8,7 @@ mod build;
 #[path = "../common/writers.rs"]
 mod writers;
 
+mod adapters;
 mod configuration;
 mod declared;
 mod hub_cache;

@@ -62,6 +62,9 @@ fn experts_of_two_fp4_a_byte() {
     let config = json!({"quantization_config": {"quant_method": "fp8", "expert_dtype": "fp4"}});
     assert_eq!(known(&rows, Some(&config)), ("fp8".to_owned(), None, params));
     assert_eq!(interpreted(&rows, None).parts.iter().map(|part| part.logical_params).sum::<u64>(), params);
+    // Exponents as plain bytes, experts stacked.
+    let rows: [Row; 2] = [("ffn.experts.w1.weight", "U8", &[4, 128, 64]), ("ffn.experts.w1.scale", "U8", &[4, 128, 4])];
+    assert_eq!(known(&rows, None), ("mxfp4".to_owned(), Some(4), 4 * 128 * 128));
     // A byte a weight under exponents of its own.
     let rows: [Row; 2] = [("a.weight", "I8", &[128, 64]), ("a.scale", "F8_E8M0", &[128, 2])];
     assert_eq!(known(&rows, None), ("int8".to_owned(), Some(8), 128 * 64));

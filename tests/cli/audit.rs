@@ -73,6 +73,13 @@ fn with_params(d: &Path, layers: u64) {
     put(d, "params.json", format!("{{{figures},\"n_layers\":{layers}}}"));
 }
 
+fn adapter(d: &Path, rank: u64) {
+    let tensors: [(&str, &str, &[u64]); 2] =
+        [("model.layers.0.q_proj.lora_A.weight", "F32", &[8, 64]), ("model.layers.0.q_proj.lora_B.weight", "F32", &[64, 8])];
+    put(d, "adapter_model.safetensors", packed(&tensors, 4));
+    put(d, "adapter_config.json", format!("{{\"peft_type\":\"LORA\",\"r\":{rank},\"lora_alpha\":16}}"));
+}
+
 fn without(d: &Path, name: &str) {
     healthy(d);
     let tensors: Tensors = llama().into_iter().filter(|(n, ..)| *n != name).collect();
@@ -623,6 +630,7 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
         ("uneven-layer", |d| stack(d, Some((2, "mlp.up"))), |d| stack(d, None)),
         ("tied-embeddings", |d| without(d, "lm_head.weight"), ok),
         ("params-differ", |d| with_params(d, 2), |d| with_params(d, 1)),
+        ("adapter-conflict", |d| adapter(d, 16), |d| adapter(d, 8)),
         (
             "draft-vocabulary",
             |d| with_config(d, "\"vocab_size\"", "\"draft_vocab_size\":12,\"vocab_size\""),

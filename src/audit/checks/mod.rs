@@ -1,5 +1,6 @@
 //! The checks: a file each, and a row each in [`CHECKS`].
 
+mod adapters;
 mod archives;
 mod attention_shape;
 mod block_scales;
@@ -76,6 +77,7 @@ pub const CHECKS: &[&Check] = &[
     &vocabulary_size::CHECK,
     &tied_embeddings::CHECK,
     &draft_vocabulary::CHECK,
+    &adapters::CHECK,
     &dtype_claim::CHECK,
     &quantization::CHECK,
     &gguf_keys::CHECK,

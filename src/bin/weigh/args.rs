@@ -247,7 +247,7 @@ pub(crate) struct MemoryArgs {
     /// Sequences at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seqs: Option<u64>,
-    /// Type of the KV cache: f16, q8_0, fp8, or one for keys and one for values
+    /// Type of the KV cache: f16, q8_0, fp8, or one for keys and one for values; f16 where the checkpoint asks for no other
     #[arg(long, value_name = "K[/V]")]
     pub(crate) kv_type: Option<String>,
     /// Logical batch in tokens

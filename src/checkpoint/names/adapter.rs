@@ -40,7 +40,13 @@ pub(super) fn is_adapter(segments: &Segments<'_>) -> bool {
     // Every adapter piece is rare: a look at its first letters saves the table walk for ordinary names.
     PREFIXES.iter().any(|prefix| first.starts_with(prefix))
         || segments.all().iter().any(|piece| may_be_piece(piece) && PIECES.contains(piece))
+        || segments.all().windows(2).any(|pair| is_attention_processor(pair[0], pair[1]))
         || LEAF_STARTS.iter().any(|start| segments.leaf().starts_with(start))
+}
+
+/// Attention processors of diffusers and XLabs: `to_q_lora.down`, `qkv_lora1.up`.
+fn is_attention_processor(module: &str, side: &str) -> bool {
+    matches!(side, "down" | "up") && ["_lora", "_lora1", "_lora2"].iter().any(|end| module.ends_with(end))
 }
 
 fn may_be_piece(piece: &str) -> bool {

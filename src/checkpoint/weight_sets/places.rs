@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::CheckpointFile;
 use super::super::fingerprint::{Likeness, Obstacle, Side, compare};
+use super::super::names::{Role, classify};
 use super::{COMPARED, Place, Set, Surroundings, states, stems};
 use crate::dtype::Dtype;
 use crate::families::parts;
@@ -70,13 +71,11 @@ pub(super) fn component_name(kind: Kind, folder: &str, pipeline: bool) -> String
 }
 
 fn is_adapter(set: &Set<'_>, container: &Container) -> bool {
-    let looks = |t| {
-        let name = container.name(t);
-        [".lora_A", ".lora_B", "lora_up.", "lora_down.", ".lora_a", ".lora_b", "lora_embedding_"]
-            .iter()
-            .any(|mark| name.contains(mark))
-    };
-    set.stem == "adapter_model" || (!container.tensors.is_empty() && container.tensors.iter().take(8).all(looks))
+    // Alpha tensors say nothing by themselves.
+    let is_part = |t| classify(&container.name(t), container.format).role == Role::Adapter;
+    let mut first = container.tensors.iter().take(8);
+    let fits = first.all(|t| is_part(t) || container.name(t).ends_with(".alpha"));
+    set.stem == "adapter_model" || fits && container.tensors.iter().take(64).any(is_part)
 }
 
 /// Whether a set goes beside a model: by its name, or by the architecture that a GGUF states.

@@ -38,6 +38,7 @@ pub fn show<'a>(path: &str, body: &ShowBody<'a>, by: Option<Grouping>) -> Vec<Se
     let wanted = |grouping| by.is_none_or(|by| by == grouping);
     let mut sections = vec![headline(path, body)];
     sections.extend(problems(body));
+    sections.extend(adapters(body));
     if body.totals.tensors > 0 {
         sections.extend(wanted(Grouping::Dtype).then(|| dtypes(body)));
         sections.extend(wanted(Grouping::Role).then(|| roles(body)));
@@ -153,6 +154,22 @@ fn problems(body: &ShowBody<'_>) -> Option<Section<'static>> {
         section.note(format!("{more} further problems: see --format json"));
     }
     Some(section)
+}
+
+/// What the adapters are, a line each.
+fn adapters(body: &ShowBody<'_>) -> Option<Section<'static>> {
+    let mut section = Section::new("Adapters");
+    let (listed, rest) = fold(body.adapters, LISTED);
+    for adapter in listed {
+        let file = adapter.files.first().map_or_else(String::new, |file| escape(file));
+        section.state(format!("{file}: {}", adapter.describe()));
+        adapter.notes.iter().for_each(|note| section.note(format!("{file}: {note}")));
+        adapter.conflicts.iter().for_each(|conflict| section.warn(format!("{file}: {conflict}")));
+    }
+    if !rest.is_empty() {
+        section.note(format!("{} further adapters: see --format json", grouped(rest.len() as u64)));
+    }
+    (!body.adapters.is_empty()).then_some(section)
 }
 
 fn share(part: u64, whole: u64) -> f64 {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::checkpoint::config::ActiveParams;
-use crate::checkpoint::{Against, ModelConfig, Quantization, Ranks, Sums, Totals, UnreadFile};
+use crate::checkpoint::{Adapter, Against, ModelConfig, Quantization, Ranks, Sums, Totals, UnreadFile};
 use crate::error::Error;
 use crate::format::Regions;
 use crate::report::page::Walked;
@@ -206,6 +206,8 @@ pub struct ShowBody<'a> {
     pub components: Vec<ComponentRow<'a>>,
     /// Architecture facts.
     pub model: ModelBody<'a>,
+    /// The adapters among the weight sets.
+    pub adapters: &'a [Adapter],
     /// How packed weights are stored; null where none are.
     pub quantization: Option<&'a Quantization>,
     /// One row a selected tensor; absent where they were not asked for.

@@ -24,7 +24,8 @@ fn claim(all: &Tensors<'_>, scale: usize, stem: &str) -> Option<Claim> {
         return Some(base(method("fp8"), "F8 weights with `.scale`").shaped(same()).bits(8));
     }
     let groups = scale.shape.last().copied().filter(|_| scale.shape.len() == view.shape.len());
-    let exponents = scale.dtype == Dtype::F8_E8M0;
+    // Files of older tools keep the exponents as plain bytes.
+    let exponents = matches!(scale.dtype, Dtype::F8_E8M0 | Dtype::U8);
     match view.dtype {
         Dtype::F4 => {
             Some(base(method("mxfp4"), "F4 weights with `.scale`").shaped(same()).bits(4).group(Some(BLOCK).filter(|_| exponents)))
