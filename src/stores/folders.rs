@@ -40,10 +40,8 @@ fn walk(folder: &Path, depth: usize, left: &mut usize, found: &mut Vec<Place>) {
     names.sort();
     let is = |name: &str| names.iter().any(|n| n == name);
     let configured = is("config.json") || is("model_index.json") || is("adapter_config.json") || is("params.json");
-    let gguf: Vec<&String> = names.iter().filter(|name| name.ends_with(".gguf")).collect();
     let whole = names.iter().any(|name| name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
-    let main: Vec<&String> =
-        gguf.into_iter().filter(|name| is_first(name) && !name.to_ascii_lowercase().contains("mmproj")).collect();
+    let main: Vec<&String> = names.iter().filter(|name| is_model(name)).collect();
     if whole || configured && main.is_empty() || main.len() == 1 && !has_folders(folder) {
         return found.push(Place { path: folder.to_path_buf() });
     }
@@ -60,7 +58,8 @@ fn has_folders(folder: &Path) -> bool {
     entries(folder, true).iter().any(|name| !name.starts_with('.'))
 }
 
-/// Whether a file is no later part of a set.
-fn is_first(name: &str) -> bool {
-    ShardName::parse(name).is_none_or(|shard| shard.number <= 1)
+/// Whether a file is a model by itself: a GGUF file that is no later part of a set and no projector.
+pub(super) fn is_model(name: &str) -> bool {
+    let projector = name.to_ascii_lowercase().contains("mmproj");
+    name.ends_with(".gguf") && !projector && ShardName::parse(name).is_none_or(|shard| shard.number <= 1)
 }

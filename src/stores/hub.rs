@@ -67,9 +67,16 @@ impl Store for Hub {
         for folder in entries(root, true) {
             let Some(name) = folder.strip_prefix(MODELS) else { continue };
             let name = name.replacen("--", "/", 1);
-            let snapshots = root.join(&folder).join("snapshots");
+            let repo = root.join(&folder);
+            let snapshots = repo.join("snapshots");
+            let plain = newest(&repo).ok();
             for commit in entries(&snapshots, true) {
-                let mut model = LocalModel::at(self, &name, &snapshots.join(&commit));
+                let path = snapshots.join(&commit);
+                let mut model = LocalModel::at(self, &name, &path);
+                // The name alone stands for another revision.
+                if plain.as_ref() != Some(&path) {
+                    model.address = format!("{}@{commit}", model.address);
+                }
                 model.revision = Some(commit);
                 models.push(model);
             }

@@ -6,7 +6,7 @@ use super::folders;
 use super::manifest::Manifest;
 use super::names::RepoName;
 use super::{Environment, STORES, Store, store};
-use crate::checkpoint::{self, Checkpoint, OpenOptions, ShardName};
+use crate::checkpoint::{self, Checkpoint, OpenOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{escape_limited, shown_path};
 
@@ -268,7 +268,7 @@ fn gguf_files(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
             if depth < 4 {
                 gguf_files(&path, depth + 1, found);
             }
-        } else if name.ends_with(".gguf") && ShardName::parse(&name).is_none_or(|s| s.number == 1) && !name.contains("mmproj") {
+        } else if folders::is_model(&name) {
             found.push(path);
         }
     }
