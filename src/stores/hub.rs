@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::names::RepoName;
 use super::resolve::{LocalModel, pick};
 use super::{Environment, Store, entries, is_folder};
+use crate::checkpoint::Boundary;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::FileSource;
 use crate::text::escape_limited;
 
 /// What the name of a model's folder begins with.
@@ -121,7 +121,7 @@ fn reference(repo: &Path, revision: &str) -> Option<String> {
     if !below(&path) || !path.is_file() {
         return None;
     }
-    let text = FileSource::open(&path).and_then(|source| source.read_small(MAX_REF)).ok()?;
+    let text = Boundary::of(repo).and_then(|boundary| boundary.find(&path, String::new())?.read_small(MAX_REF)).ok()?;
     let commit = String::from_utf8(text).ok()?.trim().to_owned();
     super::names::is_part(&commit).then_some(commit)
 }

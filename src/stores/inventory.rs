@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::resolve::{LocalModel, Located, below};
-use super::{Environment, STORES, Store, lack, stated};
+use super::{Environment, Store, lack, stated};
 use crate::checkpoint::{Checkpoint, FoundFile, OpenOptions, stated_sha256};
 use crate::format::Format;
 use crate::source::{Identity, Source, read_exact_at};
@@ -142,8 +142,7 @@ pub fn inventory(stores: &[&dyn Store], paths: &[&Path], environment: &Environme
         }
     }
     for path in paths {
-        let root = STORES.iter().find(|store| path.is_dir() && store.is_root(path));
-        found.extend(root.map_or_else(|| below(path), |store| store.list(path)));
+        found.extend(below(path));
         looked_at.push(path.to_path_buf());
     }
     // A folder can be given twice, and lie in a store too.
@@ -241,7 +240,9 @@ fn fill(row: &mut Stored, checkpoint: &Checkpoint, model: &LocalModel) {
 
 /// The method of packed weights, or the dtype of most bytes.
 fn quantization(checkpoint: &Checkpoint) -> Option<String> {
-    if let Some(quantization) = &checkpoint.quantization {
+    // Of GGUF files the type of most bytes says more than how types are called together.
+    let packed = checkpoint.quantization.as_ref().filter(|_| checkpoint.format() != Some(Format::Gguf));
+    if let Some(quantization) = packed {
         return Some(quantization.method.to_string());
     }
     let mut bytes: BTreeMap<&str, u64> = BTreeMap::new();

@@ -23,7 +23,7 @@ pub use manifest::{Layer, Manifest};
 pub use resolve::{LocalModel, Located, address, locate};
 pub use stated::{Lack, Stated, lack, stated};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A place where a program keeps models.
 pub trait Store: Sync {
@@ -69,6 +69,17 @@ fn entries(folder: &Path, folders: bool) -> Vec<String> {
     let mut names: Vec<String> = named.collect();
     names.sort();
     names
+}
+
+/// Refuses a folder of a store that links lead out of it.
+fn within(root: &Path, folder: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, "cannot open", &e));
+    if real(folder)?.starts_with(real(root)?) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::OutsideFolder, "a link that leads outside the store; it is not followed")
+        .with_path(folder)
+        .help("name the folder itself if you trust it"))
 }
 
 fn is_folder(path: &Path) -> bool {

@@ -6,7 +6,7 @@ use super::folders;
 use super::manifest::Manifest;
 use super::names::RepoName;
 use super::{Environment, STORES, Store, store};
-use crate::checkpoint::{self, Checkpoint, OpenOptions};
+use crate::checkpoint::{self, Boundary, Checkpoint, OpenOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{escape_limited, shown_path};
 
@@ -34,6 +34,8 @@ pub struct LocalModel {
     pub revision: Option<String>,
     /// How the name was taken; escaped.
     pub notes: Vec<String>,
+    /// Of a file that nobody named by its path, the folder that it may not lead out of.
+    pub(super) inside: Option<PathBuf>,
 }
 
 impl LocalModel {
@@ -47,6 +49,7 @@ impl LocalModel {
             target: Located::Path(path.to_path_buf()),
             revision: None,
             notes: Vec::new(),
+            inside: None,
         }
     }
 
@@ -66,6 +69,11 @@ impl LocalModel {
     pub(super) fn of_manifest(store: &dyn Store, name: &str, manifest: Manifest) -> Self {
         let revision = Some(manifest.digest.clone());
         Self { revision, ..Self::named(store, name, &manifest.path.clone()) }.with(Located::Manifest(Box::new(manifest)))
+    }
+
+    /// The same, which may not lead out of a folder.
+    pub(super) fn inside(self, folder: &Path) -> Self {
+        Self { inside: Some(folder.to_path_buf()), ..self }
     }
 
     fn with(self, target: Located) -> Self {
@@ -99,35 +107,42 @@ impl LocalModel {
     /// Opens it, as [`checkpoint::open`].
     ///
     /// # Errors
-    /// As there.
+    /// As there; [`ErrorKind::OutsideFolder`] for a file that is a link to elsewhere than its store.
     pub fn open(&self, options: &OpenOptions) -> Result<Checkpoint> {
-        let opened = match &self.target {
-            Located::Path(path) => checkpoint::open(path, options),
-            Located::Manifest(manifest) => manifest.open(options),
-        };
-        self.noted(opened)
+        self.open_by(options, checkpoint::open)
     }
 
     /// Opens it, as [`checkpoint::open_or_declared`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`LocalModel::open`].
     pub fn open_or_declared(&self, options: &OpenOptions) -> Result<Checkpoint> {
-        match &self.target {
-            Located::Path(path) => self.noted(checkpoint::open_or_declared(path, options)),
-            Located::Manifest(_) => self.open(options),
-        }
+        self.open_by(options, checkpoint::open_or_declared)
     }
 
     /// Opens it for its values, as [`checkpoint::open_values`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`LocalModel::open`].
     pub fn open_values(&self, options: &OpenOptions) -> Result<Checkpoint> {
-        match &self.target {
-            Located::Path(path) => self.noted(checkpoint::open_values(path, options)),
-            Located::Manifest(_) => self.open(options),
+        self.open_by(options, checkpoint::open_values)
+    }
+
+    fn open_by(&self, options: &OpenOptions, of_path: fn(&Path, &OpenOptions) -> Result<Checkpoint>) -> Result<Checkpoint> {
+        let path = match &self.target {
+            Located::Path(path) => path,
+            Located::Manifest(manifest) => return self.noted(manifest.open(options)),
+        };
+        let folder = self.inside.as_ref().filter(|_| !path.is_dir());
+        let found = folder.map(|folder| Boundary::of(folder)?.find(path, String::new())).transpose()?;
+        let opened = of_path(path, options)?;
+        // What was checked, and no file that has taken its place since.
+        let of_found = opened.files.iter().find(|file| file.path == *path).and_then(|file| file.identity);
+        if found.zip(of_found).is_some_and(|(found, opened)| !opened.is_same_file(found.identity())) {
+            let message = "was replaced by another file while it was looked at";
+            return Err(Error::new(ErrorKind::Changed, message).with_path(path).help("try again when nothing writes to the store"));
         }
+        self.noted(Ok(opened))
     }
 
     fn noted(&self, opened: Result<Checkpoint>) -> Result<Checkpoint> {
@@ -233,8 +248,9 @@ pub(super) fn pick(model: LocalModel, folder: &Path, part: &str) -> Result<Local
     let named = folder.join(part);
     let name = format!("{}:{part}", model.name);
     let address = format!("{}:{part}", model.address);
-    let take =
-        |path: PathBuf| LocalModel { name: name.clone(), address: address.clone(), ..model.clone() }.with(Located::Path(path));
+    let take = |path: PathBuf| {
+        LocalModel { name: name.clone(), address: address.clone(), ..model.clone() }.with(Located::Path(path)).inside(folder)
+    };
     if named.is_file() {
         return Ok(take(named));
     }
@@ -286,11 +302,14 @@ fn tells(path: &Path, quant: &str) -> bool {
         .any(|(at, text)| ends(before(at)) && matches!(name[at + text.len()..].chars().next(), None | Some('-' | '.')))
 }
 
-/// The models below a folder or file that is no store, by their paths.
+/// The models below a folder or file: those of stores that lie there, and others by their paths.
 pub(super) fn below(path: &Path) -> Vec<LocalModel> {
-    if path.is_dir() {
-        folders::places(path).iter().map(|place| LocalModel::of_path(&place.path)).collect()
-    } else {
-        vec![LocalModel::of_path(path)]
+    if !path.is_dir() {
+        return vec![LocalModel::of_path(path)];
     }
+    let of_place = |place: folders::Place| match place.store {
+        Some(store) => store.list(&place.path),
+        None => vec![LocalModel::of_path(&place.path).inside(path)],
+    };
+    folders::places(path).into_iter().flat_map(of_place).collect()
 }

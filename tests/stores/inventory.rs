@@ -122,6 +122,37 @@ fn what_cannot_be_read_is_a_row_too() {
 }
 
 #[test]
+fn links_that_lead_out_of_a_folder_or_a_store_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "outside/secret.gguf", gguf_model(1));
+    put(dir.path(), "models/a/own-Q4_0.gguf", gguf_model(2));
+    put(dir.path(), "models/b/x.txt", "none");
+    let out = dir.path().join("outside");
+    symlink(out.join("secret.gguf"), dir.path().join("models/a/out-Q8_0.gguf")).unwrap();
+    symlink(&out, dir.path().join("models/c")).unwrap();
+    let list = inventory(&[], &[&dir.path().join("models")], &Environment::default());
+    let told: Vec<_> = list.models.iter().map(|m| (m.path.file_name().unwrap().to_str().unwrap(), m.logical_params)).collect();
+    assert!(told.contains(&("own-Q4_0.gguf", Some(256))) && told.contains(&("out-Q8_0.gguf", None)) && told.len() == 2, "{told:?}");
+    // The same in a store, by its name.
+    let store = dir.path().join(".lmstudio/models/org");
+    put(&store, "name/in-Q4_0.gguf", gguf_model(2));
+    symlink(out.join("secret.gguf"), store.join("name/out-Q8_0.gguf")).unwrap();
+    symlink(&out, store.join("linked")).unwrap();
+    let environment = at_home(dir.path());
+    let open = |name: &str| {
+        let model = weighbridge::stores::locate(Path::new(name), None, &environment)?;
+        model.open(&weighbridge::checkpoint::OpenOptions::default())
+    };
+    assert!(open("org/name:Q4_0").is_ok());
+    for name in ["org/name:Q8_0", "org/name:out-Q8_0.gguf", "org/linked"] {
+        assert_eq!(open(name).unwrap_err().kind(), weighbridge::error::ErrorKind::OutsideFolder, "{name}");
+    }
+}
+
+const OLLAMA: [&str; 2] =
+    ["stores/models/manifests/registry.ollama.ai/library/llama3.2/latest", "stores/models/manifests/registry.ollama.ai/me/mine/1b"];
+
+#[test]
 fn folders_are_listed_by_their_models() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
@@ -135,12 +166,39 @@ fn folders_are_listed_by_their_models() {
     put(root, "pipe/unet/diffusion_pytorch_model.safetensors", safetensors_model(3));
     put(root, ".hidden/model.safetensors", safetensors_model(3));
     put(root, "notes/readme.md", "none");
+    put(root, "only-configured/config.json", "{}");
+    put(root, "pickled/config.json", "{}");
+    put(root, "pickled/pytorch_model.bin", "PK");
+    Ollama(&root.join("stores/models")).two_names();
     let mut list = inventory(&[], &[root], &Environment::default());
     sort(&mut list.models, InventoryOrder::Name);
+    list.models.sort_by_key(|m| m.path.clone());
     let names: Vec<&str> = list.models.iter().map(|m| m.path.strip_prefix(root).unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, ["a", "b/c/x-Q4_0.gguf", "b/c/x-Q8_0-00001-of-00002.gguf", "pipe"]);
+    assert_eq!(names, ["a", "b/c/x-Q4_0.gguf", "b/c/x-Q8_0-00001-of-00002.gguf", "pickled", "pipe", OLLAMA[0], OLLAMA[1]]);
     let shards = &list.models[0];
     assert_eq!(shards.complete, Some(false), "a shard is missing: {:?}", shards.problems);
+}
+
+#[test]
+fn a_list_reads_headers_alone() {
+    let read = || -> u64 {
+        let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+        io.lines().find_map(|line| line.strip_prefix("rchar: ")).and_then(|n| n.parse().ok()).unwrap_or_default()
+    };
+    let home = tempfile::tempdir().unwrap();
+    let ollama = Ollama(&home.path().join(".ollama/models")).0.to_path_buf();
+    for n in 0..6u8 {
+        let mut model = gguf_model(n);
+        model.resize(2 << 20, n);
+        let row = Ollama(&ollama).layer("model", &model);
+        Ollama(&ollama).manifest(&format!("registry.ollama.ai/library/m{n}/latest"), &[row]);
+    }
+    let before = read();
+    let list = list(&at_home(home.path()));
+    let bytes = read() - before;
+    assert_eq!((list.totals.models, list.totals.bytes), (6, (6 * (2 << 20)) + 23));
+    // All are of one length, but every hash is stated: no head is compared.
+    assert!(bytes < 6 * (300 << 10), "{bytes} bytes read of 12 MiB");
 }
 
 #[test]
