@@ -19,6 +19,15 @@ const HEAD: u64 = 1 << 20;
 /// Files smaller than this are not looked for twice: configurations of one family are alike by right.
 const SMALLEST: u64 = 64 << 10;
 
+/// A path in JSON: bytes that are no UTF-8 become U+FFFD.
+pub(super) fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn all_lossy<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
+
 /// A model as the list shows it; the names are those of the JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -30,6 +39,7 @@ pub struct Stored {
     /// How it is given to other commands.
     pub address: String,
     /// The file or folder that stands for it.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// `safetensors`, `gguf` or `mixed`; null where nothing could be read.
     pub format: Option<&'static str>,
@@ -94,6 +104,7 @@ pub struct Duplicate {
     /// The models that have it.
     pub models: Vec<String>,
     /// Where it lies.
+    #[serde(serialize_with = "all_lossy")]
     pub paths: Vec<PathBuf>,
 }
 
@@ -107,6 +118,7 @@ pub struct Inventory {
     /// What lies there more than once, most bytes first.
     pub duplicates: Vec<Duplicate>,
     /// Stores and folders that were looked at; escaped where they are shown.
+    #[serde(serialize_with = "all_lossy")]
     pub looked_at: Vec<PathBuf>,
 }
 

@@ -168,7 +168,7 @@ pub fn address(text: &str) -> bool {
 pub fn locate(path: &Path, only: Option<&str>, environment: &Environment) -> Result<LocalModel> {
     let only = only.map(|name| store(name).ok_or_else(|| unknown_store(name))).transpose()?;
     if only.is_none() && std::fs::symlink_metadata(path).is_ok() {
-        return Ok(LocalModel::of_path(path));
+        return super::ollama::Ollama.of_path(path).unwrap_or_else(|| Ok(LocalModel::of_path(path)));
     }
     let Some(text) = path.to_str() else { return Ok(LocalModel::of_path(path)) };
     if address(text) {

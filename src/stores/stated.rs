@@ -84,8 +84,8 @@ fn of_downloads(folder: &Path) -> Result<Option<Stated>> {
         return Ok(None);
     }
     let boundary = Boundary::of(folder)?;
-    let (mut etags, mut commits, mut unfinished): (BTreeMap<String, String>, BTreeMap<String, usize>, Vec<PathBuf>) =
-        Default::default();
+    let mut etags: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let (mut commits, mut unfinished) = (BTreeMap::<String, usize>::new(), Vec::new());
     let mut folders = vec![(own.join("download"), String::new(), 0)];
     let mut looked_at = 0;
     while let Some((place, prefix, depth)) = folders.pop() {
@@ -108,7 +108,7 @@ fn of_downloads(folder: &Path) -> Result<Option<Stated>> {
             let mut lines = text.lines().map(str::trim);
             if let (Some(commit), Some(etag)) = (lines.next(), lines.next()) {
                 *commits.entry(commit.to_owned()).or_default() += 1;
-                etags.insert(format!("{prefix}{file}"), etag.to_ascii_lowercase());
+                etags.insert(format!("{prefix}{file}"), (commit.to_owned(), etag.to_ascii_lowercase()));
             }
         }
     }
@@ -125,10 +125,13 @@ fn of_downloads(folder: &Path) -> Result<Option<Stated>> {
     if found.files.is_empty() {
         // Notes name no lengths: the one that is there stands.
         let bytes = |name: &str| boundary.find(&folder.join(name), name.to_owned()).ok().map(|found| found.bytes);
-        for (name, etag) in etags {
+        for (name, (_, etag)) in etags {
             let sha256 = is_sha256(&etag).then_some(etag);
             found.files.extend(bytes(&name).map(|bytes| StatedFile { name, bytes, sha256 }));
         }
+    } else if let Some(commit) = commit {
+        // What was downloaded of another commit is by right not what this one has.
+        found.files.retain(|file| etags.get(&file.name).is_none_or(|(of, _)| *of == commit));
     }
     found.unfinished = unfinished;
     Ok(Some(found))

@@ -179,6 +179,18 @@ fn folders_are_listed_by_their_models() {
     assert_eq!(shards.complete, Some(false), "a shard is missing: {:?}", shards.problems);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_that_are_no_utf_8_are_written_all_the_same() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff"));
+    put(&odd, "m.gguf", gguf_model(1));
+    let out = program().arg("ls").arg(&odd).args(["--format", "json"]).output().unwrap();
+    let document: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(document["models"][0]["path"].as_str().unwrap().ends_with("odd\u{fffd}"), "{document}");
+}
+
 #[test]
 fn a_list_reads_headers_alone() {
     let read = || -> u64 {

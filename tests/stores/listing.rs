@@ -139,6 +139,15 @@ fn downloads_that_were_not_finished_and_listings_that_cannot_be_read_are_told() 
 }
 
 #[test]
+fn a_file_of_another_commit_is_not_held_against_the_listing_of_the_first() {
+    let (dir, _) = laid_out("folder");
+    put(dir.path(), "config.json", r#"{"model_type": "llama", "hidden_size": 4, "new": true}"#);
+    assert_eq!(codes(dir.path()), ["file-size", "files-left-out"]);
+    put(dir.path(), ".cache/huggingface/download/config.json.metadata", format!("{}\netag\n1.0\n", "b".repeat(40)));
+    assert_eq!(codes(dir.path()), ["files-left-out"]);
+}
+
+#[test]
 fn a_folder_without_a_listing_is_not_judged() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "model.safetensors", crate::made::safetensors_model(1));

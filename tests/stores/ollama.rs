@@ -34,6 +34,10 @@ fn a_model_is_opened_by_its_manifest() {
     }
     let manifest = locate(Path::new("ollama:llama3.2"), None, &environment).unwrap();
     assert_eq!((manifest.manifest().unwrap().num_ctx(), manifest.manifest().unwrap().has_template), (Some(8192), true));
+    // In upper case, as Ollama takes it, and by the manifest's own path.
+    assert_eq!(locate(Path::new("ollama:Llama3.2"), None, &environment).unwrap().name, "llama3.2:latest");
+    let path = store.join("manifests/registry.ollama.ai/me/mine/1b");
+    assert_eq!(locate(&path, None, &environment).unwrap().name, "me/mine:1b");
     assert!(locate(Path::new("ollama:llama3.2:1b"), None, &environment).is_err());
     assert!(locate(Path::new("ollama:mine:1b"), None, &environment).is_err());
 }
