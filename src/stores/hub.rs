@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::RepoName;
 use super::resolve::{LocalModel, pick};
-use super::{Environment, Store, entries, is_folder};
+use super::{Environment, Store, entries, is_folder, is_real_folder};
 use crate::checkpoint::Boundary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::escape_limited;
@@ -37,7 +37,7 @@ impl Store for Hub {
     }
 
     fn is_root(&self, folder: &Path) -> bool {
-        let named = |name: &String| name.starts_with(MODELS) && is_folder(&folder.join(name).join("snapshots"));
+        let named = |name: &String| name.starts_with(MODELS) && is_real_folder(&folder.join(name).join("snapshots"));
         entries(folder, true).iter().any(named)
     }
 
@@ -70,7 +70,7 @@ impl Store for Hub {
             let repo = root.join(&folder);
             let snapshots = repo.join("snapshots");
             let plain = newest(&repo).ok();
-            for commit in entries(&snapshots, true) {
+            for commit in commits(&repo) {
                 let path = snapshots.join(&commit);
                 let mut model = LocalModel::at(self, &name, &path);
                 // The name alone stands for another revision.
@@ -85,14 +85,16 @@ impl Store for Hub {
     }
 }
 
-fn is_real_folder(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_dir())
+/// The commits of which there are snapshots. A link in their place is none of the client's.
+fn commits(repo: &Path) -> Vec<String> {
+    let snapshots = repo.join("snapshots");
+    if is_real_folder(repo) && is_real_folder(&snapshots) { entries(&snapshots, true) } else { Vec::new() }
 }
 
 /// The snapshot that a branch, a tag or a commit stands for.
 fn snapshot(repo: &Path, revision: &str) -> Result<PathBuf> {
     let snapshots = repo.join("snapshots");
-    let here = entries(&snapshots, true);
+    let here = commits(repo);
     let commit = reference(repo, revision).unwrap_or_else(|| revision.to_owned());
     if here.contains(&commit) {
         return Ok(snapshots.join(commit));
@@ -129,7 +131,7 @@ fn reference(repo: &Path, revision: &str) -> Option<String> {
 /// The snapshot that a repository stands for where no revision is named: that of `main`, or the only one.
 fn newest(repo: &Path) -> Result<PathBuf> {
     let snapshots = repo.join("snapshots");
-    let here = entries(&snapshots, true);
+    let here = commits(repo);
     let main = reference(repo, "main").filter(|commit| here.contains(commit));
     let only = || here.first().filter(|_| here.len() == 1).cloned();
     main.or_else(only).map(|commit| snapshots.join(commit)).ok_or_else(|| {

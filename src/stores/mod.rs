@@ -59,6 +59,7 @@ const MAX_ENTRIES: usize = 100_000;
 
 /// The names of the folders, or of the files, in a folder that are no links, in order.
 fn entries(folder: &Path, folders: bool) -> Vec<String> {
+    // A store's own folders are no links; its root may be one.
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let wanted = |kind: std::fs::FileType| if folders { kind.is_dir() } else { kind.is_file() };
     let named = entries.take(MAX_ENTRIES).filter_map(|entry| {
@@ -69,6 +70,11 @@ fn entries(folder: &Path, folders: bool) -> Vec<String> {
     let mut names: Vec<String> = named.collect();
     names.sort();
     names
+}
+
+/// Whether there is a folder that is no link.
+fn is_real_folder(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_dir())
 }
 
 /// Refuses a folder of a store that links lead out of it.

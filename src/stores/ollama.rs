@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::resolve::LocalModel;
-use super::{Environment, Store, entries, is_folder};
+use super::{Environment, Store, entries, is_folder, is_real_folder};
 use crate::error::Result;
 
 /// What a name that leaves them out has (`defaultHost`, `defaultNamespace`, `defaultTag`).
@@ -58,7 +58,7 @@ impl Store for Ollama {
         let model = |(name, path): (Name, PathBuf)| match Manifest::read(root, &path, &name.shown()) {
             Ok(manifest) => LocalModel::of_manifest(self, &name.shown(), manifest),
             // It is told where it is opened.
-            Err(_) => LocalModel::at(self, &name.shown(), &path),
+            Err(_) => LocalModel::at(self, &name.shown(), &path).inside(root),
         };
         manifests(root).into_iter().map(model).collect()
     }
@@ -81,6 +81,9 @@ impl Ollama {
 fn manifests(root: &Path) -> Vec<(Name, PathBuf)> {
     let top = root.join("manifests");
     let mut found = Vec::new();
+    if !is_real_folder(&top) {
+        return found;
+    }
     for host in entries(&top, true) {
         for namespace in entries(&top.join(&host), true) {
             let folder = top.join(&host).join(&namespace);

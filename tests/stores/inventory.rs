@@ -133,6 +133,16 @@ fn links_that_lead_out_of_a_folder_or_a_store_are_not_followed() {
     let list = inventory(&[], &[&dir.path().join("models")], &Environment::default());
     let told: Vec<_> = list.models.iter().map(|m| (m.path.file_name().unwrap().to_str().unwrap(), m.logical_params)).collect();
     assert!(told.contains(&("own-Q4_0.gguf", Some(256))) && told.contains(&("out-Q8_0.gguf", None)) && told.len() == 2, "{told:?}");
+    // Folders of a hub cache and of Ollama that are links.
+    let hub = dir.path().join("hub");
+    put(&hub, "models--a--b/snapshots/c/model.safetensors", safetensors_model(1));
+    std::fs::create_dir_all(hub.join("models--a--linked")).unwrap();
+    symlink(dir.path(), hub.join("models--a--linked/snapshots")).unwrap();
+    put(dir.path(), "ollama/blobs/none", "");
+    put(dir.path(), "manifests/registry.ollama.ai/library/x/latest", "{}");
+    symlink(dir.path().join("manifests"), dir.path().join("ollama/manifests")).unwrap();
+    let list = inventory(&[], &[&hub, &dir.path().join("ollama")], &Environment::default());
+    assert_eq!(list.models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["a/b"]);
     // The same in a store, by its name.
     let store = dir.path().join(".lmstudio/models/org");
     put(&store, "name/in-Q4_0.gguf", gguf_model(2));
