@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub use environment::Environment;
 pub use inventory::{Duplicate, Inventory, InventoryTotals, Order as InventoryOrder, Stored, inventory, sort};
 pub use manifest::{Layer, Manifest};
-pub use resolve::{LocalModel, Located, address, locate};
+pub use resolve::{LocalModel, Located, locate};
 pub use stated::{Lack, Stated, lack, stated};
 
 use crate::error::{Error, ErrorKind, Result};

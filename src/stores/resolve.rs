@@ -156,7 +156,7 @@ impl LocalModel {
 /// Addresses of the network: none is read by this build.
 const ADDRESSES: [&str; 4] = ["hf://", "https://", "http://", "s3://"];
 /// Whether a text is an address of the network.
-pub fn address(text: &str) -> bool {
+fn address(text: &str) -> bool {
     ADDRESSES.iter().any(|scheme| text.starts_with(scheme))
 }
 
@@ -188,9 +188,24 @@ pub fn locate(path: &Path, only: Option<&str>, environment: &Environment) -> Res
         None => STORES.iter().copied().filter(|store| store.takes(text)).collect(),
     };
     if stores.is_empty() {
-        return Ok(LocalModel::of_path(path));
+        return elsewhere(text, environment).map_or_else(|| Ok(LocalModel::of_path(path)), Err);
     }
     look(&stores, text, text, environment)
+}
+
+/// What a single word that is no path may have meant: a model that a store has by that name.
+fn elsewhere(text: &str, environment: &Environment) -> Option<Error> {
+    if text.contains(['/', '\\']) {
+        return None;
+    }
+    let of_store = |store: &&dyn Store| {
+        let found = store.roots(environment).iter().find_map(|root| store.find(root, text).ok().flatten())?;
+        Some(found.address)
+    };
+    let names: Vec<String> = STORES.iter().filter_map(of_store).map(|address| escape_limited(&address, 120)).collect();
+    let help = format!("give it with its store: {}", names.join(" or "));
+    let message = format!("`{}` is no path here, but a store has a model of that name", escape_limited(text, 80));
+    (!names.is_empty()).then(|| Error::new(ErrorKind::NotFound, message).help(help))
 }
 
 fn scheme_of<'a>(store: &dyn Store, text: &'a str) -> Option<&'a str> {

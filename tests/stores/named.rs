@@ -139,6 +139,10 @@ fn what_is_nowhere_says_where_it_was_looked_for() {
         let error = find(address, &environment).unwrap_err();
         assert!(error.kind() == ErrorKind::Unsupported && error.to_string().contains("network"), "{error}");
     }
+    put(home.path(), ".cache/huggingface/hub/models--gpt2/snapshots/c/model.safetensors", safetensors_model(1));
+    let said = find("gpt2", &environment).unwrap_err().to_string();
+    assert!(said.contains("give it with its store: hf:gpt2"), "{said}");
+    assert_eq!(opens("hf:gpt2", &environment), "model.embed_tokens.weight model.norm.weight");
     // A path that is not there stays a path.
     for path in ["models/x.gguf", "./org/name", "/org/name", "org/name/x", "name", "../name:tag"] {
         assert_eq!(find(path, &environment).unwrap().store, None, "{path}");
