@@ -35,6 +35,8 @@ pub struct Stated {
     pub source: String,
     /// The files; empty where nothing but downloads that were not finished is known.
     pub files: Vec<StatedFile>,
+    /// Whether it names every file that there should be: the client's notes of single downloads do not.
+    pub whole: bool,
     /// Downloads into the folder that were not finished, by their paths.
     pub unfinished: Vec<PathBuf>,
 }
@@ -57,7 +59,7 @@ pub struct Lack<'a> {
 pub fn stated(checkpoint: &Checkpoint) -> Result<Option<Stated>> {
     let listing = &checkpoint.listing;
     if let Some(files) = &listing.stated {
-        return Ok(Some(Stated { source: "the manifest".to_owned(), files: files.clone(), unfinished: Vec::new() }));
+        return Ok(Some(Stated { source: "the manifest".to_owned(), files: files.clone(), whole: true, unfinished: Vec::new() }));
     }
     let root = &listing.root;
     if !checkpoint.path.is_dir() {
@@ -162,7 +164,7 @@ fn read_listing(root: &Path, trees: &Path, commit: &str) -> Result<Option<Stated
         files.push(StatedFile { name: name.clone(), bytes, sha256: text("lfs_sha256").filter(|hash| is_sha256(hash)) });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Some(Stated { source: format!("the client's listing {}", shown_path(&path)), files, unfinished: Vec::new() }))
+    Ok(Some(Stated { source: format!("the client's listing {}", shown_path(&path)), files, whole: true, unfinished: Vec::new() }))
 }
 
 fn is_sha256(text: &str) -> bool {
