@@ -14,9 +14,9 @@ import base64, hashlib, http.server, importlib.metadata, json, os, pathlib, stru
 from handmade import safetensors_bytes
 
 VERSIONS = {"huggingface_hub": "2.4.0", "hf-xet": "1.8.0"}
-COMMITS = {name: hashlib.sha1(name.encode()).hexdigest() for name in ("tiny one", "tiny two", "twin", "code")}
+COMMITS = {name: hashlib.sha1(name.encode()).hexdigest() for name in ("tiny one", "tiny two", "twin", "parts")}
 # Caches by name: the environment under which the client runs.
-CACHES = {"shared": {}, "own": {"HF_HUB_DISABLE_SHARED_BLOBS": "1"}, "copies": {"HF_HUB_DISABLE_SYMLINKS": "1"}}
+CACHES = {"shared": {}, "own": {"HF_HUB_DISABLE_SHARED_BLOBS": "1"}, "copies": {"HF_HUB_DISABLE_SYMLINKS": "1"}, "partial": {}, "folder": {}}
 
 
 def weights(**tensors):
@@ -33,10 +33,19 @@ def repos():
     return {
         "acme/tiny": {COMMITS["tiny one"]: one, COMMITS["tiny two"]: two},
         "acme/twin": {COMMITS["twin"]: {"model.safetensors": one["model.safetensors"]}},
+        "acme/parts": {COMMITS["parts"]: parts(config)},
     }
 
 
-REFS = {"acme/tiny": {"main": COMMITS["tiny one"], "v1.0": COMMITS["tiny one"], "refs/pr/1": COMMITS["tiny two"]}, "acme/twin": {"main": COMMITS["twin"]}}
+def parts(config):
+    """Two shards with their index, the same weights in another format, a quant."""
+    shards = {f"model-0000{n}-of-00002.safetensors": weights(**{f"part{n}": [float(n), 2.0]}) for n in (1, 2)}
+    index = {"metadata": {"total_size": 16}, "weight_map": {f"part{n}": name for n, name in enumerate(shards, 1)}}
+    return shards | {"config.json": config, "README.md": b"# parts\n", "model.safetensors.index.json": json.dumps(index).encode(),
+                     "pytorch_model.bin": b"PK no pickle, and never downloaded", "tokenizer.json": b"{}", "parts-Q8_0.gguf": b"GGUF never downloaded"}
+
+
+REFS = {"acme/tiny": {"main": COMMITS["tiny one"], "v1.0": COMMITS["tiny one"], "refs/pr/1": COMMITS["tiny two"]}, "acme/twin": {"main": COMMITS["twin"]}, "acme/parts": {"main": COMMITS["parts"]}}
 
 
 def hashes(name, data):
@@ -105,32 +114,44 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.answer(200, [("Content-Type", "application/json")], json.dumps(body).encode())
 
 
-def download(cache):
+def download(cache, kind):
     """Runs in a process of its own, under the environment of one cache: the client reads it when it is imported."""
     import huggingface_hub
     from huggingface_hub import file_download
 
     by_hash = {hashes(name, data)[2]: data for commits in repos().values() for files in commits.values() for name, data in files.items()}
     file_download.xet_get = lambda *, incomplete_path, xet_file_data, **_: incomplete_path.write_bytes(by_hash[xet_file_data.file_hash])
-    huggingface_hub.snapshot_download("acme/tiny", cache_dir=cache)
-    huggingface_hub.hf_hub_download("acme/tiny", "config.json", revision="v1.0", cache_dir=cache)
-    huggingface_hub.snapshot_download("acme/tiny", revision="refs/pr/1", cache_dir=cache)
-    huggingface_hub.snapshot_download("acme/twin", revision=COMMITS["twin"], cache_dir=cache)
-    try:
-        huggingface_hub.hf_hub_download("acme/tiny", "adapter_config.json", cache_dir=cache)
-    except huggingface_hub.errors.EntryNotFoundError:
-        pass
+    if kind == "folder":
+        huggingface_hub.snapshot_download("acme/parts", max_workers=1, local_dir=cache, ignore_patterns=["*.bin", "*.gguf"])
+        print(json.dumps({}))
+        return
+    if kind == "partial":
+        huggingface_hub.snapshot_download("acme/parts", max_workers=1, cache_dir=cache, allow_patterns=["*.safetensors", "config.json", "*.index.json"])
+    else:
+        tiny_and_twin(huggingface_hub, cache)
     info = huggingface_hub.scan_cache_dir(cache)
     assert not info.warnings, info.warnings
-    says = {}
+    says, sizes = {}, {"all": info.size_on_disk, "repos": {repo.repo_id: repo.size_on_disk for repo in info.repos}, "revisions": {}}
     for repo in info.repos:
         for revision in repo.revisions:
+            sizes["revisions"][revision.commit_hash] = revision.size_on_disk
             files = {str(f.file_path.relative_to(revision.snapshot_path)): f for f in revision.files}
             says[f"{repo.repo_path.name}/snapshots/{revision.commit_hash}"] = {
                 "refs": sorted(revision.refs),
                 "files": {name: {"bytes": f.size_on_disk, "sha256": hashlib.sha256(f.file_path.read_bytes()).hexdigest()} for name, f in sorted(files.items())},
             }
-    print(json.dumps(says))
+    print(json.dumps({"client_says": says, "client_sizes": sizes}))
+
+
+def tiny_and_twin(huggingface_hub, cache):
+    huggingface_hub.snapshot_download("acme/tiny", max_workers=1, cache_dir=cache)
+    huggingface_hub.hf_hub_download("acme/tiny", "config.json", revision="v1.0", cache_dir=cache)
+    huggingface_hub.snapshot_download("acme/tiny", max_workers=1, revision="refs/pr/1", cache_dir=cache)
+    huggingface_hub.snapshot_download("acme/twin", max_workers=1, revision=COMMITS["twin"], cache_dir=cache)
+    try:
+        huggingface_hub.hf_hub_download("acme/tiny", "adapter_config.json", cache_dir=cache)
+    except huggingface_hub.errors.EntryNotFoundError:
+        pass
 
 
 def recorded(cache):
@@ -149,8 +170,8 @@ def recorded(cache):
 def main():
     for package, version in VERSIONS.items():
         assert importlib.metadata.version(package) == version, f"{package} is not {version}"
-    if len(sys.argv) == 3:
-        return download(sys.argv[2])
+    if len(sys.argv) == 4:
+        return download(sys.argv[2], sys.argv[3])
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     out = {"made_by": VERSIONS, "caches": {}}
@@ -158,10 +179,10 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             cache = pathlib.Path(folder) / "hub"
             fresh = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-            endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": folder, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-            command = [sys.executable, __file__, "--download", str(cache)]
+            endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": f"{folder}/home", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+            command = [sys.executable, __file__, "--download", str(cache), name]
             run = subprocess.run(command, env=fresh | endpoint | environment, check=True, stdout=subprocess.PIPE)
-            out["caches"][name] = recorded(cache) | {"client_says": json.loads(run.stdout)}
+            out["caches"][name] = recorded(cache) | json.loads(run.stdout)
     pathlib.Path(sys.argv[1]).write_text(json.dumps(out, indent=1, sort_keys=True) + "\n")
 
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::names::RepoName;
 use super::resolve::{LocalModel, pick};
-use super::{Environment, Store, entries, is_folder};
+use super::{Environment, Store, entries, is_folder, is_real_folder};
+use crate::checkpoint::Boundary;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::FileSource;
 use crate::text::escape_limited;
 
 /// What the name of a model's folder begins with.
@@ -37,7 +37,7 @@ impl Store for Hub {
     }
 
     fn is_root(&self, folder: &Path) -> bool {
-        let named = |name: &String| name.starts_with(MODELS) && is_folder(&folder.join(name).join("snapshots"));
+        let named = |name: &String| name.starts_with(MODELS) && is_real_folder(&folder.join(name).join("snapshots"));
         entries(folder, true).iter().any(named)
     }
 
@@ -67,9 +67,16 @@ impl Store for Hub {
         for folder in entries(root, true) {
             let Some(name) = folder.strip_prefix(MODELS) else { continue };
             let name = name.replacen("--", "/", 1);
-            let snapshots = root.join(&folder).join("snapshots");
-            for commit in entries(&snapshots, true) {
-                let mut model = LocalModel::at(self, &name, &snapshots.join(&commit));
+            let repo = root.join(&folder);
+            let snapshots = repo.join("snapshots");
+            let plain = newest(&repo).ok();
+            for commit in commits(&repo) {
+                let path = snapshots.join(&commit);
+                let mut model = LocalModel::at(self, &name, &path);
+                // The name alone stands for another revision.
+                if plain.as_ref() != Some(&path) {
+                    model.address = format!("{}@{commit}", model.address);
+                }
                 model.revision = Some(commit);
                 models.push(model);
             }
@@ -78,14 +85,16 @@ impl Store for Hub {
     }
 }
 
-fn is_real_folder(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_dir())
+/// The commits of which there are snapshots. A link in their place is none of the client's.
+fn commits(repo: &Path) -> Vec<String> {
+    let snapshots = repo.join("snapshots");
+    if is_real_folder(repo) && is_real_folder(&snapshots) { entries(&snapshots, true) } else { Vec::new() }
 }
 
 /// The snapshot that a branch, a tag or a commit stands for.
 fn snapshot(repo: &Path, revision: &str) -> Result<PathBuf> {
     let snapshots = repo.join("snapshots");
-    let here = entries(&snapshots, true);
+    let here = commits(repo);
     let commit = reference(repo, revision).unwrap_or_else(|| revision.to_owned());
     if here.contains(&commit) {
         return Ok(snapshots.join(commit));
@@ -114,7 +123,7 @@ fn reference(repo: &Path, revision: &str) -> Option<String> {
     if !below(&path) || !path.is_file() {
         return None;
     }
-    let text = FileSource::open(&path).and_then(|source| source.read_small(MAX_REF)).ok()?;
+    let text = Boundary::of(repo).and_then(|boundary| boundary.find(&path, String::new())?.read_small(MAX_REF)).ok()?;
     let commit = String::from_utf8(text).ok()?.trim().to_owned();
     super::names::is_part(&commit).then_some(commit)
 }
@@ -122,7 +131,7 @@ fn reference(repo: &Path, revision: &str) -> Option<String> {
 /// The snapshot that a repository stands for where no revision is named: that of `main`, or the only one.
 fn newest(repo: &Path) -> Result<PathBuf> {
     let snapshots = repo.join("snapshots");
-    let here = entries(&snapshots, true);
+    let here = commits(repo);
     let main = reference(repo, "main").filter(|commit| here.contains(commit));
     let only = || here.first().filter(|_| here.len() == 1).cloned();
     main.or_else(only).map(|commit| snapshots.join(commit)).ok_or_else(|| {

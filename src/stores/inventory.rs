@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::resolve::{LocalModel, Located, below};
-use super::{Environment, STORES, Store, lack, stated};
+use super::{Environment, Store, lack, stated};
 use crate::checkpoint::{Checkpoint, FoundFile, OpenOptions, stated_sha256};
 use crate::format::Format;
 use crate::source::{Identity, Source, read_exact_at};
@@ -16,8 +16,15 @@ use crate::threads;
 
 /// Bytes of a file's head that are compared where no hash is stated.
 const HEAD: u64 = 1 << 20;
-/// Files smaller than this are not looked for twice: configurations of one family are alike by right.
-const SMALLEST: u64 = 64 << 10;
+
+/// A path in JSON: bytes that are no UTF-8 become U+FFFD.
+pub(super) fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn all_lossy<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
 
 /// A model as the list shows it; the names are those of the JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -30,6 +37,7 @@ pub struct Stored {
     /// How it is given to other commands.
     pub address: String,
     /// The file or folder that stands for it.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// `safetensors`, `gguf` or `mixed`; null where nothing could be read.
     pub format: Option<&'static str>,
@@ -94,6 +102,7 @@ pub struct Duplicate {
     /// The models that have it.
     pub models: Vec<String>,
     /// Where it lies.
+    #[serde(serialize_with = "all_lossy")]
     pub paths: Vec<PathBuf>,
 }
 
@@ -107,6 +116,7 @@ pub struct Inventory {
     /// What lies there more than once, most bytes first.
     pub duplicates: Vec<Duplicate>,
     /// Stores and folders that were looked at; escaped where they are shown.
+    #[serde(serialize_with = "all_lossy")]
     pub looked_at: Vec<PathBuf>,
 }
 
@@ -142,8 +152,7 @@ pub fn inventory(stores: &[&dyn Store], paths: &[&Path], environment: &Environme
         }
     }
     for path in paths {
-        let root = STORES.iter().find(|store| path.is_dir() && store.is_root(path));
-        found.extend(root.map_or_else(|| below(path), |store| store.list(path)));
+        found.extend(below(path));
         looked_at.push(path.to_path_buf());
     }
     // A folder can be given twice, and lie in a store too.
@@ -225,8 +234,7 @@ fn fill(row: &mut Stored, checkpoint: &Checkpoint, model: &LocalModel) {
         let needed = lack.needed.iter().map(|(file, _)| file.name.clone());
         row.missing_files = needed.chain(lack.other_size.iter().map(|(file, _)| file.name.clone())).collect();
         row.left_out_files = lack.left_out.len() as u64;
-        // Notes of downloads do not say what else there should be.
-        if !stated.files.is_empty() && !stated.source.starts_with("the notes") {
+        if stated.whole {
             row.complete = Some(row.missing_files.is_empty());
         }
         if !stated.unfinished.is_empty() {
@@ -241,7 +249,9 @@ fn fill(row: &mut Stored, checkpoint: &Checkpoint, model: &LocalModel) {
 
 /// The method of packed weights, or the dtype of most bytes.
 fn quantization(checkpoint: &Checkpoint) -> Option<String> {
-    if let Some(quantization) = &checkpoint.quantization {
+    // Of GGUF files the type of most bytes says more than how types are called together.
+    let packed = checkpoint.quantization.as_ref().filter(|_| checkpoint.format() != Some(Format::Gguf));
+    if let Some(quantization) = packed {
         return Some(quantization.method.to_string());
     }
     let mut bytes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -283,6 +293,9 @@ fn totals(models: &[Stored], duplicates: &[Duplicate]) -> InventoryTotals {
     totals
 }
 
+/// Who has a file: a model and its place among the files of that.
+type Users = Vec<(usize, usize)>;
+
 /// What tells a file from others: its hash, or its length and head.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Mark {
@@ -293,22 +306,22 @@ enum Mark {
 /// Finds files of weights that are alike, and fills `same_as`.
 fn duplicates(models: &mut [Stored]) -> Vec<Duplicate> {
     // Only lengths that are there more than once are looked at.
-    let mut by_size: BTreeMap<u64, BTreeMap<Inode, Vec<(usize, usize)>>> = BTreeMap::new();
+    let mut by_size: BTreeMap<u64, BTreeMap<Inode, Users>> = BTreeMap::new();
     for (m, model) in models.iter().enumerate() {
         for (f, file) in model.files.iter().enumerate().filter(|(_, f)| f.weights) {
             let place = place(file.found.identity(), &file.found.path);
             by_size.entry(file.found.bytes).or_default().entry(place).or_default().push((m, f));
         }
     }
-    let mut alike: BTreeMap<Mark, Vec<&Vec<(usize, usize)>>> = BTreeMap::new();
-    let mut shared: Vec<&Vec<(usize, usize)>> = Vec::new();
+    let mut alike: BTreeMap<Mark, Vec<&Users>> = BTreeMap::new();
+    let mut shared: Vec<&Users> = Vec::new();
     for files in by_size.values() {
-        let rows: Vec<&Vec<(usize, usize)>> = files.values().collect();
+        let rows: Vec<&Users> = files.values().collect();
         shared.extend(rows.iter().copied());
         if rows.len() < 2 {
             continue;
         }
-        let hash = |users: &&Vec<(usize, usize)>| users.iter().find_map(|&(m, f)| models[m].files[f].sha256.clone());
+        let hash = |users: &&Users| users.iter().find_map(|&(m, f)| models[m].files[f].sha256.clone());
         let all_stated = rows.iter().all(|users| hash(users).is_some());
         let heads = if all_stated {
             Vec::new()
@@ -338,10 +351,10 @@ fn duplicates(models: &mut [Stored]) -> Vec<Duplicate> {
             }
         }
     }
-    let groups: Vec<(Mark, Vec<&Vec<(usize, usize)>>)> = alike.into_iter().filter(|(_, files)| files.len() > 1).collect();
+    let groups: Vec<(Mark, Vec<&Users>)> = alike.into_iter().filter(|(_, files)| files.len() > 1).collect();
     let same =
         same_models(models, shared.into_iter().map(|users| vec![users]).chain(groups.iter().map(|(_, files)| files.clone())));
-    let row = |(mark, files): &(Mark, Vec<&Vec<(usize, usize)>>)| {
+    let row = |(mark, files): &(Mark, Vec<&Users>)| {
         let users: BTreeSet<String> =
             files.iter().flat_map(|users| users.iter().map(|&(m, _)| models[m].address.clone())).collect();
         let (m, f) = files[0][0];
@@ -353,7 +366,7 @@ fn duplicates(models: &mut [Stored]) -> Vec<Duplicate> {
         let paths = files.iter().map(|users| models[users[0].0].files[users[0].1].found.path.clone()).collect();
         Duplicate { bytes, basis, sha256, models: users.into_iter().collect(), paths }
     };
-    let mut rows: Vec<Duplicate> = groups.iter().filter(|(_, files)| is_large(models, files)).map(row).collect();
+    let mut rows: Vec<Duplicate> = groups.iter().map(row).collect();
     rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.paths.cmp(&b.paths)));
     for (model, same) in models.iter_mut().zip(same) {
         model.same_as = same;
@@ -361,17 +374,12 @@ fn duplicates(models: &mut [Stored]) -> Vec<Duplicate> {
     rows
 }
 
-fn is_large(models: &[Stored], files: &[&Vec<(usize, usize)>]) -> bool {
-    let (m, f) = files[0][0];
-    models[m].files[f].found.bytes >= SMALLEST || files.len() > 1
-}
-
 /// Of every model, those whose weights are all among its own, or the other way about.
-fn same_models<'a>(models: &[Stored], groups: impl Iterator<Item = Vec<&'a Vec<(usize, usize)>>>) -> Vec<Vec<String>> {
+fn same_models<'a>(models: &[Stored], groups: impl Iterator<Item = Vec<&'a Users>>) -> Vec<Vec<String>> {
     let weights = |m: usize| models[m].files.iter().filter(|f| f.weights).count();
     let mut common: BTreeMap<(usize, usize), BTreeSet<usize>> = BTreeMap::new();
     for group in groups {
-        let users: Vec<(usize, usize)> = group.into_iter().flatten().copied().collect();
+        let users: Users = group.into_iter().flatten().copied().collect();
         // Of a file that a thousand models have, what they have in common is not told pair by pair.
         for &(m, f) in users.iter().take(64) {
             for &(other, _) in users.iter().take(64).filter(|(other, _)| *other != m) {

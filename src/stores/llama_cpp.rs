@@ -61,7 +61,7 @@ impl Store for OldLlamaCache {
             return Err(Error::new(ErrorKind::Usage, message).with_path(root));
         };
         let path = row.path(root);
-        Ok(path.is_file().then(|| LocalModel::at(self, &format!("{}:{}", row.repo, row.tag), &path)))
+        Ok(path.is_file().then(|| LocalModel::at(self, &format!("{}:{}", row.repo, row.tag), &path).inside(root)))
     }
 
     fn list(&self, root: &Path) -> Vec<LocalModel> {
@@ -71,7 +71,9 @@ impl Store for OldLlamaCache {
             let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             row.map_or(file, |row| format!("{}:{}", row.repo, row.tag))
         };
-        folders::places(root).into_iter().map(|place| LocalModel::at(self, &name(&place.path), &place.path)).collect()
+        // One folder of files, whatever else lies beside them.
+        let models = entries(root, false).into_iter().filter(|name| folders::is_model(name));
+        models.map(|file| root.join(file)).map(|path| LocalModel::at(self, &name(&path), &path).inside(root)).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::RepoName;
 use super::resolve::{LocalModel, pick};
-use super::{Environment, Store, entries, folders, is_folder};
+use super::{Environment, Store, entries, folders, is_folder, within};
 use crate::error::Result;
 
 /// The store.
@@ -39,6 +39,7 @@ impl Store for LmStudio {
         if !is_folder(&folder) {
             return Ok(None);
         }
+        within(root, &folder)?;
         let model = LocalModel::at(self, wanted.repo, &folder);
         match wanted.part {
             Some(part) => pick(model, &folder, part).map(Some),
@@ -51,10 +52,10 @@ impl Store for LmStudio {
         for publisher in entries(root, true) {
             for name in entries(&root.join(&publisher), true) {
                 let folder = root.join(&publisher).join(&name);
-                models.extend(folders::places(&folder).into_iter().map(|place| {
+                models.extend(folders::places(&folder).into_iter().filter(|place| place.store.is_none()).map(|place| {
                     let file = place.path.strip_prefix(&folder).map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
                     let part = if file.is_empty() { String::new() } else { format!(":{file}") };
-                    LocalModel::at(self, &format!("{publisher}/{name}{part}"), &place.path)
+                    LocalModel::at(self, &format!("{publisher}/{name}{part}"), &place.path).inside(&folder)
                 }));
             }
         }

@@ -56,6 +56,7 @@ pub struct Manifest {
     /// The name of the model.
     pub name: String,
     /// The manifest's own file.
+    #[serde(serialize_with = "super::inventory::lossy")]
     pub path: PathBuf,
     /// SHA-256 of the manifest, which Ollama shows as the model's ID.
     pub digest: String,

@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 pub use environment::Environment;
 pub use inventory::{Duplicate, Inventory, InventoryTotals, Order as InventoryOrder, Stored, inventory, sort};
 pub use manifest::{Layer, Manifest};
-pub use resolve::{LocalModel, Located, address, locate};
+pub use resolve::{LocalModel, Located, locate};
 pub use stated::{Lack, Stated, lack, stated};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A place where a program keeps models.
 pub trait Store: Sync {
@@ -59,6 +59,7 @@ const MAX_ENTRIES: usize = 100_000;
 
 /// The names of the folders, or of the files, in a folder that are no links, in order.
 fn entries(folder: &Path, folders: bool) -> Vec<String> {
+    // A store's own folders are no links; its root may be one.
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let wanted = |kind: std::fs::FileType| if folders { kind.is_dir() } else { kind.is_file() };
     let named = entries.take(MAX_ENTRIES).filter_map(|entry| {
@@ -69,6 +70,22 @@ fn entries(folder: &Path, folders: bool) -> Vec<String> {
     let mut names: Vec<String> = named.collect();
     names.sort();
     names
+}
+
+/// Whether there is a folder that is no link.
+fn is_real_folder(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_dir())
+}
+
+/// Refuses a folder of a store that links lead out of it.
+fn within(root: &Path, folder: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, "cannot open", &e));
+    if real(folder)?.starts_with(real(root)?) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::OutsideFolder, "a link that leads outside the store; it is not followed")
+        .with_path(folder)
+        .help("name the folder itself if you trust it"))
 }
 
 fn is_folder(path: &Path) -> bool {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::resolve::LocalModel;
-use super::{Environment, Store, entries, is_folder};
+use super::{Environment, Store, entries, is_folder, is_real_folder};
 use crate::error::Result;
 
 /// What a name that leaves them out has (`defaultHost`, `defaultNamespace`, `defaultTag`).
@@ -43,35 +43,59 @@ impl Store for Ollama {
 
     fn find(&self, root: &Path, name: &str) -> Result<Option<LocalModel>> {
         let Some(name) = Name::parse(name) else { return Ok(None) };
-        let path = name.parts.iter().fold(root.join("manifests"), |path, part| path.join(part));
+        let mut path = name.parts.iter().fold(root.join("manifests"), |path, part| path.join(part));
+        let mut shown = name.shown();
         if !path.is_file() {
-            return Ok(None);
+            // Ollama takes a name in upper or lower case for the one that is there.
+            let same = |other: &Name| other.parts.iter().zip(&name.parts).all(|(a, b)| a.eq_ignore_ascii_case(b));
+            let Some((other, there)) = manifests(root).into_iter().find(|(other, _)| same(other)) else { return Ok(None) };
+            (path, shown) = (there, other.shown());
         }
-        Ok(Some(LocalModel::of_manifest(self, &name.shown(), Manifest::read(root, &path, &name.shown())?)))
+        Ok(Some(LocalModel::of_manifest(self, &shown, Manifest::read(root, &path, &shown)?)))
     }
 
     fn list(&self, root: &Path) -> Vec<LocalModel> {
-        let top = root.join("manifests");
-        let mut models = Vec::new();
-        for host in entries(&top, true) {
-            for namespace in entries(&top.join(&host), true) {
-                let folder = top.join(&host).join(&namespace);
-                for model in entries(&folder, true) {
-                    for tag in entries(&folder.join(&model), false) {
-                        let path = folder.join(&model).join(&tag);
-                        let parts = [host.clone(), namespace.clone(), model.clone(), tag];
-                        let Some(name) = Name::of(parts) else { continue };
-                        models.push(match Manifest::read(root, &path, &name.shown()) {
-                            Ok(manifest) => LocalModel::of_manifest(self, &name.shown(), manifest),
-                            // It is told where it is opened.
-                            Err(_) => LocalModel::at(self, &name.shown(), &path),
-                        });
-                    }
+        let model = |(name, path): (Name, PathBuf)| match Manifest::read(root, &path, &name.shown()) {
+            Ok(manifest) => LocalModel::of_manifest(self, &name.shown(), manifest),
+            // It is told where it is opened.
+            Err(_) => LocalModel::at(self, &name.shown(), &path).inside(root),
+        };
+        manifests(root).into_iter().map(model).collect()
+    }
+}
+
+impl Ollama {
+    /// The model of a manifest that was given by its path.
+    pub(super) fn of_path(&self, path: &Path) -> Option<Result<LocalModel>> {
+        let absolute = std::path::absolute(path).ok()?;
+        let top = absolute.ancestors().nth(4).filter(|top| top.ends_with("manifests"))?;
+        let root = top.parent().filter(|root| is_folder(&root.join("blobs")))?;
+        let mut parts = absolute.strip_prefix(top).ok()?.iter().map(|part| part.to_str().map(str::to_owned));
+        let name = Name::of([parts.next()??, parts.next()??, parts.next()??, parts.next()??])?;
+        let of_manifest = |manifest: Manifest| LocalModel::of_manifest(self, &name.shown(), manifest);
+        path.is_file().then(|| Manifest::read(root, &absolute, &name.shown()).map(of_manifest))
+    }
+}
+
+/// Names and places of every manifest, in order.
+fn manifests(root: &Path) -> Vec<(Name, PathBuf)> {
+    let top = root.join("manifests");
+    let mut found = Vec::new();
+    if !is_real_folder(&top) {
+        return found;
+    }
+    for host in entries(&top, true) {
+        for namespace in entries(&top.join(&host), true) {
+            let folder = top.join(&host).join(&namespace);
+            for model in entries(&folder, true) {
+                for tag in entries(&folder.join(&model), false) {
+                    let path = folder.join(&model).join(&tag);
+                    found.extend(Name::of([host.clone(), namespace.clone(), model.clone(), tag]).map(|name| (name, path)));
                 }
             }
         }
-        models
     }
+    found
 }
 
 /// Part of a name (`partKind`).

@@ -6,7 +6,7 @@ use super::folders;
 use super::manifest::Manifest;
 use super::names::RepoName;
 use super::{Environment, STORES, Store, store};
-use crate::checkpoint::{self, Checkpoint, OpenOptions, ShardName};
+use crate::checkpoint::{self, Boundary, Checkpoint, OpenOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{escape_limited, shown_path};
 
@@ -34,6 +34,8 @@ pub struct LocalModel {
     pub revision: Option<String>,
     /// How the name was taken; escaped.
     pub notes: Vec<String>,
+    /// Of a file that nobody named by its path, the folder that it may not lead out of.
+    pub(super) inside: Option<PathBuf>,
 }
 
 impl LocalModel {
@@ -47,6 +49,7 @@ impl LocalModel {
             target: Located::Path(path.to_path_buf()),
             revision: None,
             notes: Vec::new(),
+            inside: None,
         }
     }
 
@@ -66,6 +69,11 @@ impl LocalModel {
     pub(super) fn of_manifest(store: &dyn Store, name: &str, manifest: Manifest) -> Self {
         let revision = Some(manifest.digest.clone());
         Self { revision, ..Self::named(store, name, &manifest.path.clone()) }.with(Located::Manifest(Box::new(manifest)))
+    }
+
+    /// The same, which may not lead out of a folder.
+    pub(super) fn inside(self, folder: &Path) -> Self {
+        Self { inside: Some(folder.to_path_buf()), ..self }
     }
 
     fn with(self, target: Located) -> Self {
@@ -99,35 +107,42 @@ impl LocalModel {
     /// Opens it, as [`checkpoint::open`].
     ///
     /// # Errors
-    /// As there.
+    /// As there; [`ErrorKind::OutsideFolder`] for a file that is a link to elsewhere than its store.
     pub fn open(&self, options: &OpenOptions) -> Result<Checkpoint> {
-        let opened = match &self.target {
-            Located::Path(path) => checkpoint::open(path, options),
-            Located::Manifest(manifest) => manifest.open(options),
-        };
-        self.noted(opened)
+        self.open_by(options, checkpoint::open)
     }
 
     /// Opens it, as [`checkpoint::open_or_declared`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`LocalModel::open`].
     pub fn open_or_declared(&self, options: &OpenOptions) -> Result<Checkpoint> {
-        match &self.target {
-            Located::Path(path) => self.noted(checkpoint::open_or_declared(path, options)),
-            Located::Manifest(_) => self.open(options),
-        }
+        self.open_by(options, checkpoint::open_or_declared)
     }
 
     /// Opens it for its values, as [`checkpoint::open_values`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`LocalModel::open`].
     pub fn open_values(&self, options: &OpenOptions) -> Result<Checkpoint> {
-        match &self.target {
-            Located::Path(path) => self.noted(checkpoint::open_values(path, options)),
-            Located::Manifest(_) => self.open(options),
+        self.open_by(options, checkpoint::open_values)
+    }
+
+    fn open_by(&self, options: &OpenOptions, of_path: fn(&Path, &OpenOptions) -> Result<Checkpoint>) -> Result<Checkpoint> {
+        let path = match &self.target {
+            Located::Path(path) => path,
+            Located::Manifest(manifest) => return self.noted(manifest.open(options)),
+        };
+        let folder = self.inside.as_ref().filter(|_| !path.is_dir());
+        let found = folder.map(|folder| Boundary::of(folder)?.find(path, String::new())).transpose()?;
+        let opened = of_path(path, options)?;
+        // What was checked, and no file that has taken its place since.
+        let of_found = opened.files.iter().find(|file| file.path == *path).and_then(|file| file.identity);
+        if found.zip(of_found).is_some_and(|(found, opened)| !opened.is_same_file(found.identity())) {
+            let message = "was replaced by another file while it was looked at";
+            return Err(Error::new(ErrorKind::Changed, message).with_path(path).help("try again when nothing writes to the store"));
         }
+        self.noted(Ok(opened))
     }
 
     fn noted(&self, opened: Result<Checkpoint>) -> Result<Checkpoint> {
@@ -141,7 +156,7 @@ impl LocalModel {
 /// Addresses of the network: none is read by this build.
 const ADDRESSES: [&str; 4] = ["hf://", "https://", "http://", "s3://"];
 /// Whether a text is an address of the network.
-pub fn address(text: &str) -> bool {
+fn address(text: &str) -> bool {
     ADDRESSES.iter().any(|scheme| text.starts_with(scheme))
 }
 
@@ -153,7 +168,7 @@ pub fn address(text: &str) -> bool {
 pub fn locate(path: &Path, only: Option<&str>, environment: &Environment) -> Result<LocalModel> {
     let only = only.map(|name| store(name).ok_or_else(|| unknown_store(name))).transpose()?;
     if only.is_none() && std::fs::symlink_metadata(path).is_ok() {
-        return Ok(LocalModel::of_path(path));
+        return super::ollama::Ollama.of_path(path).unwrap_or_else(|| Ok(LocalModel::of_path(path)));
     }
     let Some(text) = path.to_str() else { return Ok(LocalModel::of_path(path)) };
     if address(text) {
@@ -173,9 +188,24 @@ pub fn locate(path: &Path, only: Option<&str>, environment: &Environment) -> Res
         None => STORES.iter().copied().filter(|store| store.takes(text)).collect(),
     };
     if stores.is_empty() {
-        return Ok(LocalModel::of_path(path));
+        return elsewhere(text, environment).map_or_else(|| Ok(LocalModel::of_path(path)), Err);
     }
     look(&stores, text, text, environment)
+}
+
+/// What a single word that is no path may have meant: a model that a store has by that name.
+fn elsewhere(text: &str, environment: &Environment) -> Option<Error> {
+    if text.contains(['/', '\\']) {
+        return None;
+    }
+    let of_store = |store: &&dyn Store| {
+        let found = store.roots(environment).iter().find_map(|root| store.find(root, text).ok().flatten())?;
+        Some(found.address)
+    };
+    let names: Vec<String> = STORES.iter().filter_map(of_store).map(|address| escape_limited(&address, 120)).collect();
+    let help = format!("give it with its store: {}", names.join(" or "));
+    let message = format!("`{}` is no path here, but a store has a model of that name", escape_limited(text, 80));
+    (!names.is_empty()).then(|| Error::new(ErrorKind::NotFound, message).help(help))
 }
 
 fn scheme_of<'a>(store: &dyn Store, text: &'a str) -> Option<&'a str> {
@@ -233,8 +263,9 @@ pub(super) fn pick(model: LocalModel, folder: &Path, part: &str) -> Result<Local
     let named = folder.join(part);
     let name = format!("{}:{part}", model.name);
     let address = format!("{}:{part}", model.address);
-    let take =
-        |path: PathBuf| LocalModel { name: name.clone(), address: address.clone(), ..model.clone() }.with(Located::Path(path));
+    let take = |path: PathBuf| {
+        LocalModel { name: name.clone(), address: address.clone(), ..model.clone() }.with(Located::Path(path)).inside(folder)
+    };
     if named.is_file() {
         return Ok(take(named));
     }
@@ -268,7 +299,7 @@ fn gguf_files(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
             if depth < 4 {
                 gguf_files(&path, depth + 1, found);
             }
-        } else if name.ends_with(".gguf") && ShardName::parse(&name).is_none_or(|s| s.number == 1) && !name.contains("mmproj") {
+        } else if folders::is_model(&name) {
             found.push(path);
         }
     }
@@ -286,11 +317,14 @@ fn tells(path: &Path, quant: &str) -> bool {
         .any(|(at, text)| ends(before(at)) && matches!(name[at + text.len()..].chars().next(), None | Some('-' | '.')))
 }
 
-/// The models below a folder or file that is no store, by their paths.
+/// The models below a folder or file: those of stores that lie there, and others by their paths.
 pub(super) fn below(path: &Path) -> Vec<LocalModel> {
-    if path.is_dir() {
-        folders::places(path).iter().map(|place| LocalModel::of_path(&place.path)).collect()
-    } else {
-        vec![LocalModel::of_path(path)]
+    if !path.is_dir() {
+        return vec![LocalModel::of_path(path)];
     }
+    let of_place = |place: folders::Place| match place.store {
+        Some(store) => store.list(&place.path),
+        None => vec![LocalModel::of_path(&place.path).inside(path)],
+    };
+    folders::places(path).into_iter().flat_map(of_place).collect()
 }

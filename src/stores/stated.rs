@@ -35,6 +35,8 @@ pub struct Stated {
     pub source: String,
     /// The files; empty where nothing but downloads that were not finished is known.
     pub files: Vec<StatedFile>,
+    /// Whether it names every file that there should be: the client's notes of single downloads do not.
+    pub whole: bool,
     /// Downloads into the folder that were not finished, by their paths.
     pub unfinished: Vec<PathBuf>,
 }
@@ -57,7 +59,7 @@ pub struct Lack<'a> {
 pub fn stated(checkpoint: &Checkpoint) -> Result<Option<Stated>> {
     let listing = &checkpoint.listing;
     if let Some(files) = &listing.stated {
-        return Ok(Some(Stated { source: "the manifest".to_owned(), files: files.clone(), unfinished: Vec::new() }));
+        return Ok(Some(Stated { source: "the manifest".to_owned(), files: files.clone(), whole: true, unfinished: Vec::new() }));
     }
     let root = &listing.root;
     if !checkpoint.path.is_dir() {
@@ -84,8 +86,8 @@ fn of_downloads(folder: &Path) -> Result<Option<Stated>> {
         return Ok(None);
     }
     let boundary = Boundary::of(folder)?;
-    let (mut etags, mut commits, mut unfinished): (BTreeMap<String, String>, BTreeMap<String, usize>, Vec<PathBuf>) =
-        Default::default();
+    let mut etags: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let (mut commits, mut unfinished) = (BTreeMap::<String, usize>::new(), Vec::new());
     let mut folders = vec![(own.join("download"), String::new(), 0)];
     let mut looked_at = 0;
     while let Some((place, prefix, depth)) = folders.pop() {
@@ -108,7 +110,7 @@ fn of_downloads(folder: &Path) -> Result<Option<Stated>> {
             let mut lines = text.lines().map(str::trim);
             if let (Some(commit), Some(etag)) = (lines.next(), lines.next()) {
                 *commits.entry(commit.to_owned()).or_default() += 1;
-                etags.insert(format!("{prefix}{file}"), etag.to_ascii_lowercase());
+                etags.insert(format!("{prefix}{file}"), (commit.to_owned(), etag.to_ascii_lowercase()));
             }
         }
     }
@@ -125,10 +127,13 @@ fn of_downloads(folder: &Path) -> Result<Option<Stated>> {
     if found.files.is_empty() {
         // Notes name no lengths: the one that is there stands.
         let bytes = |name: &str| boundary.find(&folder.join(name), name.to_owned()).ok().map(|found| found.bytes);
-        for (name, etag) in etags {
+        for (name, (_, etag)) in etags {
             let sha256 = is_sha256(&etag).then_some(etag);
             found.files.extend(bytes(&name).map(|bytes| StatedFile { name, bytes, sha256 }));
         }
+    } else if let Some(commit) = commit {
+        // What was downloaded of another commit is by right not what this one has.
+        found.files.retain(|file| etags.get(&file.name).is_none_or(|(of, _)| *of == commit));
     }
     found.unfinished = unfinished;
     Ok(Some(found))
@@ -159,7 +164,7 @@ fn read_listing(root: &Path, trees: &Path, commit: &str) -> Result<Option<Stated
         files.push(StatedFile { name: name.clone(), bytes, sha256: text("lfs_sha256").filter(|hash| is_sha256(hash)) });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Some(Stated { source: format!("the client's listing {}", shown_path(&path)), files, unfinished: Vec::new() }))
+    Ok(Some(Stated { source: format!("the client's listing {}", shown_path(&path)), files, whole: true, unfinished: Vec::new() }))
 }
 
 fn is_sha256(text: &str) -> bool {

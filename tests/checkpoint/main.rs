@@ -5,6 +5,9 @@
 mod program;
 #[path = "../common/build.rs"]
 mod build;
+#[cfg(unix)]
+#[path = "../common/caches.rs"]
+mod caches;
 #[path = "../common/writers.rs"]
 mod writers;
 

@@ -894,12 +894,36 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             |d| put(d, "m.safetensors", safetensors(&[("a", "F32", &[2], (0, 8))], &floats(&[1.0, -65519.0]))),
         ),
         ("not-scanned", |d| put(d, "m.safetensors", safetensors(&[("a", "F7", &[2], (0, 2))], &[0; 2])), ok),
+        (
+            "file-missing",
+            |d| listed(d, &[("m.safetensors", 10), ("config.json", 2), ("x-00002-of-00002.safetensors", 1)]),
+            |d| listed(d, &[]),
+        ),
+        ("file-size", |d| listed(d, &[("m.safetensors", 10)]), |d| listed(d, &[])),
+        ("files-left-out", |d| listed(d, &[("pytorch_model.bin", 10)]), |d| listed(d, &[])),
+        (
+            "bad-listing",
+            |d| {
+                listed(d, &[]);
+                put(d, ".cache/huggingface/trees/c.json", r#"{"format_version": 1, "files": {"a": 1}}"#);
+            },
+            |d| listed(d, &[]),
+        ),
         ("over-size", ok, |d| put(d, "m.safetensors", one("a"))),
         ("over-params", ok, |d| put(d, "m.safetensors", one("a"))),
         ("over-ram", ok, |d| put(d, "config.json", "{}")),
         // No weights at all: nothing that a bound could be judged of. What is known of the other is over it already.
         ("ram-unknown", |d| put(d, "config.json", "{}"), ok),
     ]
+}
+
+/// A folder as the hub client downloads into it, with a listing of its files; a shard of two beside the model.
+fn listed(d: &Path, files: &[(&str, u64)]) {
+    put(d, "m.safetensors", one("a"));
+    put(d, "x-00001-of-00002.safetensors", one("b"));
+    put(d, ".cache/huggingface/download/m.safetensors.metadata", "c\netag\n1.0\n");
+    let rows: Vec<String> = files.iter().map(|(name, bytes)| format!(r#""{name}": {{"size": {bytes}, "blob_id": "x"}}"#)).collect();
+    put(d, ".cache/huggingface/trees/c.json", format!(r#"{{"format_version": 1, "files": {{{}}}}}"#, rows.join(",")));
 }
 
 /// Audits with every value read and budgets that a model of 16 bytes keeps.

@@ -1,5 +1,6 @@
 //! The files that a store's own listing names, against those that are here: offline.
 
+use super::content;
 use crate::audit::check::{Check, code};
 use crate::audit::finding::Severity::{Error as Bad, Note, Warning};
 use crate::audit::finding::{Code, Finding, Findings};
@@ -22,18 +23,11 @@ const SIZE: Code = code(
     "The hub client's listing of the commit, or Ollama's manifest, states the length of every file. This one is longer or shorter: the download was cut, or the file was changed since. Fetch it again.",
 );
 
-const PARTIAL: Code = code(
-    "partial-download",
+const LEFT_OUT: Code = code(
+    "files-left-out",
     "Files of the listing were not downloaded, and nothing here needs them",
     Note,
     "The listing of the commit names files that are not here, such as the same weights in another format. That is how a download with patterns looks, so it is no fault.",
-);
-
-const UNFINISHED: Code = code(
-    "unfinished-download",
-    "A download into the folder was not finished",
-    Warning,
-    "The hub client keeps what it has of a file under a name with the ending .incomplete, and renames it when it is whole. Such a file is still here. Run the download again; it goes on where it stopped.",
 );
 
 const LISTING: Code = code(
@@ -43,7 +37,7 @@ const LISTING: Code = code(
     "The file in which the hub client keeps the listing of a commit is damaged, too large or a link to elsewhere: whether all files are here is not known. The client writes it anew with the next download.",
 );
 
-pub(super) const CHECK: Check = Check { name: "listing", codes: &[MISSING, SIZE, PARTIAL, UNFINISHED, LISTING], run };
+pub(super) const CHECK: Check = Check { name: "listing", codes: &[MISSING, SIZE, LEFT_OUT, LISTING], run };
 
 /// Findings of one kind that are told one by one.
 const TOLD: usize = 50;
@@ -86,10 +80,10 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
             bytes(sum),
             names.join(", ")
         );
-        out.push(Finding::new(&PARTIAL, message));
+        out.push(Finding::new(&LEFT_OUT, message));
     }
     for path in stated.unfinished.iter().take(TOLD) {
         let name = subject.name_of(path);
-        out.push(Finding::new(&UNFINISHED, "a download that was not finished").file(&name).help("run the download again"));
+        out.push(Finding::new(&content::PARTIAL, "a download that was not finished").file(&name).help("run the download again"));
     }
 }

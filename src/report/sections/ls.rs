@@ -1,5 +1,6 @@
 //! `weigh ls` as sections, and what a manifest says.
 
+use super::{LISTED, fold};
 use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::stores::{Duplicate, Inventory, Manifest, Stored};
 use crate::text::escape_limited;
@@ -12,14 +13,14 @@ const NAMED: usize = 4;
 
 /// The list, and what lies there twice.
 pub fn ls(list: &Inventory, notes: &[String], duplicates: bool) -> Vec<Section<'static>> {
-    let mut sections = vec![models(list, notes)];
+    let mut sections = vec![models(list, notes, duplicates)];
     if duplicates {
         sections.extend(twice(&list.duplicates));
     }
     sections
 }
 
-fn models(list: &Inventory, notes: &[String]) -> Section<'static> {
+fn models(list: &Inventory, notes: &[String], duplicates: bool) -> Section<'static> {
     let mut table = Table::new([
         left("model"),
         left("store").expendable(3),
@@ -35,24 +36,34 @@ fn models(list: &Inventory, notes: &[String]) -> Section<'static> {
         table.row(row(model));
     }
     let mut section = Section { table: Some(table), ..Section::new("Models") };
+    let (mut warnings, mut remarks) = (Vec::new(), Vec::new());
     for model in &list.models {
+        let name = escape_limited(&model.name, 80);
         if !model.missing_files.is_empty() {
-            section.warn(format!(
-                "{}: missing or of another length: {}",
-                escape_limited(&model.name, 80),
-                named(&model.missing_files)
-            ));
+            warnings.push(format!("{name}: missing or of another length: {}", named(&model.missing_files)));
         }
         if model.left_out_files > 0 && model.missing_files.is_empty() {
-            let (name, n) = (escape_limited(&model.name, 80), grouped(model.left_out_files));
-            section.note(format!("{name}: partial by choice, {n} files of the listing were not downloaded"));
+            let n = grouped(model.left_out_files);
+            remarks.push(format!("{name}: partial by choice, {n} files of the listing were not downloaded"));
         }
-        if !model.same_as.is_empty() {
-            section.note(format!("{} has the weights of {}", escape_limited(&model.name, 80), named(&model.same_as)));
+        if duplicates && !model.same_as.is_empty() {
+            remarks.push(format!("{name} has the weights of {}", named(&model.same_as)));
         }
-        for problem in model.problems.iter().take(2) {
-            section.warn(problem.clone());
-        }
+        warnings.extend(model.problems.iter().take(2).cloned());
+    }
+    let (told, folded) = fold(&warnings, LISTED);
+    told.iter().for_each(|line| section.warn(line.clone()));
+    if !folded.is_empty() {
+        section.warn(format!("{} more warnings: --format json has them all", folded.len()));
+    }
+    let (told, folded) = fold(&remarks, LISTED);
+    told.iter().for_each(|line| section.note(line.clone()));
+    if !folded.is_empty() {
+        section.note(format!("{} more remarks of this kind: --format json has what they say", folded.len()));
+    }
+    let again = list.models.iter().filter(|model| !model.same_as.is_empty()).count();
+    if again > 0 && !duplicates {
+        section.note(format!("{again} of them have the weights of another one: --duplicates lists them"));
     }
     let totals = &list.totals;
     section.note(format!(
@@ -78,7 +89,12 @@ fn row(model: &Stored) -> Vec<Cell> {
         Cell::Bytes(model.file_bytes),
         foreign(&model.quantization),
         foreign(&revision),
-        model.complete.map_or(Cell::None, |whole| Cell::text(if whole { "yes" } else { "no" })),
+        match model.complete {
+            None => Cell::None,
+            Some(false) => Cell::text("no"),
+            Some(true) if model.left_out_files > 0 => Cell::text("partial"),
+            Some(true) => Cell::text("yes"),
+        },
     ]
 }
 

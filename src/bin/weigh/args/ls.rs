@@ -12,7 +12,8 @@ use super::choice;
     after_help = "Examples:\n  weigh ls\n  weigh ls ollama hub --sort name\n  weigh ls ./models --duplicates\n  weigh ls --format json\n\n\
                   Stores: hub (the Hugging Face cache), lm-studio, ollama, llama.cpp (its cache of before March 2026).\n\
                   They are found as their programs find them: HF_HUB_CACHE, HF_HOME, OLLAMA_MODELS, LLAMA_CACHE, or the home of the user.\n\
-                  Only headers are read. COMPLETE is by the listing or manifest that a store keeps; `-` where there is none."
+                  Only headers are read. COMPLETE is by the listing or manifest that a store keeps; `-` where there is none,\n\
+                  `partial` where files were left out that nothing here needs."
 )]
 pub(crate) struct LsArgs {
     /// Names of stores, folders, files; every store when absent
