@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::resolve::{LocalModel, Located, below};
 use super::{Environment, Store, lack, stated};
-use crate::checkpoint::{Checkpoint, FoundFile, OpenOptions, stated_sha256};
+use crate::checkpoint::{Checkpoint, FoundFile, OpenOptions, models_in, stated_sha256};
+use crate::error::{Error, ErrorKind};
 use crate::format::Format;
 use crate::source::{Identity, Source, read_exact_at};
 use crate::threads;
@@ -158,7 +159,7 @@ pub fn inventory(stores: &[&dyn Store], paths: &[&Path], environment: &Environme
     // A folder can be given twice, and lie in a store too.
     let mut seen = BTreeSet::new();
     found.retain(|model| seen.insert((model.path().to_path_buf(), model.name.clone())));
-    let mut models = threads::each(&found, 1, |_, model| row(model));
+    let mut models: Vec<Stored> = threads::each(&found, 1, |_, model| rows(model)).into_iter().flatten().collect();
     let duplicates = duplicates(&mut models);
     let totals = totals(&models, &duplicates);
     sort(&mut models, Order::default());
@@ -175,7 +176,27 @@ pub fn sort(models: &mut [Stored], order: Order) {
     }
 }
 
-fn row(model: &LocalModel) -> Stored {
+/// The row of a model, or of each model where it turns out that several lie there.
+fn rows(model: &LocalModel) -> Vec<Stored> {
+    match row(model) {
+        Ok(row) => vec![row],
+        Err((_, error)) if error.kind() == ErrorKind::SeveralModels => {
+            let places = models_in(model.path()).unwrap_or_default();
+            places.iter().map(|place| row(&model.part(place)).unwrap_or_else(unread)).collect()
+        }
+        Err(failed) => vec![unread(failed)],
+    }
+}
+
+/// The row of what could not be opened.
+fn unread((mut row, error): (Stored, Error)) -> Stored {
+    row.complete = Some(false);
+    row.file_bytes = std::fs::metadata(&row.path).map_or(0, |m| if m.is_file() { m.len() } else { 0 });
+    row.problems.push(error.to_string());
+    row
+}
+
+fn row(model: &LocalModel) -> Result<Stored, (Stored, Error)> {
     let mut row = Stored {
         name: model.name.clone(),
         store: model.store,
@@ -185,14 +206,12 @@ fn row(model: &LocalModel) -> Stored {
         ..Stored::default()
     };
     match model.open(&OpenOptions::default()) {
-        Ok(checkpoint) => fill(&mut row, &checkpoint, model),
-        Err(error) => {
-            row.complete = Some(false);
-            row.file_bytes = std::fs::metadata(&row.path).map_or(0, |m| if m.is_file() { m.len() } else { 0 });
-            row.problems.push(error.to_string());
+        Ok(checkpoint) => {
+            fill(&mut row, &checkpoint, model);
+            Ok(row)
         }
+        Err(error) => Err((row, error)),
     }
-    row
 }
 
 fn fill(row: &mut Stored, checkpoint: &Checkpoint, model: &LocalModel) {

@@ -6,7 +6,7 @@ use super::folders;
 use super::manifest::Manifest;
 use super::names::RepoName;
 use super::{Environment, STORES, Store, store};
-use crate::checkpoint::{self, Boundary, Checkpoint, OpenOptions};
+use crate::checkpoint::{self, Boundary, Checkpoint, ModelPlace, OpenOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{escape_limited, shown_path};
 
@@ -74,6 +74,19 @@ impl LocalModel {
     /// The same, which may not lead out of a folder.
     pub(super) fn inside(self, folder: &Path) -> Self {
         Self { inside: Some(folder.to_path_buf()), ..self }
+    }
+
+    /// One of the models that lie in a folder.
+    pub(super) fn part(&self, place: &ModelPlace) -> Self {
+        let path = self.path().join(&place.path);
+        let inside = Some(self.inside.clone().unwrap_or_else(|| self.path().to_path_buf()));
+        Self {
+            name: format!("{}/{}", self.name.trim_end_matches('/'), place.path.to_string_lossy()),
+            address: path.to_string_lossy().into_owned(),
+            target: Located::Path(path),
+            inside,
+            ..self.clone()
+        }
     }
 
     fn with(self, target: Located) -> Self {

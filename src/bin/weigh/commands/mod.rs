@@ -16,7 +16,7 @@ use weighbridge::error::{Error, ErrorKind, Result};
 
 use weighbridge::stores::LocalModel;
 
-use crate::args::{Args, Command, Format};
+use crate::args::{Args, Command, Format, LsArgs};
 use crate::opened::named;
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -36,7 +36,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         output.spare(&found.collect::<Vec<_>>())?;
     }
     match &args.command {
-        None => report::run(&args.report, &args.common, &output),
+        None => match report::run(&args.report, &args.common, &output) {
+            // A folder of several models has no report of its own: what lies there is listed.
+            Err(error) if error.kind() == ErrorKind::SeveralModels && args.report.fit.is_none() => {
+                let places = args.report.path.iter().cloned().collect();
+                ls::run(&LsArgs { places, sort: Default::default(), duplicates: false }, &args.common, &output)
+            }
+            done => done,
+        },
         Some(Command::Show(show)) => show::run(show, &args.common, &output),
         Some(Command::Scan(scan)) => scan::run(scan, &args.common, &output),
         Some(Command::Merge(merge)) => merge::run(merge, &args.common, &output),
