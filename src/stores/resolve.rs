@@ -337,7 +337,11 @@ pub(super) fn below(path: &Path) -> Vec<LocalModel> {
     }
     let of_place = |place: folders::Place| match place.store {
         Some(store) => store.list(&place.path),
-        None => vec![LocalModel::of_path(&place.path).inside(path)],
+        None => {
+            let relative = place.path.strip_prefix(path).ok().filter(|relative| !relative.as_os_str().is_empty());
+            let name = relative.unwrap_or(&place.path).to_string_lossy().into_owned();
+            vec![LocalModel { name, ..LocalModel::of_path(&place.path) }.inside(path)]
+        }
     };
     folders::places(path).into_iter().flat_map(of_place).collect()
 }

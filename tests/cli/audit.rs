@@ -917,10 +917,10 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
     ]
 }
 
-/// A folder as the hub client downloads into it, with a listing of its files; a shard of two beside the model.
+/// A folder as the hub client downloads into it, with a listing of its files; a shard of two below the model.
 fn listed(d: &Path, files: &[(&str, u64)]) {
     put(d, "m.safetensors", one("a"));
-    put(d, "x-00001-of-00002.safetensors", one("b"));
+    put(d, "vision/x-00001-of-00002.safetensors", one("b"));
     put(d, ".cache/huggingface/download/m.safetensors.metadata", "c\netag\n1.0\n");
     let rows: Vec<String> = files.iter().map(|(name, bytes)| format!(r#""{name}": {{"size": {bytes}, "blob_id": "x"}}"#)).collect();
     put(d, ".cache/huggingface/trees/c.json", format!(r#"{{"format_version": 1, "files": {{{}}}}}"#, rows.join(",")));

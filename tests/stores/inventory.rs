@@ -84,7 +84,7 @@ fn what_lies_there_twice_is_told_with_its_cost() {
     assert_eq!(same("llama3.2:latest"), ["lms:pub/same", "ollama:me/mine:1b"]);
     assert_eq!(same("pub/same"), ["ollama:llama3.2:latest", "ollama:me/mine:1b"]);
     // Of equal length, but not alike.
-    assert_eq!((same("plain/one"), same("plain/other")), (vec![], vec![]));
+    assert_eq!((same("one"), same("other")), (vec![], vec![]));
     let bytes = gguf_model(1).len() as u64;
     assert_eq!((list.duplicates.len(), list.duplicates[0].basis, list.duplicates[0].bytes), (1, "likely", bytes));
     assert_eq!(list.totals.duplicate_bytes, bytes);

@@ -20,7 +20,7 @@ use crate::format::{Budget, Container, limits, python_json_past_mark};
 use crate::source::read_exact_at;
 use crate::text::escape_limited;
 pub(super) use modules::is_alpha;
-use stated::{Stated, Statement};
+use stated::{AdapterFiles, Statement};
 
 /// Adapters of one folder that are looked at; a library of more is told by its files.
 const MAX_ADAPTERS: usize = 1024;
@@ -114,7 +114,7 @@ fn adapter(checkpoint: &Checkpoint, set: &WeightSet, config: Option<&Statement>,
         read.add(file, container);
     }
     let header = files.first().and_then(|(_, container)| Statement::of_metadata(container));
-    let stated = Stated { config, header: header.as_ref() };
+    let stated = AdapterFiles { config, header: header.as_ref() };
     let mut conflicts = stated.conflicts();
     let mut notes = Vec::new();
     let mut by_tensor = 0usize;

@@ -213,12 +213,12 @@ fn is_true(value: &Value) -> bool {
 
 /// What is stated, the configuration before the header.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stated<'a> {
+pub(super) struct AdapterFiles<'a> {
     pub(super) config: Option<&'a Statement>,
     pub(super) header: Option<&'a Statement>,
 }
 
-impl<'a> Stated<'a> {
+impl<'a> AdapterFiles<'a> {
     fn each(self) -> impl Iterator<Item = &'a Statement> {
         self.config.into_iter().chain(self.header)
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Declared, Row, plain, writer};
 use crate::checkpoint::{Checkpoint, ModelConfig};
 use crate::dtype::Dtype;
+use crate::families::config_keys::CONTEXT;
 use crate::families::family::Declared as Word;
 use crate::families::{self, gguf_names};
 use crate::format::{Format, Shape};
@@ -36,8 +37,7 @@ fn of_gguf(model: &ModelConfig) -> Option<Vec<AskedFor>> {
     let word = if word == Word::Llama && model.experts.is_some() { Word::Mixtral } else { word };
     // What a class reads of its configuration by name, and what stands for it among the keys.
     let positions = model.context_length.map(Value::from).unwrap_or_default();
-    let config: Map<String, Value> =
-        ["n_positions", "max_position_embeddings"].map(|key| (key.to_owned(), positions.clone())).into_iter().collect();
+    let config: Map<String, Value> = CONTEXT.all_names().map(|key| (key.to_owned(), positions.clone())).collect();
     let mut declared = Declared { model, config: &config, dtype: Dtype::F32, rows: Vec::new() };
     writer(word)(&mut declared).ok()?;
     let blocks = model.layers?;
