@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use weighbridge::checkpoint::{OpenOptions, open};
-use weighbridge::error::Result;
+use weighbridge::error::{Error, ErrorKind, Result};
 use weighbridge::report::document::{Document, Head};
 use weighbridge::report::scan::ScanBody;
 use weighbridge::report::sections::{self, Detail};
 use weighbridge::scan::{PartDocuments, Selection};
+use weighbridge::text::escape;
 
 use crate::args::MergeArgs;
 use crate::outcome::Outcome;
@@ -20,13 +21,30 @@ struct Body<'a> {
     scan: ScanBody<'a>,
 }
 
+/// The path that the parts name. They may come from elsewhere: what is no checkpoint by its name is not opened for them.
+fn named(scanned: &str) -> Result<&Path> {
+    let path = Path::new(scanned);
+    let name = scanned.to_ascii_lowercase();
+    let is_file_of_ours = [".safetensors", ".gguf", ".index.json"].iter().any(|end| name.ends_with(end));
+    if is_file_of_ours || path.is_dir() {
+        return Ok(path);
+    }
+    let message =
+        format!("the parts say that they are of `{}`, which is no checkpoint by its name; it is not opened", escape(scanned));
+    Err(Error::new(ErrorKind::Usage, message).help("give the checkpoint with --checkpoint PATH"))
+}
+
 /// Reads the parts, merges them and prints the scan of the whole.
 pub(crate) fn run(args: &MergeArgs, output: &Output) -> Result<Outcome> {
     let parts = PartDocuments::read(&args.parts)?;
     let first = parts.first();
-    output.spare(&[Path::new(&first.scanned)])?;
+    let path = match &args.checkpoint {
+        Some(path) => path.as_path(),
+        None => named(&first.scanned)?,
+    };
+    output.spare(&[path])?;
     let options = OpenOptions { only_this_file: first.only_this_file, ..OpenOptions::default() };
-    let checkpoint = open(Path::new(&first.scanned), &options)?;
+    let checkpoint = open(path, &options)?;
     let selection = Selection::matching(&checkpoint, first.filter.as_deref())?;
     let (found, full) = parts.merge(&selection)?;
     let mut body: ScanBody<'_> = body(&checkpoint, &selection, &found, full.as_ref());
