@@ -22,6 +22,11 @@ pub fn bits_per_weight(bytes: u64, params: u64) -> Option<f64> {
     (params > 0).then(|| bytes as f64 * 8.0 / params as f64)
 }
 
+/// The sum of bytes or counts that files state. Sparse files can state more than 64 bits hold together: the sum stops there.
+pub fn sum_up(values: impl Iterator<Item = u64>) -> u64 {
+    values.fold(0, u64::saturating_add)
+}
+
 const BINARY: [(&str, u64); 5] = [("PiB", 1 << 50), ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 const DECIMAL: [(&str, u64); 5] =
     [("PB", 1_000_000_000_000_000), ("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];

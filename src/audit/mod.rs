@@ -31,13 +31,14 @@ pub use policy::Policy;
 pub use subject::Hashed;
 
 use finding::Findings;
-use subject::Subject;
+use subject::{Subject, is_plain_text};
 
 use crate::checkpoint::{self, Checkpoint, FoundFile, OpenOptions, OutsideSnapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observer;
 use crate::scan::{self, ScanOptions, ScanOutcome, Selection};
 use crate::stores::LocalModel;
+use crate::units::sum_up;
 
 /// What to audit, and how far.
 #[derive(Debug, Clone, Default)]
@@ -106,9 +107,9 @@ impl Audit {
         self.findings.iter().filter(|f| f.severity == severity).count() as u64
     }
 
-    /// Whether the policy is met and everything that was asked for could be looked at.
+    /// Whether the policy is met and everything that was asked for was looked at.
     pub fn is_passed(&self) -> bool {
-        !self.failed && !self.unreadable && !self.unanswered
+        !self.failed && !self.unreadable && !self.unanswered && !self.interrupted
     }
 }
 
@@ -185,9 +186,10 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         subject.texts.iter().filter(|t| t.over_limit.is_some()).map(|t| t.name.as_str()).collect();
     let indexes: std::collections::HashSet<&Path> =
         subject.checkpoint.map_or(&[][..], |c| &c.indexes).iter().map(|i| i.path.as_path()).collect();
+    let seen = subject.seen_texts();
     let mut coverage = Coverage { files_seen: subject.listed().len() as u64, ..Coverage::default() };
     for file in subject.listed() {
-        let plain = is_plain_text(&file.name) && !over.contains(file.name.as_str());
+        let plain = is_plain_text(&file.name) && seen.contains_key(&file.name) && !over.contains(file.name.as_str());
         let known = indexes.contains(file.path.as_path()) || is_sound_index(subject, file) || plain;
         if known || understood.contains(file.name.as_str()) {
             coverage.files_understood += 1;
@@ -200,7 +202,9 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
         coverage.files_not_understood.push(subject.name_of(subject.path));
     }
     let headers: u64 = subject.containers().map(|(_, c)| c.layout.data_start.min(c.file_len)).sum();
-    let texts: u64 = subject.texts.iter().map(|t| t.bytes).sum();
+    let whole: std::collections::HashSet<&str> = subject.texts.iter().map(|t| t.name.as_str()).collect();
+    let plain = seen.iter().filter(|(name, _)| !whole.contains(name.as_str())).map(|(_, bytes)| *bytes);
+    let texts = sum_up(subject.texts.iter().map(|t| t.bytes).chain(plain));
     let compared = subject.checkpoint.map_or(0, |c| c.compared_bytes);
     coverage.bytes_compared = compared;
     coverage.hashed = subject.hashed.get();
@@ -215,13 +219,4 @@ fn coverage(subject: &Subject<'_>, outcome: Option<&ScanOutcome>) -> Coverage {
 fn is_sound_index(subject: &Subject<'_>, file: &FoundFile) -> bool {
     let is_damaged = |e: &Error| e.path() == Some(&file.path) && e.kind() != ErrorKind::OutsideFolder;
     checkpoint::is_shard_index(&file.name) && !subject.problems().any(is_damaged)
-}
-
-/// Text that no loader acts on.
-fn is_plain_text(name: &str) -> bool {
-    let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    let (stem, extension) = base.rsplit_once('.').unwrap_or((&base, ""));
-    matches!(extension, "md" | "txt" | "gitattributes" | "gitignore")
-        || matches!(stem, "license" | "licence" | "notice" | "readme")
-        || matches!(base.as_str(), "tokenizer.json")
 }

@@ -1,7 +1,7 @@
 //! What the checks look at: the checkpoint, the folder around it, and the small text files in it, each read once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -89,6 +89,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) failure: Option<&'a Error>,
     /// Configs, templates and model cards.
     pub(crate) texts: Vec<TextFile>,
+    /// Plain texts whose bytes a check saw, and how many of them were read.
+    seen_texts: RefCell<BTreeMap<String, u64>>,
     /// What failed while the checks read files of their own.
     failures: RefCell<Vec<Error>>,
     /// The scan, where one was asked for.
@@ -110,6 +112,7 @@ impl<'a> Subject<'a> {
             checkpoint,
             failure: opened.as_ref().err(),
             texts: Vec::new(),
+            seen_texts: RefCell::default(),
             failures: RefCell::default(),
             values: None,
             bounds,
@@ -188,6 +191,16 @@ impl<'a> Subject<'a> {
                 None
             }
         }
+    }
+
+    /// Notes a file that is a text to its end, or as far as texts are read.
+    pub(crate) fn saw_text(&self, name: &str, bytes: u64) {
+        self.seen_texts.borrow_mut().insert(name.to_owned(), bytes);
+    }
+
+    /// Texts that were seen, and how many bytes were read of each.
+    pub(crate) fn seen_texts(&self) -> BTreeMap<String, u64> {
+        self.seen_texts.borrow().clone()
     }
 
     /// Keeps a failure of the system, to be told in the end.
@@ -340,4 +353,13 @@ fn is_text(name: &str) -> bool {
         return false;
     }
     base.ends_with(".json") || base.ends_with(".jinja") || base.ends_with(".jinja2") || base == "readme.md"
+}
+
+/// Text that no loader acts on, by its name.
+pub(crate) fn is_plain_text(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let (stem, extension) = base.rsplit_once('.').unwrap_or((&base, ""));
+    matches!(extension, "md" | "txt" | "gitattributes" | "gitignore")
+        || matches!(stem, "license" | "licence" | "notice" | "readme")
+        || matches!(base.as_str(), "tokenizer.json")
 }

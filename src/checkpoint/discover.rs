@@ -93,7 +93,8 @@ const SKIPPED_FOLDERS: [&str; 4] = [".git", ".cache", "__pycache__", ".ipynb_che
 
 /// Walks a folder: bounded in depth and number, in name order, following links only inside its boundary.
 pub(super) fn walk(root: &Path, boundary: &Arc<Boundary>) -> Found {
-    let mut walker = Walker { root: root.to_path_buf(), entries: 0, boundary: Arc::clone(boundary), found: Found::default() };
+    let mut walker =
+        Walker { root: root.to_path_buf(), entries: 0, path_bytes: 0, boundary: Arc::clone(boundary), found: Found::default() };
     walker.folder(root, 0);
     walker.found.files.sort_by(|a, b| a.name.cmp(&b.name));
     walker.found
@@ -103,6 +104,8 @@ struct Walker {
     root: PathBuf,
     /// Files and folders met so far.
     entries: usize,
+    /// Bytes of their paths.
+    path_bytes: usize,
     boundary: Arc<Boundary>,
     found: Found,
 }
@@ -115,6 +118,13 @@ impl Walker {
         };
         for path in names.into_iter().map(|name| folder.join(name)) {
             self.entries += 1;
+            self.path_bytes += path.as_os_str().len();
+            if self.path_bytes > limits::MAX_PATH_BYTES && self.entries < limits::MAX_FILES {
+                let message = format!("more than {} bytes of paths; the rest is not looked at", limits::MAX_PATH_BYTES);
+                self.found.problems.push(Error::new(ErrorKind::Limit, message).with_path(&self.root));
+                self.entries = limits::MAX_FILES;
+                return;
+            }
             if self.entries == limits::MAX_FILES {
                 let message = format!("more than {} files; the rest is not looked at", limits::MAX_FILES);
                 self.found.problems.push(Error::new(ErrorKind::Limit, message).with_path(&self.root));

@@ -16,7 +16,7 @@ use super::{
     weight_sets,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{self, Format, SecondOpinion, second_opinion};
+use crate::format::{self, Format, SecondOpinion, limits, second_opinion};
 use crate::text::shown_path;
 use crate::threads;
 use crate::units::grouped;
@@ -150,7 +150,9 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
         plan.listing = Listing { root: plan.root.clone(), files: plan.files.clone(), ..Listing::default() };
     }
     // Headers are read side by side: a hundred shards wait for a disk, or parse, together.
-    let reads = threads::each(&plan.files, 1, |_, found| {
+    let within = within_limit(&plan.files);
+    let reads = threads::each(&plan.files, 1, |i, found| {
+        within[i].clone()?;
         let source = found.open()?;
         let (container, opinion) = source.read_whole(|source| {
             let container = format::read(source)?;
@@ -229,6 +231,26 @@ fn put_together(path: &Path, read: Read) -> Checkpoint {
     checkpoint.tied = TiedEmbeddings::of(&checkpoint);
     checkpoint.adapters = adapter::read(&checkpoint, &root, &plan.boundary);
     checkpoint
+}
+
+/// Whether each of the files is read: what their headers take in memory adds up.
+fn within_limit(files: &[FoundFile]) -> Vec<Result<()>> {
+    if files.len() < 2 {
+        return vec![Ok(()); files.len()];
+    }
+    let costs = threads::each(files, 1, |_, found| found.open()?.read_whole(|source| format::header_cost(source)));
+    let mut taken = 0u64;
+    let mut within = |(cost, found): (Result<u64>, &FoundFile)| {
+        let sum = taken.saturating_add(cost?);
+        if sum > limits::MAX_HEADERS {
+            let message =
+                format!("not read: with it, the headers take more than the {} MiB that are read", limits::MAX_HEADERS >> 20);
+            return Err(Error::new(ErrorKind::Limit, message).with_path(&found.path));
+        }
+        taken = sum;
+        Ok(())
+    };
+    costs.into_iter().zip(files).map(&mut within).collect()
 }
 
 /// An index whose figures are not those of the files it names.

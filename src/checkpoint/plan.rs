@@ -12,7 +12,7 @@ use super::{OpenOptions, UnreadFile, folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits;
 use crate::text::escape_limited;
-use crate::units::grouped;
+use crate::units::{grouped, sum_up};
 
 /// What is to be read, before anything of it was read.
 pub(super) struct Plan {
@@ -274,7 +274,7 @@ fn numbering_gaps(plan: &Plan) -> Vec<Error> {
 }
 
 pub(super) fn nothing_here(path: &Path, plan: &Plan) -> Error {
-    let bytes: u64 = plan.unread.iter().map(|f| f.bytes).sum();
+    let bytes = sum_up(plan.unread.iter().map(|f| f.bytes));
     let message = if plan.unread.is_empty() {
         "holds no .safetensors and no .gguf file".to_owned()
     } else {

@@ -123,7 +123,7 @@ impl Summary {
         summary.layers = layers.into_iter().collect();
         let selected = checkpoint.selected_files();
         summary.files = selected.len() as u64;
-        summary.file_bytes = selected.iter().fold(0, |sum, &i| sum + checkpoint.files[i].container.file_len);
+        summary.file_bytes = selected.iter().fold(0, |sum: u64, &i| sum.saturating_add(checkpoint.files[i].container.file_len));
         summary
     }
     /// The sums of the selected weight sets in one row.

@@ -20,6 +20,16 @@ pub const MAX_GGUF_STRING: u64 = 1 << 30;
 /// of a file are held in memory.
 pub const MAX_NAME: u64 = 1 << 20;
 
+/// Bytes of all tensor names of one file: no more than the longest safetensors header has room for.
+pub const MAX_NAMES: usize = 100_000_000;
+
+/// Bytes of all GGUF keys of one file, which are held: a million of usual length take half of it.
+pub const MAX_KEY_BYTES: u64 = 64 << 20;
+
+/// Bytes of the headers of all files of a checkpoint, those of GGUF files reckoned from their counts: twice what the 497,000 tensors of the
+/// largest published index (Kimi-K3) take.
+pub const MAX_HEADERS: u64 = 128 << 20;
+
 /// Longest metadata text that is kept; longer text is cut and said to be. Chat templates reach some 20 KiB.
 pub const MAX_KEPT_TEXT: usize = 64 * 1024;
 
@@ -31,6 +41,9 @@ pub const MAX_KEPT_METADATA: usize = 16 << 20;
 
 /// Longest numeric GGUF array whose values are kept (per-layer head counts); token arrays are described, not kept.
 pub const MAX_KEPT_ARRAY: u64 = 4096;
+
+/// Numbers of all such arrays of one file that are kept.
+pub const MAX_KEPT_NUMBERS: u64 = 2 << 20;
 
 /// Largest GGUF alignment: 64 KiB is the largest page size in use; ggml accepts any power of two.
 pub const MAX_ALIGNMENT: u64 = 1 << 20;
@@ -96,6 +109,8 @@ pub const HEADER_WINDOW: usize = 256 * 1024;
 
 /// Files looked at in one folder, and how deep.
 pub const MAX_FILES: usize = 100_000;
+/// Bytes of the paths of those files, which are held: 100,000 of usual length take 10 MB.
+pub const MAX_PATH_BYTES: usize = 32 << 20;
 /// Depth of folders below the one asked for. Published repos nest 3 deep (diffusers, onnx, original); the bound only keeps the
 /// stack small, as links to folders are not followed.
 pub const MAX_FOLDER_DEPTH: usize = 500;

@@ -40,6 +40,7 @@ pub enum MetadataValue {
 pub struct Metadata {
     entries: Vec<(String, MetadataValue)>,
     kept_text: usize,
+    kept_numbers: u64,
     /// Element types of kept numeric arrays, by place among the entries.
     elements: Vec<(usize, &'static str)>,
     bad_byte_token: Option<String>,
@@ -110,6 +111,15 @@ impl Metadata {
     /// The first token of the form `<0x..>` that is no byte in two hexadecimal digits.
     pub fn bad_byte_token(&self) -> Option<&str> {
         self.bad_byte_token.as_deref()
+    }
+
+    /// Whether there is room for so many numbers more; they are counted then.
+    pub(crate) fn keeps_numbers(&mut self, len: u64) -> bool {
+        let kept = self.kept_numbers.saturating_add(len);
+        if kept <= limits::MAX_KEPT_NUMBERS {
+            self.kept_numbers = kept;
+        }
+        kept <= limits::MAX_KEPT_NUMBERS
     }
 
     /// Notes the element type of the array that is added next.

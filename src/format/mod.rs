@@ -325,6 +325,27 @@ impl Container {
     }
 }
 
+/// What reading the header of a source will take, in bytes of a safetensors header; 0 where it is none that is read. Only the first bytes
+/// are looked at.
+///
+/// # Errors
+/// Only I/O errors.
+pub(crate) fn header_cost(source: &dyn Source) -> Result<u64> {
+    /// A tensor info and a key of a GGUF file as entries of a header: name, shape, offsets.
+    const INFO: u64 = 64;
+    const KEY: u64 = 32;
+    let mut head = [0; 24];
+    let read = source.read_at(0, &mut head)?;
+    let number = |at: usize| head[at..at + 8].iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+    if read == head.len() && head.starts_with(b"GGUF") {
+        let least = number(8).saturating_mul(INFO).saturating_add(number(16).saturating_mul(KEY));
+        // More than the file has room for is refused by its reader.
+        return Ok(if least / 4 > source.len() { 0 } else { least });
+    }
+    let stated = number(0);
+    Ok(if stated <= limits::MAX_SAFETENSORS_HEADER.min(source.len()) { stated } else { 0 })
+}
+
 /// Reads the header of a source, deciding the format by its first bytes.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! Tensor names of a file in one allocation.
 
+use super::limits;
+
 /// Place of a name in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NameId {
@@ -14,11 +16,13 @@ pub(crate) struct NameArena {
 }
 
 impl NameArena {
-    /// Stores a name; `None` when the arena has reached 4 GiB (the header limits come far earlier).
+    /// Stores a name; `None` when all of them would take more than [`limits::MAX_NAMES`].
     pub(crate) fn push(&mut self, name: &[u8]) -> Option<NameId> {
         let start = u32::try_from(self.bytes.len()).ok()?;
         let len = u32::try_from(name.len()).ok()?;
-        start.checked_add(len)?;
+        if self.bytes.len().saturating_add(name.len()) > limits::MAX_NAMES {
+            return None;
+        }
         self.bytes.extend_from_slice(name);
         Some(NameId { start, len })
     }

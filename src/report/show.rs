@@ -8,6 +8,7 @@ pub use rows::*;
 use crate::checkpoint::{Checkpoint, Component, Summary, Sums, WeightSet};
 use crate::format::{ByteMap, Format, SecondOpinion};
 use crate::units::Bytes;
+use crate::units::sum_up;
 
 /// What to put into the body besides the sums.
 #[derive(Debug, Clone, Default)]
@@ -160,7 +161,7 @@ fn notes(checkpoint: &Checkpoint, summary: &Summary) -> Vec<String> {
     notes.extend(checkpoint.tied.note());
     notes.extend(checkpoint.model.notes.iter().cloned());
     let unselected: u64 =
-        checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|s| !s.selected).map(|s| s.tensor_bytes).sum();
+        sum_up(checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|s| !s.selected).map(|s| s.tensor_bytes));
     notes.extend(checkpoint.choices());
     if unselected > 0 {
         notes.push(format!("{} of tensors stand here in other weight sets and are not in the totals", Bytes(unselected).binary()));

@@ -97,11 +97,11 @@ impl PartDocuments {
         let base: Vec<ScanPart> = self.parts.iter().map(|(_, part)| part.part.clone()).collect();
         check_same_checkpoint(&base, selection)?;
         let outcome = merge_parts(&base)?;
-        let full = self.merge_full(&outcome)?;
+        let full = self.merge_full(&outcome, selection)?;
         Ok((outcome, full))
     }
 
-    fn merge_full(&self, base: &ScanOutcome) -> Result<Option<FullOutcome>> {
+    fn merge_full(&self, base: &ScanOutcome, selection: &Selection) -> Result<Option<FullOutcome>> {
         let parts: Vec<&FullPart> = self.parts.iter().filter_map(|(_, part)| part.full.as_ref()).collect();
         if parts.is_empty() {
             return Ok(None);
@@ -117,6 +117,15 @@ impl PartDocuments {
         };
         if !parts.iter().all(|part| fits(part)) {
             return Err(stale());
+        }
+        // Each weight stands in the histograms once at most.
+        let elements = selection.files.iter().flat_map(|file| &file.tensors).map(|tensor| tensor.elements);
+        let most = elements.fold(0, u64::saturating_add);
+        let mut counts = parts.iter().flat_map(|part| &part.pooled).flatten();
+        let counted = counts.try_fold(0u64, |sum, pooled| sum.checked_add(pooled.counted()?));
+        if counted.is_none_or(|counted| counted > most) {
+            let message = format!("the parts count more values than the {most} elements that the checkpoint has");
+            return Err(Error::new(ErrorKind::Malformed, message).help("scan the parts again"));
         }
         let mut full = merge_full(&parts)?;
         full.reconcile(&mut base.clone());

@@ -289,3 +289,13 @@ fn templates_are_searched_where_the_file_is_no_json_and_in_every_place() {
         finds("chat-template", &[(name, text.into_bytes())]);
     }
 }
+
+/// Understood is what was read and makes sense: a name that promises text is not enough.
+#[test]
+fn only_texts_that_were_read_are_understood() {
+    let text = "é and a line\n".repeat(20_000).into_bytes();
+    let found = audited(&[("notes.txt", text), ("raw.txt", b"\0\x01\x02".to_vec()), ("LICENSE.md", vec![0xff; 9])]);
+    assert_eq!(found.coverage.files_not_understood, ["LICENSE.md", "raw.txt"]);
+    assert_eq!((found.coverage.files_seen, found.coverage.files_understood), (4, 2));
+    assert!(found.coverage.bytes_read > 280_000);
+}

@@ -365,3 +365,34 @@ impl<'de> Visitor<'de> for NoKeyTwice {
         Ok(self)
     }
 }
+
+/// A part comes from elsewhere: what it counts and what it names is not taken on trust.
+#[test]
+fn merge_does_not_trust_what_a_part_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| crate::program::program().args(words).output().unwrap();
+    let part = run(&["scan", "fixtures/full_stats/llama", "--stats", "full", "--part", "1/1"]);
+    let part: Value = serde_json::from_slice(&part.stdout).unwrap();
+    let write = |name: &str, part: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, part.to_string()).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let error = |words: &[&str]| {
+        let output = run(words);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let mut counted = part.clone();
+    counted["full"]["pooled"][0]["counts"][0][1] = u64::MAX.into();
+    assert!(error(&["merge", &write("counts.json", &counted)]).contains("count more values than"));
+    let mut elsewhere = part.clone();
+    elsewhere["scanned"] = "/etc/hostname".into();
+    let elsewhere = write("elsewhere.json", &elsewhere);
+    let told = error(&["merge", &elsewhere]);
+    assert!(told.contains("it is not opened") && told.contains("--checkpoint"), "{told}");
+    // The one that is given is taken.
+    let output = run(&["merge", &elsewhere, "--checkpoint", "fixtures/full_stats/llama"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(error(&["memory", "fixtures/full_stats/llama", "--fit", ""]).contains("no budget"));
+}

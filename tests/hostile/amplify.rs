@@ -186,3 +186,47 @@ fn parts_of_a_scan_take_bounded_memory() {
         within_the_limit(&["merge"], &part);
     }
 }
+
+/// Names, keys and arrays of a GGUF, each within its own bound: what all of them take is bounded too.
+#[test]
+fn headers_take_bounded_memory() {
+    let string = |text: &[u8]| [&(text.len() as u64).to_le_bytes(), text].concat();
+    let head = |tensors: u64, keys: u64| [&b"GGUF"[..], &3u32.to_le_bytes(), &tensors.to_le_bytes(), &keys.to_le_bytes()].concat();
+    let long = |i: usize, len: usize| [format!("n{i}").as_bytes(), &vec![b'x'; len]].concat();
+    let mut names = head(140, 0);
+    for i in 0..140 {
+        names.extend([string(&long(i, (1 << 20) - 8)), 1u32.to_le_bytes().to_vec(), 1u64.to_le_bytes().to_vec()].concat());
+        names.extend([&24u32.to_le_bytes()[..], &0u64.to_le_bytes()].concat());
+    }
+    let mut keys = head(0, 3000);
+    (0..3000).for_each(|i| keys.extend([string(&long(i, 65_000)), 0u32.to_le_bytes().to_vec(), vec![1]].concat()));
+    let mut arrays = head(0, 12_000);
+    for i in 0..12_000 {
+        arrays.extend([string(&long(i, 0)), 9u32.to_le_bytes().to_vec(), 0u32.to_le_bytes().to_vec()].concat());
+        arrays.extend([&4096u64.to_le_bytes()[..], &[1; 4096]].concat());
+    }
+    for (what, bytes, code) in [("names", names, Some("over-limit")), ("keys", keys, Some("over-limit")), ("arrays", arrays, None)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("model.gguf"), bytes).unwrap();
+        for command in [&["show"][..], &["memory"], &["audit"]] {
+            within_the_limit(command, folder.path());
+        }
+        if let Some(code) = code {
+            let (audit, _) = document(&["audit"], folder.path());
+            assert!(finding(&audit, code, "model.gguf").is_some(), "{what}: {audit}");
+        }
+    }
+}
+
+/// Files of a set add up: those whose headers would be too much together are told and not read.
+#[test]
+fn headers_of_many_files_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = format!("{{{}\"w\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}}}", " ".repeat(60 << 20));
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), b"x"].concat();
+    (1..4).for_each(|i| std::fs::write(folder.path().join(format!("m{i}.safetensors")), &bytes).unwrap());
+    let (audit, _) = document(&["audit"], folder.path());
+    assert!(finding(&audit, "over-limit", "m3.safetensors").is_some(), "{audit}");
+    assert!(finding(&audit, "over-limit", "m2.safetensors").is_none(), "{audit}");
+}

@@ -8,9 +8,9 @@ use crate::audit::finding::Severity::{Error as Bad, Note, Warning};
 use crate::audit::finding::{Code, Finding, Findings};
 use crate::audit::pickle::{Import, Imports, Verdict, judge};
 use crate::audit::pickled::{Found, Look, Promise};
-use crate::audit::subject::Subject;
+use crate::audit::subject::{Subject, is_plain_text};
 use crate::error::Result;
-use crate::format::{Content, sniff};
+use crate::format::{Content, limits, sniff};
 use crate::source::{FileSource, Source};
 use crate::text::escape_limited;
 use crate::units::grouped;
@@ -65,8 +65,43 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         // What the readers took for a checkpoint under another name is looked at for what else it is.
         if promise != Promise::Checkpoint || !read.contains(path) {
             subject.look(path, |source| pickle(source, &name, promise, out));
+            if is_plain_text(&name)
+                && let Some(Some(bytes)) = subject.look(path, |source| text_bytes(source))
+            {
+                subject.saw_text(&name, bytes);
+            }
         }
     }
+}
+
+/// Bytes of a file that is a text: all of it is read. `None` for what holds anything else, or is longer than any text.
+fn text_bytes(source: &dyn Source) -> Result<Option<u64>> {
+    let mut buffer = vec![0; 64 << 10];
+    let (mut at, mut left) = (0u64, Vec::new());
+    let end = source.len();
+    if end > limits::MAX_TOKENIZER {
+        return Ok(None);
+    }
+    while at < end {
+        let wanted = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+        let read = source.read_at(at, &mut buffer[..wanted])?;
+        if read == 0 {
+            break;
+        }
+        at += read as u64;
+        left.extend_from_slice(&buffer[..read]);
+        // A character may be cut at the end of what was read.
+        let whole = match std::str::from_utf8(&left) {
+            Ok(_) => left.len(),
+            Err(e) if e.error_len().is_none() && at < source.len() => e.valid_up_to(),
+            Err(_) => return Ok(None),
+        };
+        if left[..whole].contains(&0) {
+            return Ok(None);
+        }
+        left.drain(..whole);
+    }
+    Ok(Some(at))
 }
 
 /// Looks whether a file is a pickle, or an archive with pickles, and what they import.

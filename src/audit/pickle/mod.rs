@@ -45,6 +45,8 @@ const REFILL: u64 = 1000;
 pub(crate) fn imports(source: &dyn Source, start: u64, end: u64, allowance: &mut Allowance) -> Result<Imports> {
     let mut found = Imports::default();
     found.end = start;
+    // Whether an unpickler comes to the next one.
+    let mut reached = true;
     for number in 0.. {
         if number == MAX_PICKLES {
             found.stop(format!("more than {MAX_PICKLES} pickles one after another"), found.end);
@@ -63,7 +65,10 @@ pub(crate) fn imports(source: &dyn Source, start: u64, end: u64, allowance: &mut
             break;
         }
         found.end = next.at;
-        found.sign = found.sign.max(next.sign());
+        if reached {
+            found.sign = found.sign.max(next.sign());
+        }
+        reached &= next.ended;
         found.computed = found.computed.or(these.computed);
         these.list.into_iter().for_each(|import| found.add(import));
         if let Some((why, at)) = these.incomplete {

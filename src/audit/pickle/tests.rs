@@ -112,3 +112,25 @@ fn names_are_read_wherever_they_lie() {
     let expected = [("os", "system"), ("os", "popen"), ("posix", "system")].map(|(m, n)| (m.to_owned(), n.to_owned()));
     assert_eq!(pairs(&walk(&far)), BTreeSet::from(expected));
 }
+
+/// What CPython's unpicklers call before they stop is seen, whatever stands around it; `scripts/truth/make_pickle_calls.py`.
+#[test]
+fn no_call_of_an_unpickler_is_missed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/calls.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (mut called, mut quiet, mut overdone) = (0, 0, 0);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (flag, hex) = line.split_once(' ').unwrap();
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        let sign = walk(&bytes).sign;
+        if flag == "1" {
+            called += 1;
+            assert!(sign >= Sign::OddCall, "{line}: {sign:?}");
+        } else {
+            quiet += 1;
+            overdone += u64::from(sign >= Sign::OddCall);
+        }
+    }
+    // Values are not typed here: a call that fails for its arguments is taken for one.
+    assert!(called == 200 && quiet == 200 && overdone < 20, "{overdone}");
+}

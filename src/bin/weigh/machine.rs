@@ -13,7 +13,12 @@ pub(crate) fn budget(text: &str) -> Result<Budget> {
 
 /// Reads a list of budgets.
 pub(crate) fn budgets(text: Option<&str>) -> Result<Vec<Budget>> {
-    text.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty()).map(budget).collect()
+    let budgets: Vec<Budget> =
+        text.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty()).map(budget).collect::<Result<_>>()?;
+    if text.is_some() && budgets.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "--fit names no budget").help("write 24GiB, 2x24GiB or this"));
+    }
+    Ok(budgets)
 }
 
 /// Memory of the host beside a device, in bytes; `None` where the system does not say.

@@ -199,7 +199,7 @@ impl Parser<'_> {
             .container
             .names
             .push(self.json.text().as_bytes())
-            .ok_or_else(|| Error::new(ErrorKind::Limit, "more than 4 GiB of tensor names").at(name_offset))?;
+            .ok_or_else(|| Error::new(ErrorKind::Limit, "more tensor names than are held of a file").at(name_offset))?;
         let entry = self.entry().map_err(|e| {
             let name = String::from_utf8_lossy(self.container.names.bytes(name)).into_owned();
             e.for_tensor(&name)

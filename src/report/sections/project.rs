@@ -11,6 +11,7 @@ use crate::project::shard::ShardedRow;
 use crate::project::training_data::DataRow;
 use crate::report::cell::{Cell, Line, Section, Table, Tone, left, right};
 use crate::text::{escape, escape_limited};
+use crate::units::sum_up;
 use crate::units::{Bytes, grouped, grouped_signed, percent};
 
 /// Schemes in one table; beyond it (`--to all`) every row is shown too, but bridges are not.
@@ -203,7 +204,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         ]);
     }
     if !rest.is_empty() {
-        let sum = |f: fn(&crate::project::written::shards::Shard) -> u64| rest.iter().map(f).sum();
+        let sum = |f: fn(&crate::project::written::shards::Shard) -> u64| sum_up(rest.iter().map(f));
         table.row(vec![
             others(rest.len()),
             Cell::Count(sum(|s| s.tensors)),
@@ -215,7 +216,7 @@ fn sharded(row: &ShardedRow) -> Section<'static> {
         table.row(vec![Cell::text("shard index"), Cell::None, Cell::None, Cell::Bytes(row.index_bytes)]);
     }
     if !row.shards.is_empty() {
-        let all = |f: fn(&crate::project::written::shards::Shard) -> u64| row.shards.iter().map(f).sum::<u64>();
+        let all = |f: fn(&crate::project::written::shards::Shard) -> u64| sum_up(row.shards.iter().map(f));
         table.total = Some(vec![
             Cell::text("total"),
             Cell::Count(all(|s| s.tensors)),

@@ -8,7 +8,7 @@ use crate::report::cell::{Cell, Section, Table, left, right};
 use crate::report::page::Walked;
 use crate::report::show::{GroupRow, ShowBody, WeightSetRow};
 use crate::text::{escape, escape_limited, shown_path};
-use crate::units::{Bytes, Elements, Params, grouped};
+use crate::units::{Bytes, Elements, Params, grouped, sum_up};
 
 /// One way to group tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +195,7 @@ fn dtypes(body: &ShowBody<'_>) -> Section<'static> {
         row(Cell::Foreign(d.dtype.clone()), d.tensors, d.stored_elements, d.bytes);
     }
     if !rest.is_empty() {
-        let sum = |f: fn(&crate::report::show::DtypeRow) -> u64| rest.iter().map(f).sum();
+        let sum = |f: fn(&crate::report::show::DtypeRow) -> u64| sum_up(rest.iter().map(f));
         row(others(rest.len()), sum(|d| d.tensors), sum(|d| d.stored_elements), sum(|d| d.bytes));
     }
     table.total = Some(vec![
@@ -228,7 +228,7 @@ fn group_table(first: &'static str, rows: &[GroupRow], body: &ShowBody<'_>, list
         row(Cell::Text(r.role.clone()), r.sums.tensors, r.sums.logical_params, r.sums.bytes);
     }
     if !rest.is_empty() {
-        let sum = |f: fn(&GroupRow) -> u64| rest.iter().map(f).sum();
+        let sum = |f: fn(&GroupRow) -> u64| sum_up(rest.iter().map(f));
         row(others(rest.len()), sum(|r| r.sums.tensors), sum(|r| r.sums.logical_params), sum(|r| r.sums.bytes));
     }
     table.total = Some(vec![
@@ -301,7 +301,7 @@ fn files(body: &ShowBody<'_>) -> Option<Section<'static>> {
     ]);
     let (listed, rest) = fold(&rows, LISTED);
     let cells = |name: Cell, files: &[&crate::report::show::FileRow]| {
-        let sum = |f: &dyn Fn(&crate::report::show::FileRow) -> u64| files.iter().map(|r| f(r)).sum::<u64>();
+        let sum = |f: &dyn Fn(&crate::report::show::FileRow) -> u64| sum_up(files.iter().map(|r| f(r)));
         vec![
             name,
             Cell::Count(sum(&|r| r.tensors)),
@@ -341,9 +341,9 @@ fn unread(body: &ShowBody<'_>) -> Option<Section<'static>> {
         table.row(vec![Cell::Foreign(file.name.clone()), Cell::Bytes(file.bytes), Cell::Text(file.reason.clone())]);
     }
     if !rest.is_empty() {
-        table.row(vec![others(rest.len()), Cell::Bytes(rest.iter().map(|f| f.bytes).sum()), Cell::text("")]);
+        table.row(vec![others(rest.len()), Cell::Bytes(sum_up(rest.iter().map(|f| f.bytes))), Cell::text("")]);
     }
-    table.total = Some(vec![Cell::text("total"), Cell::Bytes(body.unread.iter().map(|f| f.bytes).sum()), Cell::text("")]);
+    table.total = Some(vec![Cell::text("total"), Cell::Bytes(sum_up(body.unread.iter().map(|f| f.bytes))), Cell::text("")]);
     Some(Section { table: Some(table), ..Section::new("Other weight files") })
 }
 

@@ -48,6 +48,13 @@ fn table_len(class: &ElementClass) -> usize {
     if class.is_coded() { class.codes() } else { CODES }
 }
 
+impl PooledPart {
+    /// Values that it counts; `None` beyond 64 bits.
+    pub(in crate::scan) fn counted(&self) -> Option<u64> {
+        self.counts.iter().try_fold(0u64, |sum, (_, n)| sum.checked_add(*n))
+    }
+}
+
 impl Pooled {
     /// Adds the counted codes of a tensor.
     pub(super) fn add(&mut self, role: Role, class: &ElementClass, counts: &[(u16, u64)]) {

@@ -70,6 +70,9 @@ fn parse_part(text: &str) -> Result<Part, String> {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  weigh merge part-1.json part-2.json part-3.json")]
 pub(crate) struct MergeArgs {
+    /// The checkpoint that was scanned, where it is not where the parts say
+    #[arg(long, value_name = "PATH")]
+    pub(crate) checkpoint: Option<PathBuf>,
     /// Files written by `weigh scan --part`
     #[arg(value_name = "PART", required = true)]
     pub(crate) parts: Vec<PathBuf>,

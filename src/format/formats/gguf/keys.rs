@@ -5,8 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::{DEFAULT_ALIGNMENT, Parser};
 use crate::error::Result;
-use crate::format::metadata::MetadataValue;
-use crate::format::metadata::most_kept;
+use crate::format::metadata::{MetadataValue, most_kept};
 use crate::format::{DefectKind, limits};
 use crate::text::escape_limited;
 
@@ -36,9 +35,13 @@ impl Parser<'_> {
         // Places of the keys by their hash: a second copy of a million names would cost more than all else.
         let mut seen: HashMap<u64, usize> = HashMap::with_capacity(n.min(1 << 20) as usize);
         let hasher = RandomState::new();
+        let mut held = 0u64;
         for _ in 0..n {
             let at = self.input.offset();
-            self.string(limits::MAX_NAME, "a key")?;
+            held = held.saturating_add(self.string(limits::MAX_NAME, "a key")?);
+            if held > limits::MAX_KEY_BYTES {
+                return Err(self.input.over_limit(format!("more than {} bytes of keys", limits::MAX_KEY_BYTES)).at(at));
+            }
             let key = String::from_utf8_lossy(&self.text).into_owned();
             if self.text.is_empty() {
                 self.defect(DefectKind::ForbiddenValue, None, at, "an empty key, at which llama.cpp refuses the file".into());
@@ -137,7 +140,7 @@ impl Parser<'_> {
         let offset = self.input.offset();
         if kind == STRING {
             self.strings(key, len)?;
-        } else if len <= limits::MAX_KEPT_ARRAY {
+        } else if len <= limits::MAX_KEPT_ARRAY && self.container.metadata.keeps_numbers(len) {
             let mut values = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
             let mut odd_bool = false;
             for _ in 0..len {

@@ -130,7 +130,11 @@ impl Parser<'_> {
         let at = self.input.offset();
         let name_len = self.string(limits::MAX_NAME, "a tensor name")?;
         let name_text = String::from_utf8_lossy(&self.text).into_owned();
-        let name = self.container.names.push(&self.text).ok_or_else(|| self.input.over_limit("more than 4 GiB of tensor names"))?;
+        let name = self
+            .container
+            .names
+            .push(&self.text)
+            .ok_or_else(|| self.input.over_limit(format!("more than {} bytes of tensor names", limits::MAX_NAMES)))?;
         if std::str::from_utf8(&self.text).is_err() {
             self.defect(DefectKind::ForbiddenValue, Some(index), at, "the tensor name is no UTF-8".into());
         }

@@ -24,7 +24,7 @@ impl Prepared {
             .collect();
         let mut order: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
         order.sort_by(|&a, &b| {
-            let key = |i: u32| (facts[i as usize].1.map_or(0, |n| n + 1), tensors[i as usize].name.as_bytes());
+            let key = |i: u32| (facts[i as usize].1, tensors[i as usize].name.as_bytes());
             key(a).cmp(&key(b))
         });
         let infos = tensors.iter().map(|t| info_bytes(t.name_bytes, t.effective_dims())).sum();
