@@ -304,6 +304,17 @@ impl Checkpoint {
         other
     }
 
+    /// Whether a file whose header was read holds no weights: an importance matrix, the state of a training.
+    pub(crate) fn is_no_weights(&self, name: &str) -> bool {
+        self.unread.binary_search_by(|file| file.name.as_str().cmp(name)).is_ok()
+    }
+
+    /// Whether the selected weights are some parts of a split GGUF.
+    pub(crate) fn is_part_of_split(&self) -> bool {
+        let mut selected = self.components.iter().flat_map(|c| &c.weight_sets).filter(|set| set.selected);
+        selected.any(|set| splits::Split::of(set, &self.files).is_some())
+    }
+
     /// The config.json of the main component, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
         self.config.as_deref()

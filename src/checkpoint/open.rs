@@ -1,6 +1,5 @@
 //! Opens a checkpoint: finds its files, reads their headers, and works out what the model is.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -141,8 +140,8 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
         }
     }
     plan.tell_stale_indexes(&files);
-    let indexed: HashSet<usize> =
-        files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
+    let by_index = plan.by_index();
+    let indexed = files.iter().enumerate().filter_map(|(i, f)| Some((i, *by_index.get(&f.name)?))).collect();
     let configured = plan.configured();
     let around = Surroundings {
         indexed: &indexed,
@@ -240,9 +239,12 @@ fn model_facts(
     problems: &mut Vec<Error>,
 ) -> (ModelConfig, Option<Arc<serde_json::Value>>) {
     let main = components.iter().find(|c| c.name != "mmproj" && c.name != "adapter").or(components.first());
-    let first = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).and_then(|s| s.files.first()).map(|&i| &files[i]);
+    let set = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected));
+    let first = set.and_then(|s| s.files.first()).map(|&i| &files[i]);
     if let Some(file) = first.filter(|f| f.container.format == Format::Gguf) {
-        let has_tensor = |name: &str| file.container.tensors.iter().any(|t| file.container.name_bytes(t) == name.as_bytes());
+        // The output head stands in the last part of a split.
+        let parts = || set.into_iter().flat_map(|s| &s.files).map(|&i| &files[i].container);
+        let has_tensor = |name: &str| parts().any(|c| c.tensors.iter().any(|t| c.name_bytes(t) == name.as_bytes()));
         let mut model = config::from_gguf(&file.container.metadata, &has_tensor);
         model.origin = Some(file.name.clone());
         return (model, None);

@@ -63,6 +63,9 @@ const PARTS: [&str; 58] = [
     "vad",
 ];
 
+/// Those of them of which a pipeline has one.
+pub(crate) const MAIN: [&str; 4] = ["unet", "transformer", "diffusionmodel", "diffusionmodels"];
+
 /// Architectures that llama.cpp and its kin load beside another: the vision tower, the vocoder.
 pub(crate) const ARCHITECTURES: [&str; 2] = [PROJECTOR, "wavtokenizer-dec"];
 

@@ -52,8 +52,9 @@ const NEEDED: &[&str] = &["block_count", "context_length", "embedding_length", "
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     for (file, container) in subject.containers().filter(|(_, c)| c.format == Format::Gguf) {
-        // Further parts of a set carry no model keys.
-        if container.metadata.count("split.no").is_some_and(|n| n > 0) {
+        // Further parts of a set carry no model keys, and an importance matrix is of no model.
+        let is_other = subject.checkpoint.is_some_and(|c| c.is_no_weights(file));
+        if is_other || container.metadata.count("split.no").is_some_and(|n| n > 0) {
             continue;
         }
         let key = "general.architecture";

@@ -36,6 +36,13 @@ pub(super) fn is_part(name: &str) -> bool {
     !own.is_empty() && (1..=own.len().min(3)).any(|n| joined(&own[..n]) || joined(&own[own.len() - n..]))
 }
 
+/// Whether a folder is one of the main parts of pipelines, of which each has one.
+pub(super) fn is_main_part(folder: &str) -> bool {
+    let last = folder.rsplit('/').next().unwrap_or(folder);
+    let own: Vec<String> = stems::own_pieces(last).into_iter().filter(|piece| !piece.bytes().all(|b| b.is_ascii_digit())).collect();
+    parts::MAIN.contains(&own.concat().as_str())
+}
+
 /// What a set is for, and where.
 pub(super) fn place_of(set: &Set<'_>, files: &[CheckpointFile], pipeline: bool) -> (Kind, String) {
     let first = &files[set.files[0]].container;
