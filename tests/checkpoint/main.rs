@@ -10,5 +10,7 @@ mod writers;
 
 mod declared;
 mod hub_cache;
+mod one_model;
+mod split_files;
 mod repos;
 mod weight_sets;
