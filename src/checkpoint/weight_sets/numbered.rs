@@ -1,6 +1,7 @@
 //! Parts of one model in files that are numbered without a form that all tools know: `weights.00`, `model_part_01`, parts of a split
 //! GGUF under other names. Numbers alone prove nothing: the tensors must be different ones, and must belong together.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{CheckpointFile, declared};
@@ -27,12 +28,14 @@ fn numbers(stem: &str) -> Option<(String, Vec<u64>)> {
 }
 
 /// Joins the sets that are parts of one model.
-pub(super) fn join<'a>(mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: &Surroundings<'_>) -> Vec<Set<'a>> {
+pub(super) fn join<'a>(sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: &Surroundings<'_>) -> Vec<Set<'a>> {
+    let mut sets: Vec<Set<'a>> =
+        sets.into_iter().flat_map(|set| if repeats(&set, files) { alone(&set, files) } else { vec![set] }).collect();
     let mut joined = splits(&sets, files);
     let mut series: BTreeMap<(&str, &str, String), Vec<(usize, Vec<u64>)>> = BTreeMap::new();
     for (i, set) in sets.iter().enumerate() {
-        let alone = set.files.len() == 1 && !set.indexed && set.count.is_none() && set.variant.is_none();
-        if let Some((text, numbers)) = numbers(&set.stem).filter(|_| alone && !joined.iter().flatten().any(|j| *j == i)) {
+        let single = set.files.len() == 1 && !set.indexed && set.count.is_none() && set.variant.is_none();
+        if let Some((text, numbers)) = numbers(&set.stem).filter(|_| single && !joined.iter().flatten().any(|j| *j == i)) {
             series.entry((&set.folder, set.format.name(), text)).or_default().push((i, numbers));
         }
     }
@@ -55,6 +58,48 @@ pub(super) fn join<'a>(mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], arou
     }
     sets.retain(|set| !set.files.is_empty());
     sets
+}
+
+/// Whether files with the names of shards hold the same tensors: slices of ranks, or copies, and no parts of one whole. The first tensors of
+/// the others tell.
+fn repeats(set: &Set<'_>, files: &[CheckpointFile]) -> bool {
+    let [first, others @ ..] = set.files.as_slice() else { return false };
+    if set.count.is_none() || others.is_empty() || set.format != Format::Safetensors {
+        return false;
+    }
+    let of_first = &files[*first].container;
+    let names: HashSet<&[u8]> = of_first.tensors.iter().map(|t| of_first.name_bytes(t)).collect();
+    others.iter().map(|&i| &files[i].container).all(|other| {
+        let mut first = other.tensors.iter().take(FIRST).map(|t| other.name_bytes(t)).peekable();
+        first.peek().is_some() && first.all(|name| names.contains(name))
+    })
+}
+
+/// Tensors of a file that are looked for in another.
+const FIRST: usize = 8;
+
+/// A set for each of its files.
+fn alone<'a>(set: &Set<'a>, files: &'a [CheckpointFile]) -> Vec<Set<'a>> {
+    let one = |&i: &usize| {
+        let base = files[i].name.rsplit('/').next().unwrap_or_default();
+        let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem).to_owned();
+        Set {
+            folder: set.folder.clone(),
+            own: super::stems::own_pieces(&stem),
+            stem,
+            variant: None,
+            files: vec![i],
+            indexed: false,
+            count: None,
+            format: set.format,
+            bytes: files[i].container.tensor_bytes(),
+            side: super::Side::new(vec![&files[i]]),
+            names: OnceCell::new(),
+            modules: OnceCell::new(),
+            ranks: None,
+        }
+    };
+    set.files.iter().map(one).collect()
 }
 
 /// The members in the order of their numbers, where they are parts of one model.
