@@ -150,7 +150,7 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
         config: &|folder| stated_config(&plan.root, &plan.boundary, folder),
         configured: &|folder| configured.contains(folder),
     };
-    let Grouped { components, bytes_read, others, models } = weight_sets::group(&files, &around);
+    let Grouped { components, bytes_read, others, missing, models } = weight_sets::group(&files, &around);
     for (i, what) in others {
         let (name, bytes) = (files[i].name.clone(), files[i].container.file_len);
         plan.unread.push(UnreadFile { name, bytes, reason: what.to_owned() });
@@ -159,6 +159,7 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
     if components.is_empty() && !files.is_empty() && is_folder {
         plan.problems.push(nothing_here(path, &plan));
     }
+    plan.problems.extend(missing);
     plan.problems.extend(weight_sets::missing_ranks(&components, &files));
     plan.leave_out_strays(&components, &files);
     plan.tell_splits(&components, &files);

@@ -174,6 +174,16 @@ fn several_models_are_refused_with_the_path_of_each() {
     assert_eq!(models[0].files, ["alice/model.safetensors"]);
     let length = std::fs::metadata(dir.path().join("alice/model.safetensors")).unwrap().len();
     assert_eq!(models[0].bytes, length);
+    // Two models of each step of one run: those of the last step.
+    let dir = tempdir().unwrap();
+    for step in ["global_step_1", "global_step_2"] {
+        model(&dir.path().join(step).join("actor/huggingface"), 1);
+        let critic = [llama("BF16", 2), vec![t("score.weight", "BF16", &[1, 64], 1)]].concat();
+        save(&dir.path().join(step).join("critic/huggingface/model.safetensors"), &critic);
+        config(&dir.path().join(step).join("critic/huggingface"));
+    }
+    let steps = models_in(dir.path()).unwrap().into_iter().map(|model| format!("{} {}", model.name, model.path.display()));
+    assert_eq!(steps.collect::<Vec<_>>(), ["actor global_step_2/actor", "critic global_step_2/critic"]);
     // Unrelated models below a folder, one of them deeper.
     let dir = tempdir().unwrap();
     model(&dir.path().join("text/llama"), 1);
@@ -375,6 +385,14 @@ fn parts_with_free_numbers_are_one_model() {
         assert_eq!(parameters(dir.path()), LLAMA, "{names:?}");
         assert_eq!((sets(dir.path()).len(), codes(dir.path())), (1, Vec::new()), "{names:?}");
     }
+    // One of them is not here.
+    let dir = tempdir().unwrap();
+    let whole = llama("BF16", 1);
+    for number in 1..=3 {
+        save(&dir.path().join(format!("model_{number}_of_4.safetensors")), &whole[5 * (number - 1)..5 * number]);
+    }
+    assert_eq!(sets(dir.path()), ["model: model*"]);
+    assert!(show(dir.path())["errors"].to_string().contains("one of 4 parts, of which 1 are missing"));
     // Two models are not joined, whether a configuration tells or not.
     for configured in [false, true] {
         let dir = tempdir().unwrap();

@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::discover::ShardName;
 use super::fingerprint::{Likeness, Obstacle, Side};
 use super::{CheckpointFile, Component, WeightSet};
+use crate::error::Error;
 use crate::format::Format;
 use kinship::{Kinship, kinship};
 use places::Kind;
@@ -71,6 +72,8 @@ pub(super) struct Grouped {
     pub(super) bytes_read: u64,
     /// Files that hold no weights, and what they hold.
     pub(super) others: Vec<(usize, &'static str)>,
+    /// Parts that are missing.
+    pub(super) missing: Vec<Error>,
     /// The models that are here; one where all of it is one, or is not told apart.
     pub(super) models: Vec<OneModel>,
 }
@@ -153,6 +156,7 @@ pub(super) fn group(files: &[CheckpointFile], around: &Surroundings<'_>) -> Grou
         });
         sets = numbered::join(sets, files, around);
     }
+    let missing = numbered::missing(&sets, files);
     let mut places: BTreeMap<(Kind, String), Vec<Set<'_>>> = BTreeMap::new();
     for set in sets {
         let place = places::place_of(&set, files, around.pipeline);
@@ -183,7 +187,7 @@ pub(super) fn group(files: &[CheckpointFile], around: &Surroundings<'_>) -> Grou
             set.against.get_or_insert(parts);
         }
     }
-    Grouped { components: out, bytes_read: read.get(), others, models }
+    Grouped { components: out, bytes_read: read.get(), others, missing, models }
 }
 
 /// Files of one set stand together: same folder, same name but for the shard number, same count.

@@ -171,17 +171,14 @@ fn model(i: usize, group: &Group<'_>, files: &[CheckpointFile], owners: &HashMap
     let set = &group.sets[0].0;
     let all: BTreeSet<usize> = group.sets.iter().flat_map(|(set, _)| set.files.iter().copied()).collect();
     let first = set.files.first().map_or("", |&file| files[file].name.as_str());
-    // The highest folder that holds nothing of another model, and all forms of this one.
-    let holds_all =
-        |folder: &str| all.iter().all(|&file| files[file].name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
-    let mut folder = None;
-    let mut above = first;
-    while let Some((next, _)) = above.rsplit_once('/') {
-        above = next;
-        if owners.get(above) == Some(&Some(i)) && holds_all(above) {
-            folder = Some(above);
-        }
-    }
+    // The highest folder that holds nothing of another model and all forms of this one, else all of the form that is taken.
+    let holds = |folder: &str, file: &usize| files[*file].name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let highest = |needed: &[usize]| {
+        let above = std::iter::successors(first.rsplit_once('/'), |(folder, _)| folder.rsplit_once('/')).map(|(folder, _)| folder);
+        above.filter(|folder| owners.get(folder) == Some(&Some(i)) && needed.iter().all(|file| holds(folder, file))).last()
+    };
+    let every: Vec<usize> = all.iter().copied().collect();
+    let folder = highest(&every).or_else(|| highest(&set.files));
     let stated =
         set.files.first().and_then(|&file| files[file].container.metadata.text("general.name")).filter(|n| !n.trim().is_empty());
     let by_place = || folder.map_or(set.stem.as_str(), |folder| folder.rsplit('/').next().unwrap_or(folder));

@@ -4,8 +4,9 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::super::{CheckpointFile, declared};
+use super::super::{CheckpointFile, ShardName, declared};
 use super::{Set, Surroundings, module_of};
+use crate::error::{Error, ErrorKind};
 use crate::format::{Format, Shape};
 
 /// A name taken apart at its numbers: the text around them, and the numbers.
@@ -39,8 +40,14 @@ pub(super) fn join<'a>(sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: 
             series.entry((&set.folder, set.format.name(), text)).or_default().push((i, numbers));
         }
     }
-    joined.extend(series.into_iter().filter_map(|((folder, _, text), members)| parts(&sets, folder, &text, members, around)));
-    for members in joined {
+    let mut counted: Vec<Option<u64>> = vec![None; joined.len()];
+    for ((folder, _, text), members) in series {
+        if let Some((members, count)) = parts(&sets, folder, &text, members, around) {
+            joined.push(members);
+            counted.push(count);
+        }
+    }
+    for (members, count) in joined.into_iter().zip(counted) {
         let found: Vec<usize> = members.iter().flat_map(|&m| sets[m].files.clone()).collect();
         let bytes = members.iter().fold(0u64, |sum, &m| sum.saturating_add(sets[m].bytes));
         let side = found.iter().map(|&i| &files[i]).collect();
@@ -52,12 +59,26 @@ pub(super) fn join<'a>(sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: 
             first.own = super::stems::own_pieces(&stem);
             first.stem = stem;
         }
+        first.count = first.count.or(count);
         for &m in &members[1..] {
             sets[m].files.clear();
         }
     }
     sets.retain(|set| !set.files.is_empty());
     sets
+}
+
+/// Parts that the names count and that are not here. Gaps in the usual numbering are told by the names alone.
+pub(super) fn missing(sets: &[Set<'_>], files: &[CheckpointFile]) -> Vec<Error> {
+    let short = |set: &Set<'_>| {
+        let first = &files[*set.files.first()?];
+        let (here, count) = (set.files.len() as u64, set.count?);
+        let usual = ShardName::parse(first.name.rsplit('/').next().unwrap_or_default()).is_some();
+        let message = format!("one of {count} parts, of which {} are missing", count.saturating_sub(here));
+        let error = || Error::new(ErrorKind::MissingShard, message).with_path(&first.path).help("fetch the missing parts");
+        (here < count && !usual).then(error)
+    };
+    sets.iter().filter_map(short).collect()
 }
 
 /// Whether files with the names of shards hold the same tensors: slices of ranks, or copies, and no parts of one whole. The first tensors of
@@ -102,14 +123,14 @@ fn alone<'a>(set: &Set<'a>, files: &'a [CheckpointFile]) -> Vec<Set<'a>> {
     set.files.iter().map(one).collect()
 }
 
-/// The members in the order of their numbers, where they are parts of one model.
+/// The members in the order of their numbers, where they are parts of one model, and how many there are where the names say it.
 fn parts(
     sets: &[Set<'_>],
     folder: &str,
     text: &str,
     mut members: Vec<(usize, Vec<u64>)>,
     around: &Surroundings<'_>,
-) -> Option<Vec<usize>> {
+) -> Option<(Vec<usize>, Option<u64>)> {
     let (_, first) = members.first().filter(|_| members.len() > 1)?;
     let mut varying = (0..first.len()).filter(|&n| members.iter().any(|(_, numbers)| numbers[n] != first[n]));
     let (at, None) = (varying.next()?, varying.next()) else { return None };
@@ -127,7 +148,7 @@ fn parts(
     }
     let order: Vec<usize> = members.into_iter().map(|(i, _)| i).collect();
     let belong = || count == Some(order.len() as u64) || belong_together(sets, &order, folder, around);
-    (are_disjoint(sets, &order) && belong()).then_some(order)
+    (are_disjoint(sets, &order) && belong()).then_some((order, count))
 }
 
 /// Whether no tensor stands in two of them. Two models of one architecture differ from parts in the first tensor already.
