@@ -77,9 +77,10 @@ fn heads<'g, 'a>(places: &'g [Place<'a>], files: &[CheckpointFile], around: &Sur
         };
     }
     let found = told_apart(&models, configured, around);
-    // Files of llama.cpp are whole models, whatever lies beside them.
+    // Files of llama.cpp are whole models, whatever lies beside them; those that were made of what lies beside them are its forms.
     let of_llama_cpp: Vec<&Group<'a>> = models.iter().map(|(_, group)| *group).filter(gguf).collect();
-    if found.len() < 2 && of_llama_cpp.len() > 1 { models.into_iter().map(|(_, group)| group).collect() } else { found }
+    let others: Vec<&Group<'a>> = found.iter().copied().filter(|group| !gguf(group)).collect();
+    if of_llama_cpp.is_empty() || others.len() + of_llama_cpp.len() < 2 { found } else { [others, of_llama_cpp].concat() }
 }
 
 fn told_apart<'g, 'a>(

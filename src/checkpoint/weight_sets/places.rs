@@ -216,8 +216,13 @@ fn forms(places: &mut [Place<'_>], around: &Surroundings<'_>, read: &Cell<u64>) 
         let root = upwards(above).find_map(|folder| by_folder.get(&(place.kind, folder.to_owned())).copied());
         let Some(set) = first(places, i) else { continue };
         if let Some(to) = root {
-            let of_root = first(places, to).filter(|root| alike(root, set)).map(|root| compare(&root.side, &set.side, read));
-            if let Some(likeness) = of_root {
+            let Some(root) = first(places, to).filter(|root| alike(root, set)) else { continue };
+            // `ema/` beside `model/`: the copy is the form, whichever folder stands above.
+            if is_copy_folder(&root.folder) && !is_copy_folder(&set.folder) && set.bytes >= root.bytes {
+                let likeness = compare(&set.side, &root.side, read);
+                take_in(places, to, i, &likeness);
+            } else {
+                let likeness = compare(&root.side, &set.side, read);
                 take_in(places, i, to, &likeness);
             }
             continue;
@@ -232,9 +237,17 @@ fn forms(places: &mut [Place<'_>], around: &Surroundings<'_>, read: &Cell<u64>) 
             let one_name = name(to) == name(i);
             (!likeness.is_different() || (one_name && !(around.configured)(""))).then_some((to, likeness))
         });
-        match form {
-            Some((to, likeness)) => take_in(places, i, to, &likeness),
-            None => heads.entry(key).or_default().push(i),
+        let Some((to, likeness)) = form else {
+            heads.entry(key).or_default().push(i);
+            continue;
+        };
+        // The larger of two forms is the more faithful one.
+        match first(places, to).filter(|head| head.bytes < set.bytes).map(|head| compare(&set.side, &head.side, read)) {
+            Some(likeness) => {
+                take_in(places, to, i, &likeness);
+                heads.entry(key).or_default().iter_mut().filter(|head| **head == to).for_each(|head| *head = i);
+            }
+            None => take_in(places, i, to, &likeness),
         }
     }
 }
