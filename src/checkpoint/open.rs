@@ -153,6 +153,10 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
     let Grouped { components, bytes_read, others, missing, models } = weight_sets::group(&files, &around);
     for (i, what) in others {
         let (name, bytes) = (files[i].name.clone(), files[i].container.file_len);
+        if !is_folder {
+            plan.notes.push(format!("{}: {what}", escape_limited(&name, 120)));
+            continue;
+        }
         plan.unread.push(UnreadFile { name, bytes, reason: what.to_owned() });
     }
     plan.unread.sort_by(|a, b| a.name.cmp(&b.name));

@@ -351,6 +351,8 @@ fn the_state_of_a_training_is_no_weights() {
     let dir = tempdir().unwrap();
     save(&dir.path().join("optimizer.safetensors"), &adam);
     assert_eq!(totals(&dir.path().join("optimizer.safetensors")).0, 2 * LLAMA);
+    let notes = show(&dir.path().join("optimizer.safetensors"))["notes"].to_string();
+    assert!(notes.contains("optimizer.safetensors: optimizer state: no weights"), "{notes}");
     // Weights under names that only sound like it.
     save(&dir.path().join("optimizer.safetensors"), &[t("momentum_encoder.q.weight", "F32", &[8, 8], 1)]);
     assert_eq!(totals(dir.path()).0, 64);

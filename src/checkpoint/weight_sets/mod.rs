@@ -146,14 +146,15 @@ pub(super) fn group(files: &[CheckpointFile], around: &Surroundings<'_>) -> Grou
     let read = Cell::new(0);
     let mut others = Vec::new();
     let mut sets = sets(files, around.indexed);
+    sets.retain(|set| match contents::no_weights(files, &set.files) {
+        Some(what) => {
+            others.extend(set.files.iter().map(|&i| (i, what)));
+            // What was asked for by itself is shown as it is.
+            !around.is_folder
+        }
+        None => true,
+    });
     if around.is_folder {
-        sets.retain(|set| match contents::no_weights(files, &set.files) {
-            Some(what) => {
-                others.extend(set.files.iter().map(|&i| (i, what)));
-                false
-            }
-            None => true,
-        });
         sets = numbered::join(sets, files, around);
     }
     let missing = numbered::missing(&sets, files);
