@@ -313,6 +313,12 @@ impl Checkpoint {
         other
     }
 
+    /// Whether the selected weights are some parts of a split GGUF.
+    pub(crate) fn is_part_of_split(&self) -> bool {
+        let mut selected = self.components.iter().flat_map(|c| &c.weight_sets).filter(|set| set.selected);
+        selected.any(|set| splits::Split::of(set, &self.files).is_some())
+    }
+
     /// The configuration of the main component under the keys of a config.json, where there is one.
     pub fn config_json(&self) -> Option<&serde_json::Value> {
         self.config.as_deref().map(|config| &config.value)

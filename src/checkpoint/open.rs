@@ -1,6 +1,5 @@
 //! Opens a checkpoint: finds its files, reads their headers, and works out what the model is.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Format, SecondOpinion, limits, second_opinion};
-use crate::text::shown_path;
+use crate::text::{escape_limited, shown_path};
 use crate::threads;
 use crate::units::grouped;
 
@@ -178,8 +177,8 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
         }
     }
     plan.tell_stale_indexes(&files);
-    let indexed: HashSet<usize> =
-        files.iter().enumerate().filter(|(_, f)| plan.indexed.contains(&f.name)).map(|(i, _)| i).collect();
+    let by_index = plan.by_index();
+    let indexed = files.iter().enumerate().filter_map(|(i, f)| Some((i, *by_index.get(&f.name)?))).collect();
     let configured = plan.configured();
     let around = Surroundings {
         indexed: &indexed,
@@ -188,15 +187,20 @@ fn read_plan(path: &Path, mut plan: Plan, is_folder: bool, single: bool, ask: bo
         config: &|folder| configuration::stated(&plan.root, &plan.boundary, folder),
         configured: &|folder| configured.contains(folder),
     };
-    let Grouped { components, bytes_read, others, models } = weight_sets::group(&files, &around);
+    let Grouped { components, bytes_read, others, missing, models } = weight_sets::group(&files, &around);
     for (i, what) in others {
         let (name, bytes) = (files[i].name.clone(), files[i].container.file_len);
+        if !is_folder {
+            plan.notes.push(format!("{}: {what}", escape_limited(&name, 120)));
+            continue;
+        }
         plan.unread.push(UnreadFile { name, bytes, reason: what.to_owned() });
     }
     plan.unread.sort_by(|a, b| a.name.cmp(&b.name));
     if components.is_empty() && !files.is_empty() && is_folder {
         plan.problems.push(nothing_here(path, &plan));
     }
+    plan.problems.extend(missing);
     plan.problems.extend(weight_sets::missing_ranks(&components, &files));
     plan.leave_out_strays(&components, &files);
     plan.tell_splits(&components, &files);
@@ -290,9 +294,12 @@ fn model_facts(
     problems: &mut Vec<Error>,
 ) -> (ModelConfig, Option<Arc<Configuration>>) {
     let main = components.iter().find(|c| c.name != "mmproj" && c.name != "adapter").or(components.first());
-    let first = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected)).and_then(|s| s.files.first()).map(|&i| &files[i]);
+    let set = main.and_then(|c| c.weight_sets.iter().find(|s| s.selected));
+    let first = set.and_then(|s| s.files.first()).map(|&i| &files[i]);
     if let Some(file) = first.filter(|f| f.container.format == Format::Gguf) {
-        let has_tensor = |name: &str| file.container.tensors.iter().any(|t| file.container.name_bytes(t) == name.as_bytes());
+        // The output head stands in the last part of a split.
+        let parts = || set.into_iter().flat_map(|s| &s.files).map(|&i| &files[i].container);
+        let has_tensor = |name: &str| parts().any(|c| c.tensors.iter().any(|t| c.name_bytes(t) == name.as_bytes()));
         let mut model = config::from_gguf(&file.container.metadata, &has_tensor);
         model.origin = Some(file.name.clone());
         return (model, None);

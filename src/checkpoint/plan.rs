@@ -1,6 +1,6 @@
 //! Which files are to be read: of a folder, a shard index, a file with the shards of its set.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +45,19 @@ impl Plan {
             listing: Listing::default(),
             pipeline: false,
         }
+    }
+
+    /// The index that names each file, by the names relative to the root.
+    pub(super) fn by_index(&self) -> HashMap<String, usize> {
+        let mut by_index = HashMap::new();
+        for (number, index) in self.indexes.iter().enumerate().filter(|(_, index)| !index.of_another_save) {
+            let folder = name_in(&self.root, index.path.parent().unwrap_or(Path::new("")));
+            for name in index.files.keys() {
+                let name = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+                by_index.entry(name).or_insert(number);
+            }
+        }
+        by_index
     }
 
     /// Folders that have a configuration or a shard index of their own, relative to the root.

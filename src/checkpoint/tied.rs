@@ -1,6 +1,5 @@
 //! Whether the output head shares the input embedding.
 
-use super::splits::Split;
 use super::{Checkpoint, Part, Role, Tensor};
 use crate::format::Format;
 use crate::text::escape_limited;
@@ -40,8 +39,7 @@ impl TiedEmbeddings {
         let stated = checkpoint.model.tied_embeddings.filter(|_| checkpoint.format() != Some(Format::Gguf));
         let Some(head) = matrix(Role::LmHead).max_by_key(|t| t.info.elements) else {
             // A head that is not here may stand in a part that is not.
-            let mut sets = checkpoint.components.iter().flat_map(|c| &c.weight_sets).filter(|set| set.selected);
-            if sets.any(|set| Split::of(set, &checkpoint.files).is_some()) {
+            if checkpoint.is_part_of_split() {
                 return Self::NotApplicable;
             }
             let decoder = checkpoint.model.family.is_some() && !matches!(checkpoint.model.kv, super::KvLayers::NoCache(_));

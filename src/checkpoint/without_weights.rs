@@ -63,7 +63,7 @@ impl Checkpoint {
     /// or where config.json says nothing of them either.
     pub fn stand_in(&self) -> Option<StandIn> {
         let root = &self.listing.root;
-        let is_only_unread = self.files.is_empty() && !self.unread.is_empty() && root.join("config.json").is_file();
+        let is_only_unread = self.components.is_empty() && !self.unread.is_empty() && root.join("config.json").is_file();
         let checkpoint = if is_only_unread { declared(root).ok()? } else { return None };
         Some(StandIn { checkpoint, note: self.unread_note() })
     }

@@ -2,24 +2,15 @@
 
 /// Names of parts of a model, without separators and numbers, as diffusers, ComfyUI, transformers and the converters of llama.cpp call
 /// them, also at the end of a longer name.
-const PARTS: [&str; 58] = [
+pub(crate) const NAMES: [&str; 49] = [
     "textencoder",
     "textencoders",
-    "clip",
-    "clipl",
-    "clipg",
-    "clipvision",
     "textmodel",
     "imageencoder",
     "audioencoder",
     "encoder",
     "decoder",
-    "t5",
-    "t5xxl",
-    "umt5",
-    "umt5xxl",
     "vae",
-    "ae",
     "vaeapprox",
     "vqmodel",
     "vqvae",
@@ -63,6 +54,12 @@ const PARTS: [&str; 58] = [
     "vad",
 ];
 
+/// Encoders and decoders that pipelines call by the name of the model they were taken from: parts only where that is the whole name.
+pub(crate) const ENCODERS: [&str; 9] = ["clip", "clipl", "clipg", "clipvision", "t5", "t5xxl", "umt5", "umt5xxl", "ae"];
+
+/// Those of them of which a pipeline has one.
+pub(crate) const MAIN: [&str; 4] = ["unet", "transformer", "diffusionmodel", "diffusionmodels"];
+
 /// Architectures that llama.cpp and its kin load beside another: the vision tower, the vocoder.
 pub(crate) const ARCHITECTURES: [&str; 2] = [PROJECTOR, "wavtokenizer-dec"];
 
@@ -71,8 +68,3 @@ pub(crate) const PROJECTOR: &str = "clip";
 
 /// The architecture of a control vector, which llama.cpp adds to the states of a model like an adapter.
 pub(crate) const CONTROL_VECTOR: &str = "controlvector";
-
-/// Whether a name, without separators and the number at its end, is that of a part.
-pub(crate) fn is_part(name: &str) -> bool {
-    PARTS.contains(&name)
-}

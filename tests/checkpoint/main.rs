@@ -15,6 +15,8 @@ mod adapters;
 mod configuration;
 mod declared;
 mod hub_cache;
+mod one_model;
 mod packings;
 mod repos;
+mod split_files;
 mod weight_sets;

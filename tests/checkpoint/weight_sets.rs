@@ -11,10 +11,10 @@ use weighbridge::error::ErrorKind;
 
 /// A tensor with its bytes.
 #[derive(Clone)]
-struct T {
-    name: String,
-    dtype: &'static str,
-    shape: Vec<u64>,
+pub(super) struct T {
+    pub(super) name: String,
+    pub(super) dtype: &'static str,
+    pub(super) shape: Vec<u64>,
     data: Vec<u8>,
 }
 
@@ -41,12 +41,12 @@ fn encode(dtype: &str, values: &[f32]) -> Vec<u8> {
 }
 
 /// The values depend on the name and the seed, not on the type.
-fn t(name: &str, dtype: &'static str, shape: &[u64], seed: u64) -> T {
+pub(super) fn t(name: &str, dtype: &'static str, shape: &[u64], seed: u64) -> T {
     let of_name = name.bytes().fold(seed, |n, b| n.wrapping_mul(31).wrapping_add(u64::from(b)));
     T { name: name.to_owned(), dtype, shape: shape.to_vec(), data: encode(dtype, &numbers(shape.iter().product(), of_name)) }
 }
 
-fn save(path: &Path, tensors: &[T]) {
+pub(super) fn save(path: &Path, tensors: &[T]) {
     let (mut entries, mut data) = (Vec::new(), Vec::new());
     for t in tensors {
         let begin = data.len();
@@ -63,7 +63,7 @@ fn save(path: &Path, tensors: &[T]) {
 }
 
 /// A llama of two layers: 106,816 parameters, of which 320 are norms.
-fn llama(dtype: &'static str, seed: u64) -> Vec<T> {
+pub(super) fn llama(dtype: &'static str, seed: u64) -> Vec<T> {
     let (h, f, kv, v) = (64, 128, 32, 256);
     let mut out = vec![t("model.embed_tokens.weight", dtype, &[v, h], seed)];
     for i in 0..2 {
@@ -87,7 +87,7 @@ fn llama(dtype: &'static str, seed: u64) -> Vec<T> {
     out
 }
 
-fn config(dir: &Path) {
+pub(super) fn config(dir: &Path) {
     let config = json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 256,
         "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "tie_word_embeddings": false, "torch_dtype": "bfloat16"});
@@ -121,17 +121,17 @@ fn slice(whole: &[T], rank: u64, ranks: u64) -> Vec<T> {
     whole.iter().map(cut).collect()
 }
 
-fn weigh(args: &[&str]) -> String {
+pub(super) fn weigh(args: &[&str]) -> String {
     let done = crate::program::program().args(args).env("NO_COLOR", "1").output().unwrap();
     String::from_utf8(done.stdout).unwrap()
 }
 
-fn show(dir: &Path) -> Value {
+pub(super) fn show(dir: &Path) -> Value {
     serde_json::from_str(&weigh(&["show", "--format", "json", dir.to_str().unwrap()])).unwrap()
 }
 
 /// Stored elements and parameters of the totals.
-fn totals(dir: &Path) -> (u64, u64) {
+pub(super) fn totals(dir: &Path) -> (u64, u64) {
     let totals = &show(dir)["totals"];
     (totals["stored_elements"].as_u64().unwrap(), totals["logical_params"].as_u64().unwrap())
 }
@@ -168,7 +168,7 @@ fn never_calls_for_less(dir: &Path) {
 }
 
 /// The names that the refusal of a folder of several models lists, with the paths to give, by every command.
-fn refused(dir: &Path) -> Vec<String> {
+pub(super) fn refused(dir: &Path) -> Vec<String> {
     for command in ["show", "audit", "memory", "project", "scan"] {
         let done = crate::program::program().args([command, dir.to_str().unwrap()]).env("NO_COLOR", "1").output().unwrap();
         let said = String::from_utf8(done.stderr).unwrap();
@@ -187,12 +187,12 @@ fn refused(dir: &Path) -> Vec<String> {
     models.into_iter().map(|model| format!("{} {}", model.name, model.path.display())).collect()
 }
 
-fn opened(dir: &Path) -> Checkpoint {
+pub(super) fn opened(dir: &Path) -> Checkpoint {
     open(dir, &OpenOptions::default()).unwrap()
 }
 
 /// What is known of the set of that name beside the one that it may be taken for.
-fn likeness(checkpoint: &Checkpoint, name: &str) -> Likeness {
+pub(super) fn likeness(checkpoint: &Checkpoint, name: &str) -> Likeness {
     let set = checkpoint.components.iter().flat_map(|c| &c.weight_sets).find(|s| s.name == name);
     set.unwrap_or_else(|| panic!("{name}: {:?}", checkpoint.components)).against.clone().unwrap().likeness
 }

@@ -487,6 +487,14 @@ fn cases() -> Vec<(&'static str, Make, Make)> {
             sharded,
         ),
         (
+            "index-of-another-save",
+            |d| {
+                put(d, "output.safetensors", one("a"));
+                index(d, "16", &[("a", "model-00001-of-00001.safetensors")])
+            },
+            sharded,
+        ),
+        (
             "shard-numbering",
             |d| {
                 put(d, S1, one("a"));

@@ -53,15 +53,11 @@ const NEEDED: &[&str] = &["block_count", "context_length", "embedding_length", "
 
 fn run(subject: &Subject<'_>, out: &mut Findings) {
     for (file, container) in subject.containers().filter(|(_, c)| c.format == Format::Gguf) {
-        // Further parts of a set carry no model keys.
-        if container.metadata.count("split.no").is_some_and(|n| n > 0) {
+        // Further parts of a set carry no model keys, and an importance matrix is of no model.
+        if is_imatrix(container) || container.metadata.count("split.no").is_some_and(|n| n > 0) {
             continue;
         }
         let key = "general.architecture";
-        // An importance matrix is of a quantization and names no architecture.
-        if is_imatrix(container) {
-            continue;
-        }
         match container.metadata.get(key) {
             Some(MetadataValue::Text { text, .. }) => {
                 architecture(file, text, container, out);

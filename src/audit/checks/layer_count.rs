@@ -30,7 +30,7 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
         return;
     }
     // A set that is not whole is reported as that.
-    if !checkpoint.problems.is_empty() {
+    if !checkpoint.problems.is_empty() || checkpoint.is_part_of_split() {
         return;
     }
     let mut seen = BTreeSet::new();

@@ -105,7 +105,7 @@ fn same_gguf_facts(a: &Container, b: &Container) -> bool {
 }
 
 /// Keys that name a model, whatever its form. Quantizing copies them.
-const NAMING_KEYS: [&str; 2] = ["general.name", "general.finetune"];
+const NAMING_KEYS: [&str; 4] = ["general.name", "general.basename", "general.size_label", "general.finetune"];
 
 /// Whether two files say of themselves that they are of two models, in words.
 fn stated_otherwise(a: &Container, b: &Container) -> Option<String> {

@@ -14,7 +14,7 @@ mod states;
 mod stems;
 
 use std::cell::{Cell, OnceCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::discover::ShardName;
 use super::fingerprint::{Likeness, Obstacle, Side};
 use super::{CheckpointFile, Component, WeightSet};
+use crate::error::Error;
 use crate::format::Format;
 pub(crate) use contents::is_imatrix;
 use kinship::{Kinship, kinship};
@@ -72,6 +73,8 @@ pub(super) struct Grouped {
     pub(super) bytes_read: u64,
     /// Files that hold no weights, and what they hold.
     pub(super) others: Vec<(usize, &'static str)>,
+    /// Parts that are missing.
+    pub(super) missing: Vec<Error>,
     /// The models that are here; one where all of it is one, or is not told apart.
     pub(super) models: Vec<OneModel>,
 }
@@ -89,8 +92,8 @@ pub(super) struct OneModel {
 
 /// What is known of the folder around the files.
 pub(super) struct Surroundings<'a> {
-    /// Files that a shard index names.
-    pub(super) indexed: &'a HashSet<usize>,
+    /// Files that a shard index names, with the number of the index.
+    pub(super) indexed: &'a HashMap<usize, usize>,
     /// Whether the root is a pipeline, which names its parts.
     pub(super) pipeline: bool,
     /// Whether a folder was asked for, not a file or an index.
@@ -144,16 +147,18 @@ pub(super) fn group(files: &[CheckpointFile], around: &Surroundings<'_>) -> Grou
     let read = Cell::new(0);
     let mut others = Vec::new();
     let mut sets = sets(files, around.indexed);
+    sets.retain(|set| match contents::no_weights(files, &set.files) {
+        Some(what) => {
+            others.extend(set.files.iter().map(|&i| (i, what)));
+            // What was asked for by itself is shown as it is.
+            !around.is_folder
+        }
+        None => true,
+    });
     if around.is_folder {
-        sets.retain(|set| match contents::no_weights(files, &set.files) {
-            Some(what) => {
-                others.extend(set.files.iter().map(|&i| (i, what)));
-                false
-            }
-            None => true,
-        });
         sets = numbered::join(sets, files, around);
     }
+    let missing = numbered::missing(&sets, files);
     let mut places: BTreeMap<(Kind, String), Vec<Set<'_>>> = BTreeMap::new();
     for set in sets {
         let place = places::place_of(&set, files, around.pipeline);
@@ -184,27 +189,28 @@ pub(super) fn group(files: &[CheckpointFile], around: &Surroundings<'_>) -> Grou
             set.against.get_or_insert(parts);
         }
     }
-    Grouped { components: out, bytes_read: read.get(), others, models }
+    Grouped { components: out, bytes_read: read.get(), others, missing, models }
 }
 
 /// Files of one set stand together: same folder, same name but for the shard number, same count.
-fn sets<'a>(files: &'a [CheckpointFile], indexed: &HashSet<usize>) -> Vec<Set<'a>> {
+fn sets<'a>(files: &'a [CheckpointFile], indexed: &HashMap<usize, usize>) -> Vec<Set<'a>> {
     struct Found<'n> {
         stem: &'n str,
         variant: Option<&'n str>,
         files: Vec<usize>,
     }
-    type Key<'n> = (&'n str, String, bool, Option<u64>);
+    type Key<'n> = (&'n str, String, Option<usize>, Option<u64>);
     let mut found: BTreeMap<Key<'_>, Found<'_>> = BTreeMap::new();
     for (i, file) in files.iter().enumerate() {
         let (folder, base) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
         let shard = ShardName::parse(base);
         let full = shard.map_or_else(|| base.rsplit_once('.').map_or(base, |(stem, _)| stem), |shard| shard.prefix);
         let (stem, variant) = split_variant(full);
-        let indexed = indexed.contains(&i);
-        // An index says what belongs together, whatever the names count.
-        let count = shard.map(|shard| shard.count).filter(|_| !indexed);
-        let key = (folder, format!("{full}.{}", file.container.format.name()), indexed, count);
+        // An index says what belongs together, whatever the names are and count.
+        let indexed = indexed.get(&i).copied();
+        let count = shard.map(|shard| shard.count).filter(|_| indexed.is_none());
+        let name = if indexed.is_some() { "" } else { full };
+        let key = (folder, format!("{name}.{}", file.container.format.name()), indexed, count);
         found.entry(key).or_insert_with(|| Found { stem, variant, files: Vec::new() }).files.push(i);
     }
     let set = |((folder, _, indexed, count), found): (Key<'_>, Found<'_>)| Set {
@@ -212,7 +218,7 @@ fn sets<'a>(files: &'a [CheckpointFile], indexed: &HashSet<usize>) -> Vec<Set<'a
         stem: found.stem.to_owned(),
         own: stems::own_pieces(found.stem),
         variant: found.variant.map(str::to_owned),
-        indexed,
+        indexed: indexed.is_some(),
         count,
         format: files[found.files[0]].container.format,
         bytes: found.files.iter().fold(0u64, |sum, &i| sum.saturating_add(files[i].container.tensor_bytes())),
@@ -334,12 +340,12 @@ impl<'a> Set<'a> {
 fn components(name: &str, groups: &[Group<'_>], files: &[CheckpointFile]) -> Vec<Component> {
     let mut out: Vec<Component> = Vec::with_capacity(groups.len());
     // Groups that were merged into those of another place are empty.
-    let named = |group: &Group<'_>, several, twice| group.sets.first().map(|(set, _)| set_name(set, several, twice, files));
+    let named = |group: &Group<'_>| group.sets.first().map(|(set, _)| set_name(set, Folders::None, false, files));
     for group in groups.iter().filter(|group| !group.sets.is_empty()) {
         let name = if out.is_empty() { name.to_owned() } else { format!("{name}/{}", group.sets[0].0.stem) };
         let mut component = component(name, group, files);
         if let (Some((other, likeness)), Some(first)) = (&group.apart, component.weight_sets.first_mut()) {
-            let other = groups.get(*other).and_then(|group| named(group, false, false)).unwrap_or_default();
+            let other = groups.get(*other).and_then(named).unwrap_or_default();
             first.against = Some(Against { other, likeness: likeness.clone() });
         }
         out.push(component);
@@ -354,15 +360,28 @@ fn component(name: String, group: &Group<'_>, files: &[CheckpointFile]) -> Compo
     for (set, _) in &group.sets {
         *alike.entry((&set.folder, &set.stem, set.variant.as_deref())).or_default() += 1;
     }
+    // Folders of one name, such as that of the model in the folder of each state, are told by their whole paths.
+    let mut last: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for (set, _) in &group.sets {
+        last.entry(set.folder.rsplit('/').next().unwrap_or_default()).or_default().insert(&set.folder);
+    }
+    let whole = last.values().any(|folders| folders.len() > 1);
+    let folders = if whole {
+        Folders::Whole
+    } else if several_folders {
+        Folders::Last
+    } else {
+        Folders::None
+    };
     let twice =
         |set: &Set<'_>| alike.get(&(set.folder.as_str(), set.stem.as_str(), set.variant.as_deref())).is_some_and(|&n| n > 1);
-    let other = set_name(first, several_folders, twice(first), files);
+    let other = set_name(first, folders, twice(first), files);
     let weight_sets = group
         .sets
         .iter()
         .enumerate()
         .map(|(i, (set, likeness))| WeightSet {
-            name: set_name(set, several_folders, twice(set), files),
+            name: set_name(set, folders, twice(set), files),
             files: set.files.clone(),
             tensor_bytes: set.bytes,
             selected: i == 0 && group.counts,
@@ -373,10 +392,21 @@ fn component(name: String, group: &Group<'_>, files: &[CheckpointFile]) -> Compo
     Component { name, weight_sets }
 }
 
+/// How much of its folder the name of a set says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folders {
+    None,
+    Last,
+    Whole,
+}
+
 /// The shortest name that tells a set from its alternatives.
-fn set_name(set: &Set<'_>, several_folders: bool, twice: bool, files: &[CheckpointFile]) -> String {
-    let folder = set.folder.rsplit('/').next().unwrap_or_default();
-    let in_copy_folder = several_folders && !folder.is_empty();
+fn set_name(set: &Set<'_>, folders: Folders, twice: bool, files: &[CheckpointFile]) -> String {
+    let folder = match folders {
+        Folders::None => "",
+        Folders::Last => set.folder.rsplit('/').next().unwrap_or_default(),
+        Folders::Whole => &set.folder,
+    };
     let variant = set.variant.as_deref().map(|v| format!("{}.{v}", set.stem));
     let base = variant.unwrap_or_else(|| set.stem.clone());
     let name = match set.count {
@@ -384,7 +414,7 @@ fn set_name(set: &Set<'_>, several_folders: bool, twice: bool, files: &[Checkpoi
         Some(count) if !set.indexed => format!("{base} (of {count})"),
         _ => format!("{base} ({})", if set.indexed { "indexed" } else { files[set.files[0]].container.format.name() }),
     };
-    if in_copy_folder { format!("{folder}/{name}") } else { name }
+    if folder.is_empty() { name } else { format!("{folder}/{name}") }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //! One model is what a configuration of the root stands for (`config.json`, `model_index.json`, `modules.json`), with all that lies below.
 //! Without one, what is not a part, a form or a state of another is a model of its own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::super::CheckpointFile;
-use super::places::{Kind, is_part_of_a_model};
-use super::{Group, OneModel, Place, Surroundings, stems};
+use super::super::{CheckpointFile, declared};
+use super::places::{Kind, is_main_part, is_part_of_a_model};
+use super::{Group, OneModel, Place, Surroundings, module_of, stems};
 use crate::format::Format;
 
 /// The models that are here: two or more, or none where all of it is one.
@@ -70,12 +70,17 @@ fn heads<'g, 'a>(places: &'g [Place<'a>], files: &[CheckpointFile], around: &Sur
             of_kind(Kind::Adapter).flat_map(|p| groups(p).map(move |group| (p, group))).collect();
         // Beside parts (a text encoder alone) an adapter is one too.
         let alone = of_kind(Kind::Model).next().is_none();
-        return if alone { told_apart(&adapters, configured, around) } else { Vec::new() };
+        return match alone {
+            true => told_apart(&adapters, configured, around),
+            false if configured => Vec::new(),
+            false => of_pipelines(places),
+        };
     }
     let found = told_apart(&models, configured, around);
-    // Files of llama.cpp are whole models, whatever lies beside them.
+    // Files of llama.cpp are whole models, whatever lies beside them; those that were made of what lies beside them are its forms.
     let of_llama_cpp: Vec<&Group<'a>> = models.iter().map(|(_, group)| *group).filter(gguf).collect();
-    if found.len() < 2 && of_llama_cpp.len() > 1 { models.into_iter().map(|(_, group)| group).collect() } else { found }
+    let others: Vec<&Group<'a>> = found.iter().copied().filter(|group| !gguf(group)).collect();
+    if of_llama_cpp.is_empty() || others.len() + of_llama_cpp.len() < 2 { found } else { [others, of_llama_cpp].concat() }
 }
 
 fn told_apart<'g, 'a>(
@@ -90,7 +95,9 @@ fn told_apart<'g, 'a>(
         match main {
             // What a loader takes by its name; the rest goes with it, or is left out.
             Some((_, main)) => vec![*main],
-            None if configured && !collide => groups.first().map(|(_, group)| *group).into_iter().collect(),
+            None if configured && !collide && !other_than_declared(groups, around) => {
+                groups.first().map(|(_, group)| *group).into_iter().collect()
+            }
             None => groups.iter().map(|(_, group)| *group).collect(),
         }
     };
@@ -120,6 +127,29 @@ fn told_apart<'g, 'a>(
     out
 }
 
+/// Whether the configuration of the root declares the modules of one group and none of another's: that one is of something else.
+fn other_than_declared(groups: &[(&Place<'_>, &Group<'_>)], around: &Surroundings<'_>) -> bool {
+    if groups.len() < 2 {
+        return false;
+    }
+    let Some(declared) = (around.config)("").and_then(|config| declared::shapes(&config)) else { return false };
+    let modules: HashSet<&[u8]> = declared.keys().map(|name| module_of(name.as_bytes())).collect();
+    let known = |group: &Group<'_>| {
+        let set = &group.sets[0].0;
+        (set.modules().iter().filter(|module| modules.contains(*module)).count(), set.modules().len())
+    };
+    let known: Vec<(usize, usize)> = groups.iter().map(|(_, group)| known(group)).collect();
+    known.iter().any(|(here, all)| here * 2 > *all) && known.iter().any(|(here, _)| *here == 0)
+}
+
+/// Several files in a folder that holds the main parts of pipelines: each is of another pipeline.
+fn of_pipelines<'g, 'a>(places: &'g [Place<'a>]) -> Vec<&'g Group<'a>> {
+    let main = places.iter().filter(|place| place.kind == Kind::Model && is_main_part(&place.folder));
+    let several =
+        main.map(|place| place.groups.iter().filter(|group| !group.sets.is_empty() && !(group.apart.is_some() && group.counts)));
+    several.map(Iterator::collect::<Vec<_>>).filter(|groups| groups.len() > 1).flatten().collect()
+}
+
 /// Which model the files below a folder are of; `None` where they are of several.
 fn owners<'f>(heads: &[&Group<'_>], files: &'f [CheckpointFile]) -> HashMap<&'f str, Option<usize>> {
     let mut owners: HashMap<&str, Option<usize>> = HashMap::new();
@@ -142,17 +172,14 @@ fn model(i: usize, group: &Group<'_>, files: &[CheckpointFile], owners: &HashMap
     let set = &group.sets[0].0;
     let all: BTreeSet<usize> = group.sets.iter().flat_map(|(set, _)| set.files.iter().copied()).collect();
     let first = set.files.first().map_or("", |&file| files[file].name.as_str());
-    // The highest folder that holds nothing of another model, and all forms of this one.
-    let holds_all =
-        |folder: &str| all.iter().all(|&file| files[file].name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
-    let mut folder = None;
-    let mut above = first;
-    while let Some((next, _)) = above.rsplit_once('/') {
-        above = next;
-        if owners.get(above) == Some(&Some(i)) && holds_all(above) {
-            folder = Some(above);
-        }
-    }
+    // The highest folder that holds nothing of another model and all forms of this one, else all of the form that is taken.
+    let holds = |folder: &str, file: &usize| files[*file].name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let highest = |needed: &[usize]| {
+        let above = std::iter::successors(first.rsplit_once('/'), |(folder, _)| folder.rsplit_once('/')).map(|(folder, _)| folder);
+        above.filter(|folder| owners.get(folder) == Some(&Some(i)) && needed.iter().all(|file| holds(folder, file))).last()
+    };
+    let every: Vec<usize> = all.iter().copied().collect();
+    let folder = highest(&every).or_else(|| highest(&set.files));
     let stated =
         set.files.first().and_then(|&file| files[file].container.metadata.text("general.name")).filter(|n| !n.trim().is_empty());
     let by_place = || folder.map_or(set.stem.as_str(), |folder| folder.rsplit('/').next().unwrap_or(folder));

@@ -1,10 +1,12 @@
 //! Parts of one model in files that are numbered without a form that all tools know: `weights.00`, `model_part_01`, parts of a split
 //! GGUF under other names. Numbers alone prove nothing: the tensors must be different ones, and must belong together.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::super::{CheckpointFile, declared};
+use super::super::{CheckpointFile, ShardName, declared};
 use super::{Set, Surroundings, module_of};
+use crate::error::{Error, ErrorKind};
 use crate::format::{Format, Shape};
 
 /// A name taken apart at its numbers: the text around them, and the numbers.
@@ -27,17 +29,25 @@ fn numbers(stem: &str) -> Option<(String, Vec<u64>)> {
 }
 
 /// Joins the sets that are parts of one model.
-pub(super) fn join<'a>(mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: &Surroundings<'_>) -> Vec<Set<'a>> {
+pub(super) fn join<'a>(sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: &Surroundings<'_>) -> Vec<Set<'a>> {
+    let mut sets: Vec<Set<'a>> =
+        sets.into_iter().flat_map(|set| if repeats(&set, files) { alone(&set, files) } else { vec![set] }).collect();
     let mut joined = splits(&sets, files);
     let mut series: BTreeMap<(&str, &str, String), Vec<(usize, Vec<u64>)>> = BTreeMap::new();
     for (i, set) in sets.iter().enumerate() {
-        let alone = set.files.len() == 1 && !set.indexed && set.count.is_none() && set.variant.is_none();
-        if let Some((text, numbers)) = numbers(&set.stem).filter(|_| alone && !joined.iter().flatten().any(|j| *j == i)) {
+        let single = set.files.len() == 1 && !set.indexed && set.count.is_none() && set.variant.is_none();
+        if let Some((text, numbers)) = numbers(&set.stem).filter(|_| single && !joined.iter().flatten().any(|j| *j == i)) {
             series.entry((&set.folder, set.format.name(), text)).or_default().push((i, numbers));
         }
     }
-    joined.extend(series.into_iter().filter_map(|((folder, _, text), members)| parts(&sets, folder, &text, members, around)));
-    for members in joined {
+    let mut counted: Vec<Option<u64>> = vec![None; joined.len()];
+    for ((folder, _, text), members) in series {
+        if let Some((members, count)) = parts(&sets, folder, &text, members, around) {
+            joined.push(members);
+            counted.push(count);
+        }
+    }
+    for (members, count) in joined.into_iter().zip(counted) {
         let found: Vec<usize> = members.iter().flat_map(|&m| sets[m].files.clone()).collect();
         let bytes = members.iter().fold(0u64, |sum, &m| sum.saturating_add(sets[m].bytes));
         let side = found.iter().map(|&i| &files[i]).collect();
@@ -49,6 +59,7 @@ pub(super) fn join<'a>(mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], arou
             first.own = super::stems::own_pieces(&stem);
             first.stem = stem;
         }
+        first.count = first.count.or(count);
         for &m in &members[1..] {
             sets[m].files.clear();
         }
@@ -57,14 +68,69 @@ pub(super) fn join<'a>(mut sets: Vec<Set<'a>>, files: &'a [CheckpointFile], arou
     sets
 }
 
-/// The members in the order of their numbers, where they are parts of one model.
+/// Parts that the names count and that are not here. Gaps in the usual numbering are told by the names alone.
+pub(super) fn missing(sets: &[Set<'_>], files: &[CheckpointFile]) -> Vec<Error> {
+    let short = |set: &Set<'_>| {
+        let first = &files[*set.files.first()?];
+        let (here, count) = (set.files.len() as u64, set.count?);
+        let usual = ShardName::parse(first.name.rsplit('/').next().unwrap_or_default()).is_some();
+        let message = format!("one of {count} parts, of which {} are missing", count.saturating_sub(here));
+        let error = || Error::new(ErrorKind::MissingShard, message).with_path(&first.path).help("fetch the missing parts");
+        (here < count && !usual).then(error)
+    };
+    sets.iter().filter_map(short).collect()
+}
+
+/// Whether files with the names of shards hold the same tensors: slices of ranks, or copies, and no parts of one whole. The first tensors of
+/// the others tell.
+fn repeats(set: &Set<'_>, files: &[CheckpointFile]) -> bool {
+    let [first, others @ ..] = set.files.as_slice() else { return false };
+    if set.count.is_none() || others.is_empty() || set.format != Format::Safetensors {
+        return false;
+    }
+    let of_first = &files[*first].container;
+    let names: HashSet<&[u8]> = of_first.tensors.iter().map(|t| of_first.name_bytes(t)).collect();
+    others.iter().map(|&i| &files[i].container).all(|other| {
+        let mut first = other.tensors.iter().take(FIRST).map(|t| other.name_bytes(t)).peekable();
+        first.peek().is_some() && first.all(|name| names.contains(name))
+    })
+}
+
+/// Tensors of a file that are looked for in another.
+const FIRST: usize = 8;
+
+/// A set for each of its files.
+fn alone<'a>(set: &Set<'a>, files: &'a [CheckpointFile]) -> Vec<Set<'a>> {
+    let one = |&i: &usize| {
+        let base = files[i].name.rsplit('/').next().unwrap_or_default();
+        let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem).to_owned();
+        Set {
+            folder: set.folder.clone(),
+            own: super::stems::own_pieces(&stem),
+            stem,
+            variant: None,
+            files: vec![i],
+            indexed: false,
+            count: None,
+            format: set.format,
+            bytes: files[i].container.tensor_bytes(),
+            side: super::Side::new(vec![&files[i]]),
+            names: OnceCell::new(),
+            modules: OnceCell::new(),
+            ranks: None,
+        }
+    };
+    set.files.iter().map(one).collect()
+}
+
+/// The members in the order of their numbers, where they are parts of one model, and how many there are where the names say it.
 fn parts(
     sets: &[Set<'_>],
     folder: &str,
     text: &str,
     mut members: Vec<(usize, Vec<u64>)>,
     around: &Surroundings<'_>,
-) -> Option<Vec<usize>> {
+) -> Option<(Vec<usize>, Option<u64>)> {
     let (_, first) = members.first().filter(|_| members.len() > 1)?;
     let mut varying = (0..first.len()).filter(|&n| members.iter().any(|(_, numbers)| numbers[n] != first[n]));
     let (at, None) = (varying.next()?, varying.next()) else { return None };
@@ -82,7 +148,7 @@ fn parts(
     }
     let order: Vec<usize> = members.into_iter().map(|(i, _)| i).collect();
     let belong = || count == Some(order.len() as u64) || belong_together(sets, &order, folder, around);
-    (are_disjoint(sets, &order) && belong()).then_some(order)
+    (are_disjoint(sets, &order) && belong()).then_some((order, count))
 }
 
 /// Whether no tensor stands in two of them. Two models of one architecture differ from parts in the first tensor already.

@@ -31,10 +31,19 @@ pub(super) fn is_copy_folder(folder: &str) -> bool {
 pub(super) fn is_part(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     let own: Vec<String> = stems::own_pieces(last).into_iter().filter(|piece| !piece.bytes().all(|b| b.is_ascii_digit())).collect();
-    let numbered = |text: &str| parts::is_part(text.trim_end_matches(|c: char| c.is_ascii_digit())) || parts::is_part(text);
-    // The whole name, or its first or last words: `text_encoder_2`, `wan_2.1_vae`, `umt5_xxl_fp8`.
-    let joined = |pieces: &[String]| numbered(&pieces.concat());
-    !own.is_empty() && (1..=own.len().min(3)).any(|n| joined(&own[..n]) || joined(&own[own.len() - n..]))
+    let numbered =
+        |list: &[&str], text: &str| list.contains(&text.trim_end_matches(|c: char| c.is_ascii_digit())) || list.contains(&text);
+    let whole = own.concat();
+    // The whole name, or its last words: `text_encoder_2`, `wan_2.1_vae`.
+    let ends = |n: usize| numbered(&parts::NAMES, &own[own.len() - n..].concat());
+    numbered(&parts::ENCODERS, &whole) || (1..=own.len().min(3)).any(ends)
+}
+
+/// Whether a folder is one of the main parts of pipelines, of which each has one.
+pub(super) fn is_main_part(folder: &str) -> bool {
+    let last = folder.rsplit('/').next().unwrap_or(folder);
+    let own: Vec<String> = stems::own_pieces(last).into_iter().filter(|piece| !piece.bytes().all(|b| b.is_ascii_digit())).collect();
+    parts::MAIN.contains(&own.concat().as_str())
 }
 
 /// What a set is for, and where.
@@ -86,6 +95,9 @@ pub(super) fn is_part_of_a_model(set: &Set<'_>, folder: &str, files: &[Checkpoin
 
 /// Whether two sets seem to be of one model in one or two forms: the same modules, and no plain matrix in two shapes.
 fn alike(a: &Set<'_>, b: &Set<'_>) -> bool {
+    if a.side.same_structure_as(&b.side) {
+        return true;
+    }
     let (of_a, of_b) = (a.modules(), b.modules());
     let (smaller, larger) = if of_a.len() <= of_b.len() { (of_a, of_b) } else { (of_b, of_a) };
     let common = smaller.iter().filter(|name| larger.contains(*name)).count();
@@ -203,8 +215,13 @@ fn forms(places: &mut [Place<'_>], around: &Surroundings<'_>, read: &Cell<u64>) 
         let root = upwards(above).find_map(|folder| by_folder.get(&(place.kind, folder.to_owned())).copied());
         let Some(set) = first(places, i) else { continue };
         if let Some(to) = root {
-            let of_root = first(places, to).filter(|root| alike(root, set)).map(|root| compare(&root.side, &set.side, read));
-            if let Some(likeness) = of_root {
+            let Some(root) = first(places, to).filter(|root| alike(root, set)) else { continue };
+            // `ema/` beside `model/`: the copy is the form, whichever folder stands above.
+            if is_copy_folder(&root.folder) && !is_copy_folder(&set.folder) && set.bytes >= root.bytes {
+                let likeness = compare(&set.side, &root.side, read);
+                take_in(places, to, i, &likeness);
+            } else {
+                let likeness = compare(&root.side, &set.side, read);
                 take_in(places, i, to, &likeness);
             }
             continue;
@@ -219,9 +236,17 @@ fn forms(places: &mut [Place<'_>], around: &Surroundings<'_>, read: &Cell<u64>) 
             let one_name = name(to) == name(i);
             (!likeness.is_different() || (one_name && !(around.configured)(""))).then_some((to, likeness))
         });
-        match form {
-            Some((to, likeness)) => take_in(places, i, to, &likeness),
-            None => heads.entry(key).or_default().push(i),
+        let Some((to, likeness)) = form else {
+            heads.entry(key).or_default().push(i);
+            continue;
+        };
+        // The larger of two forms is the more faithful one.
+        match first(places, to).filter(|head| head.bytes < set.bytes).map(|head| compare(&set.side, &head.side, read)) {
+            Some(likeness) => {
+                take_in(places, to, i, &likeness);
+                heads.entry(key).or_default().iter_mut().filter(|head| **head == to).for_each(|head| *head = i);
+            }
+            None => take_in(places, i, to, &likeness),
         }
     }
 }
@@ -237,7 +262,7 @@ mod tests {
         {
             assert!(is_part(part), "{part}");
         }
-        for model in ["llama-3-8b", "Alpha", "toy-Q8_0", "models", "4bit", "", "qwen2.5-vl"] {
+        for model in ["llama-3-8b", "Alpha", "toy-Q8_0", "models", "4bit", "", "qwen2.5-vl", "decoder-only-1b", "vae-gan"] {
             assert!(!is_part(model), "{model}");
         }
     }

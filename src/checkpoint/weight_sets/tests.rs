@@ -23,7 +23,7 @@ fn file(name: &str, tensors: &[&str]) -> CheckpointFile {
 /// `component: set*, set` with a star at the selected one.
 fn shown(files: &[CheckpointFile], indexed: &[usize], pipeline: bool) -> Vec<String> {
     let around = Surroundings {
-        indexed: &indexed.iter().copied().collect(),
+        indexed: &indexed.iter().map(|&i| (i, 0)).collect(),
         pipeline,
         is_folder: true,
         config: &|_| None,

@@ -8,7 +8,8 @@ use crate::units::Bytes;
 pub(super) fn tied_head(input: &ProjectInput<'_>) -> Option<String> {
     let head = input.tensors.iter().any(|t| t.role == Role::LmHead);
     let embedding = input.tensors.iter().filter(|t| t.role == Role::Embedding).map(|t| t.bytes).max()?;
-    let tied = input.model.tied_embeddings == Some(true) && !head;
+    // Where parts of the model are not here, the head may stand in one of them.
+    let tied = input.model.tied_embeddings == Some(true) && !head && input.provenance.shortfall.is_none();
     tied.then(|| format!("the output head is the input embedding: {} held once", Bytes(embedding).binary()))
 }
 
