@@ -268,3 +268,34 @@ fn the_command_has_the_fields_that_others_build_on() {
     let (_, err, code) = run(&["--fit", "24GiB"]);
     assert!(code == Some(2) && err.contains("unexpected argument"), "{err}");
 }
+
+#[test]
+fn a_folder_of_several_models_is_their_list() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("models");
+    for (name, seed) in [("left", 9), ("right", 10)] {
+        put(&dir.join(name), "model.safetensors", safetensors_model(seed));
+        put(&dir.join(name), "config.json", format!("{{\"model_type\": \"{name}\", \"hidden_size\": {seed}}}"));
+    }
+    let run = |args: &[&str]| {
+        let output = program().args(args).arg(&dir).env("HOME", home.path()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr), output.status.code())
+    };
+    let (out, _, code) = run(&["--format", "json"]);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["command"], &document["totals"]["models"]), (Some(0), &"ls".into(), &2.into()));
+    let mut named: Vec<&str> = document["models"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["left", "right"]);
+    // What asks for one model gets the names of both, and so does a budget.
+    for command in ["show", "memory", "project", "audit", "scan"] {
+        let (out, err, code) = run(&[command]);
+        assert!(code == Some(2) && out.is_empty() && err.contains("left") && err.contains("right"), "{command}: {out}{err}");
+    }
+    let (_, err, code) = run(&["--fit", "24GiB"]);
+    assert!(code == Some(2) && err.contains("holds 2 models"), "{err}");
+    // Each is itself by its path.
+    let output = program().arg("show").arg(dir.join("left")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}

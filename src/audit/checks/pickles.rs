@@ -160,18 +160,23 @@ fn tell(file: &str, which: &str, found: &Imports, out: &mut Findings) {
     };
     let unknown: Vec<&Import> = found.list.iter().filter(|import| judge(import) == Verdict::Unknown).collect();
     if let Some(first) = unknown.first() {
-        let message = format!("{which} imports {} names that tensors do not need: {}", unknown.len(), listed(&unknown));
+        let message = format!("{which} imports {} that tensors do not need: {}", count(unknown.len()), listed(&unknown));
         out.push(
             Finding::new(&UNKNOWN, message).file(file).offset(Some(first.offset)).help("know whose code it is before you load it"),
         );
     }
     let all: Vec<&Import> = found.list.iter().collect();
     if !all.is_empty() {
-        out.push(Finding::new(&IMPORTS, format!("{which} imports {} names: {}", all.len(), listed(&all))).file(file));
+        out.push(Finding::new(&IMPORTS, format!("{which} imports {}: {}", count(all.len()), listed(&all))).file(file));
     }
     if let Some((why, at)) = &found.incomplete {
         not_followed(file, format!("{which} was followed only in part: {why}"), Some(*at), out);
     }
+}
+
+/// A number of names, in words.
+fn count(names: usize) -> String {
+    if names == 1 { "1 name".to_owned() } else { format!("{names} names") }
 }
 
 fn not_followed(file: &str, message: String, at: Option<u64>, out: &mut Findings) {
