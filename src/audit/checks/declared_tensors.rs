@@ -37,13 +37,14 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     let whole = |c: &&Checkpoint| !c.is_part() && !c.declared && !c.is_sliced();
     let Some(checkpoint) = subject.checkpoint.filter(whole) else { return };
     let is_gguf = main_tensors(checkpoint).next().is_some_and(|t| t.container.format == Format::Gguf);
-    if let Some(asked) = asked_for(checkpoint).filter(|asked| !asked.is_empty()) {
-        compare(checkpoint, &asked, is_gguf, out);
-    } else if is_gguf {
-        no_embedding(checkpoint, out);
-    }
+    let asked = asked_for(checkpoint).filter(|asked| !asked.is_empty());
+    let compared = asked.is_some_and(|asked| compare(checkpoint, &asked, is_gguf, out));
     if is_gguf {
-        foreign_to_architecture(checkpoint, out);
+        let foreign = foreign_to_architecture(checkpoint, out);
+        // Of a file that is mostly of something else nothing is known to be missing.
+        if !compared && foreign * 2 <= main_tensors(checkpoint).count() {
+            no_embedding(checkpoint, out);
+        }
     }
 }
 
@@ -51,15 +52,15 @@ fn origin(checkpoint: &Checkpoint) -> String {
     checkpoint.model.origin.clone().unwrap_or_default()
 }
 
-/// Holds the list against the names that are there.
-fn compare(checkpoint: &Checkpoint, asked: &[AskedFor], is_gguf: bool, out: &mut Findings) {
+/// Holds the list against the names that are there; false where the names are so different that nothing can be said.
+fn compare(checkpoint: &Checkpoint, asked: &[AskedFor], is_gguf: bool, out: &mut Findings) -> bool {
     let names: HashSet<String> = main_tensors(checkpoint).map(|t| t.name().into_owned()).collect();
     // A packed weight stands under other names of its module.
     let modules: HashSet<&str> = names.iter().filter_map(|name| name.rsplit_once('.')).map(|(module, _)| module).collect();
     let is_there = |name: &str| {
         names.contains(name) || name.strip_suffix(".weight").is_some_and(|module| modules.contains(module) && !is_gguf)
     };
-    let Some(spelling) = spelling(asked, &names, &is_there) else { return };
+    let Some(spelling) = spelling(asked, &names, &is_there) else { return false };
     let layers = checkpoint.model.layers.unwrap_or(u64::MAX);
     let mut missing: Vec<(String, &AskedFor)> = Vec::new();
     let mut there = HashSet::new();
@@ -102,6 +103,7 @@ fn compare(checkpoint: &Checkpoint, asked: &[AskedFor], is_gguf: bool, out: &mut
         let message = format!("{} of the tensors are not of the class that config.json names", grouped(unexpected.len() as u64));
         out.push(Finding::new(&UNEXPECTED, message).file(&origin).tensor(first));
     }
+    true
 }
 
 /// How the names that are there differ from those of the class: classes without a head leave out a prefix, wrappers put one before.
@@ -209,9 +211,9 @@ fn no_embedding(checkpoint: &Checkpoint, out: &mut Findings) {
     }
 }
 
-/// Tensors of a GGUF that its architecture does not have in llama.cpp.
-fn foreign_to_architecture(checkpoint: &Checkpoint, out: &mut Findings) {
-    let Some(architecture) = checkpoint.model.architecture.as_deref() else { return };
+/// Tensors of a GGUF that its architecture does not have in llama.cpp; gives how many there are.
+fn foreign_to_architecture(checkpoint: &Checkpoint, out: &mut Findings) -> usize {
+    let Some(architecture) = checkpoint.model.architecture.as_deref() else { return 0 };
     // Names that differ in their numbers alone are looked up once.
     let mut known: HashMap<String, bool> = HashMap::new();
     let mut foreign = main_tensors(checkpoint).filter(|t| {
@@ -219,7 +221,9 @@ fn foreign_to_architecture(checkpoint: &Checkpoint, out: &mut Findings) {
         let is_foreign = || gguf_names::may_have(architecture, &name) == Some(false);
         t.container.format == Format::Gguf && *known.entry(pattern(&name)).or_insert_with(is_foreign)
     });
-    let Some(first) = foreign.next() else { return };
-    let message = format!("{} of the tensors are not of the architecture `{architecture}`", grouped(1 + foreign.count() as u64));
+    let Some(first) = foreign.next() else { return 0 };
+    let count = 1 + foreign.count();
+    let message = format!("{} of the tensors are not of the architecture `{architecture}`", grouped(count as u64));
     out.push(Finding::new(&UNEXPECTED, message).file(&checkpoint.files[first.file].name).tensor(first.name()));
+    count
 }
