@@ -103,7 +103,8 @@ impl Description {
 /// Whether a class or function is none of Keras's. Functions by their registered names stand under `builtins`.
 fn is_foreign(module: &str, name: &str) -> bool {
     let first = module.split('.').next().unwrap_or(module);
-    !OWN.contains(&first) && !(module == "builtins" && matches!(name, "function" | "type"))
+    let is_registered = module == "builtins" && matches!(name, "function" | "type");
+    !OWN.contains(&first) && !is_registered
 }
 
 fn names_code(text: &[u8]) -> bool {

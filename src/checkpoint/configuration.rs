@@ -45,8 +45,11 @@ fn mistral(value: Value) -> std::result::Result<(Value, Vec<String>), String> {
     params_json::as_config(params).map(|(config, notes)| (Value::Object(config), notes))
 }
 
+/// The quantization that a file states.
+type QuantizationOf = fn(Value) -> Option<Value>;
+
 /// What lies beside a configuration that states no quantization, and what makes it one: ModelOpt up to 0.29, old GPTQ repos.
-const BESIDE: [(&str, fn(Value) -> Option<Value>); 2] =
+const BESIDE: [(&str, QuantizationOf); 2] =
     [("hf_quant_config.json", |file| modelopt(&file)), ("quantize_config.json", |file| Some(gptq(file)))];
 
 /// vLLM takes the file for the quantization of the model where its producer is ModelOpt (`config/model.py`).

@@ -246,7 +246,8 @@ fn missing_shard(file: &Path, index: &ShardIndex, name: &str) -> Error {
 /// Shards that the file names promise and that are not there. Sets that an index describes are checked against it instead.
 fn numbering_gaps(plan: &Plan) -> Vec<Error> {
     type Set<'a> = (&'a str, &'a str, u64, &'a str);
-    let mut sets: BTreeMap<Set<'_>, (&FoundFile, HashSet<u64>, (usize, usize))> = BTreeMap::new();
+    type Numbers<'a> = (&'a FoundFile, HashSet<u64>, (usize, usize));
+    let mut sets: BTreeMap<Set<'_>, Numbers<'_>> = BTreeMap::new();
     let place = |name: &'_ str| {
         let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
         ShardName::parse(base).map(|shard| (folder.to_owned(), shard.prefix.to_owned()))

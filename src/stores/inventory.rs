@@ -178,25 +178,25 @@ pub fn sort(models: &mut [Stored], order: Order) {
 
 /// The row of a model, or of each model where it turns out that several lie there.
 fn rows(model: &LocalModel) -> Vec<Stored> {
-    match row(model) {
-        Ok(row) => vec![row],
-        Err((_, error)) if error.kind() == ErrorKind::SeveralModels => {
+    match model.open(&OpenOptions::default()) {
+        Err(error) if error.kind() == ErrorKind::SeveralModels => {
             let places = models_in(model.path()).unwrap_or_default();
-            places.iter().map(|place| row(&model.part(place)).unwrap_or_else(unread)).collect()
+            let parts = places.iter().map(|place| model.part(place));
+            parts.map(|part| row(&part, part.open(&OpenOptions::default()))).collect()
         }
-        Err(failed) => vec![unread(failed)],
+        opened => vec![row(model, opened)],
     }
 }
 
 /// The row of what could not be opened.
-fn unread((mut row, error): (Stored, Error)) -> Stored {
+fn unread(mut row: Stored, error: &Error) -> Stored {
     row.complete = Some(false);
     row.file_bytes = std::fs::metadata(&row.path).map_or(0, |m| if m.is_file() { m.len() } else { 0 });
     row.problems.push(error.to_string());
     row
 }
 
-fn row(model: &LocalModel) -> Result<Stored, (Stored, Error)> {
+fn row(model: &LocalModel, opened: Result<Checkpoint, Error>) -> Stored {
     let mut row = Stored {
         name: model.name.clone(),
         store: model.store,
@@ -205,12 +205,12 @@ fn row(model: &LocalModel) -> Result<Stored, (Stored, Error)> {
         revision: model.revision.clone(),
         ..Stored::default()
     };
-    match model.open(&OpenOptions::default()) {
+    match opened {
         Ok(checkpoint) => {
             fill(&mut row, &checkpoint, model);
-            Ok(row)
+            row
         }
-        Err(error) => Err((row, error)),
+        Err(error) => unread(row, &error),
     }
 }
 

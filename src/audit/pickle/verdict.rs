@@ -41,7 +41,8 @@ fn judge_names(module: &str, name: &str) -> Verdict {
         return Verdict::Rebuilds;
     }
     // What of the built-in module does harm is on the list: the rest of it prints, counts and sorts.
-    if is_standard(module) && !(matches!(module, "builtins" | "__builtin__") && !name.contains('.')) {
+    let is_built_in = matches!(module, "builtins" | "__builtin__") && !name.contains('.');
+    if is_standard(module) && !is_built_in {
         return Verdict::Harmful("is of Python's own library and no part of what tensors and containers are rebuilt with");
     }
     // Classes inside of classes are named with points; a function or a module behind one is reached through what holds it.

@@ -145,8 +145,8 @@ fn other_than_declared(groups: &[(&Place<'_>, &Group<'_>)], around: &Surrounding
 /// Several files in a folder that holds the main parts of pipelines: each is of another pipeline.
 fn of_pipelines<'g, 'a>(places: &'g [Place<'a>]) -> Vec<&'g Group<'a>> {
     let main = places.iter().filter(|place| place.kind == Kind::Model && is_main_part(&place.folder));
-    let several =
-        main.map(|place| place.groups.iter().filter(|group| !group.sets.is_empty() && !(group.apart.is_some() && group.counts)));
+    let is_beside = |group: &Group<'_>| group.apart.is_some() && group.counts;
+    let several = main.map(|place| place.groups.iter().filter(|group| !group.sets.is_empty() && !is_beside(group)));
     several.map(Iterator::collect::<Vec<_>>).filter(|groups| groups.len() > 1).flatten().collect()
 }
 

@@ -33,7 +33,9 @@ pub(super) fn join<'a>(sets: Vec<Set<'a>>, files: &'a [CheckpointFile], around: 
     let mut sets: Vec<Set<'a>> =
         sets.into_iter().flat_map(|set| if repeats(&set, files) { alone(&set, files) } else { vec![set] }).collect();
     let mut joined = splits(&sets, files);
-    let mut series: BTreeMap<(&str, &str, String), Vec<(usize, Vec<u64>)>> = BTreeMap::new();
+    // By folder, format and what stands around the numbers.
+    type Series<'s> = BTreeMap<(&'s str, &'s str, String), Vec<(usize, Vec<u64>)>>;
+    let mut series: Series<'_> = BTreeMap::new();
     for (i, set) in sets.iter().enumerate() {
         let single = set.files.len() == 1 && !set.indexed && set.count.is_none() && set.variant.is_none();
         if let Some((text, numbers)) = numbers(&set.stem).filter(|_| single && !joined.iter().flatten().any(|j| *j == i)) {

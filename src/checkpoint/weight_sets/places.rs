@@ -164,7 +164,8 @@ fn upwards(folder: &str) -> impl Iterator<Item = &str> {
 fn earlier_states(places: &mut [Place<'_>]) {
     let by_folder: HashMap<(Kind, String), usize> =
         places.iter().enumerate().map(|(i, place)| ((place.kind, place.folder.clone()), i)).collect();
-    let mut runs: BTreeMap<(Kind, String, String, String), Vec<(Vec<u64>, usize)>> = BTreeMap::new();
+    type Run = (Kind, String, String, String);
+    let mut runs: BTreeMap<Run, Vec<(Vec<u64>, usize)>> = BTreeMap::new();
     let mut moves: Vec<(usize, usize)> = Vec::new();
     for (i, place) in places.iter().enumerate() {
         let Some(state) = states::of_folder(&place.folder) else { continue };
