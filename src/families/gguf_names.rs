@@ -64,10 +64,7 @@ fn allowed(architecture: &str) -> &'static [u16] {
 pub fn may_have(architecture: &str, name: &str) -> Option<bool> {
     let allowed = Some(allowed(architecture)).filter(|allowed| !allowed.is_empty())?;
     let whole = [".weight", ".bias", ".scale", ".input_scale"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
-    let is_listed = |pattern: &str| {
-        let at = TENSORS.iter().position(|known| *known == pattern).and_then(|at| u16::try_from(at).ok());
-        at.is_some_and(|tensor| allowed.binary_search(&tensor).is_ok())
-    };
+    let is_listed = |pattern: &str| named(pattern).any(|tensor| allowed.binary_search(&tensor).is_ok());
     Some([whole, name].iter().any(|name| spellings(name).any(|(pattern, _)| is_listed(&pattern))))
 }
 
@@ -107,8 +104,14 @@ fn tensor(architecture: &str, allowed: &[u16], pattern: &str) -> Option<u16> {
     let replaced = |tensor: u16| own().any(|(_, other, _)| *other == tensor);
     let shared = rows(pattern).iter().map(|(_, tensor)| *tensor).filter(|&t| may_have(t) && !replaced(t));
     let of_its_own = own().filter(|(_, t, names)| may_have(*t) && names.contains(&pattern)).map(|(_, tensor, _)| *tensor);
-    let itself = || TENSORS.iter().position(|name| *name == pattern).and_then(|at| u16::try_from(at).ok()).filter(|&t| may_have(t));
+    let itself = || named(pattern).find(|&tensor| may_have(tensor));
     shared.chain(of_its_own).last().or_else(itself)
+}
+
+/// The tensors of one GGUF name: `ffn_norm` is that before the feed-forward part in Gemma and after attention elsewhere.
+fn named(pattern: &str) -> impl Iterator<Item = u16> {
+    let at = TENSORS.iter().enumerate().filter(move |(_, name)| **name == pattern);
+    at.filter_map(|(at, _)| u16::try_from(at).ok())
 }
 
 /// Rows of one name.
@@ -140,6 +143,21 @@ fn spelled(tensor: u16, block: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_architecture_may_have_goes_by_the_name() {
+        for (architecture, name, may) in [
+            ("gemma3", "blk.3.ffn_norm.weight", Some(true)),
+            ("llama", "blk.3.ffn_norm.weight", Some(true)),
+            ("llama", "blk.3.ssm_a", Some(false)),
+            ("mamba", "blk.3.ssm_a", Some(true)),
+            ("llama", "blk.x.attn_q.weight", Some(false)),
+            ("llama", "blk.0.attn_q.scale", Some(true)),
+            ("no-such", "blk.0.attn_q.weight", None),
+        ] {
+            assert_eq!(may_have(architecture, name), may, "{architecture} {name}");
+        }
+    }
 
     #[test]
     fn tables_are_sorted_so_that_each_row_is_found() {
