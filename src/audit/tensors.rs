@@ -26,6 +26,18 @@ pub(super) fn main_tensors(checkpoint: &Checkpoint) -> impl Iterator<Item = Tens
     checkpoint.tensors().filter(move |t| files.contains(&t.file))
 }
 
+/// The stack that a name stands in, the number of its layer there and what follows: at the first number of the name.
+pub(super) fn layer_of(name: &str) -> Option<(&str, u32, &str)> {
+    let mut start = 0;
+    for piece in name.split('.') {
+        if start > 0 && piece.len() <= 6 && !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_digit()) {
+            return Some((&name[..start - 1], piece.parse().ok()?, name.get(start + piece.len() + 1..)?));
+        }
+        start += piece.len() + 1;
+    }
+    None
+}
+
 /// Whether a tensor is a matrix, or too long for a bias.
 pub(super) fn is_long(tensor: &Tensor<'_>, stats: &TensorStats) -> bool {
     tensor.info.shape.iter().filter(|d| **d > 1).count() >= 2 || stats.elements >= LONG_VECTOR

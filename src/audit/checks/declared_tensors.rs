@@ -6,7 +6,7 @@ use crate::audit::check::{Check, code};
 use crate::audit::finding::Severity::{Error as Bad, Note};
 use crate::audit::finding::{Code, Finding, Findings};
 use crate::audit::subject::Subject;
-use crate::audit::tensors::main_tensors;
+use crate::audit::tensors::{self, main_tensors};
 use crate::checkpoint::{AskedFor, Checkpoint, Part, Role, asked_for};
 use crate::families::gguf_names;
 use crate::format::Format;
@@ -81,14 +81,14 @@ fn compare(checkpoint: &Checkpoint, asked: &[AskedFor], is_gguf: bool, out: &mut
     let unexpected: Vec<String> =
         if is_gguf { Vec::new() } else { foreign(checkpoint, &there, layers).into_iter().filter(of_the_model).collect() };
     // Where every layer lacks a tensor and has something else, the model is stored in another form: nothing is known to be missing.
-    let instead: BTreeSet<String> = unexpected.iter().filter_map(|name| block_of(name)).collect();
+    let instead: BTreeSet<(&str, u32)> = unexpected.iter().filter_map(|name| block_of(name)).collect();
     let other_form = |name: &str| {
         let all = patterns.get(&pattern(name)).is_some_and(|(all, missing)| all == missing);
         all && (is_gguf && block_of(name).is_some() || block_of(name).is_some_and(|block| instead.contains(&block)))
     };
     let formed_otherwise = missing.iter().any(|(name, _)| other_form(name));
     // Whole layers are told by their number.
-    let begun: HashSet<String> = there.iter().filter_map(|name| block_of(name)).collect();
+    let begun: HashSet<(&str, u32)> = there.iter().filter_map(|name| block_of(name)).collect();
     missing.retain(|(name, _)| !other_form(name) && block_of(name).is_none_or(|block| begun.contains(&block)));
     let origin = origin(checkpoint);
     for (name, one) in missing.iter().take(NAMED) {
@@ -180,20 +180,13 @@ fn pattern(name: &str) -> String {
     name.split('.').map(|piece| if is_number(piece) { "#" } else { piece }).collect::<Vec<_>>().join(".")
 }
 
-/// The name up to the number of its layer.
-fn block_of(name: &str) -> Option<String> {
-    let mut start = 0;
-    for piece in name.split('.') {
-        if start > 0 && !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_digit()) {
-            return Some(name[..start + piece.len()].to_owned());
-        }
-        start += piece.len() + 1;
-    }
-    None
+/// The layer that a name stands in, with the stack.
+fn block_of(name: &str) -> Option<(&str, u32)> {
+    tensors::layer_of(name).map(|(stack, layer, _)| (stack, layer))
 }
 
 fn layer_of(name: &str) -> Option<u64> {
-    block_of(name)?.rsplit('.').next()?.parse().ok()
+    block_of(name).map(|(_, layer)| u64::from(layer))
 }
 
 /// A GGUF with blocks of an architecture that has an embedding, and none.

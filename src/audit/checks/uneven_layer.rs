@@ -6,7 +6,7 @@ use crate::audit::check::{Check, code};
 use crate::audit::finding::Severity::Warning;
 use crate::audit::finding::{Code, Finding, Findings};
 use crate::audit::subject::Subject;
-use crate::audit::tensors::main_tensors;
+use crate::audit::tensors::{layer_of, main_tensors};
 use crate::checkpoint::Part;
 
 const UNEVEN: Code = code(
@@ -25,6 +25,11 @@ const LEAST: usize = 5;
 const MOST: usize = 1 << 20;
 /// Findings of one stack; a stack with more differs in kind.
 const MOST_FOUND: usize = 3;
+/// Places of one stack that may be lost and are looked at: with more, the layers differ in kind.
+const MOST_LOOKED_AT: usize = 64;
+/// Longest name, and most pieces below a layer: no module is nested deeper, and each piece is kept with all before it.
+const LONGEST: usize = 512;
+const DEEPEST: usize = 12;
 
 /// The layers that have a place, in the order in which they came.
 type Layers = Vec<u32>;
@@ -36,7 +41,12 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     let mut places = 0;
     for tensor in main_tensors(checkpoint).filter(|t| t.part == Part::Weight) {
         let name = tensor.name();
-        let Some((stack, layer, below)) = layer_of(&name) else { continue };
+        if name.len() > LONGEST {
+            continue;
+        }
+        let Some((stack, layer, below)) = layer_of(&name).filter(|(_, _, below)| below.split('.').count() <= DEEPEST) else {
+            continue;
+        };
         let stack = stacks.entry(stack.to_owned()).or_default();
         let ends = below.match_indices('.').map(|(at, _)| at).chain([below.len()]);
         for place in std::iter::once("").chain(ends.map(|end| &below[..end])) {
@@ -72,21 +82,10 @@ fn run(subject: &Subject<'_>, out: &mut Findings) {
     }
 }
 
-/// The stack, the number of the layer and what follows: at the first number of a name.
-fn layer_of(name: &str) -> Option<(&str, u32, &str)> {
-    let mut start = 0;
-    for piece in name.split('.') {
-        if start > 0 && piece.len() <= 6 && !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_digit()) {
-            return Some((&name[..start - 1], piece.parse().ok()?, name.get(start + piece.len() + 1..)?));
-        }
-        start += piece.len() + 1;
-    }
-    None
-}
-
 /// Places that one layer lacks though it has the place around it, the outermost of each, with that layer and how many layers there are.
 fn lost(places: &BTreeMap<String, Layers>) -> Vec<(&str, u32, usize)> {
     let mut found: Vec<(&str, u32, usize)> = Vec::new();
+    let mut looked_at = 0;
     for (place, layers) in places.iter().filter(|(place, _)| !place.is_empty()) {
         let around = place.rsplit_once('.').map_or("", |(around, _)| around);
         let Some(of) = places.get(around).filter(|of| of.len() >= LEAST && of.len() == layers.len() + 1) else { continue };
@@ -99,7 +98,14 @@ fn lost(places: &BTreeMap<String, Layers>) -> Vec<(&str, u32, usize)> {
         let inner = of.first() != Some(&layer) && of.last() != Some(&layer);
         let told =
             found.iter().any(|(known, at, _)| *at == layer && place.strip_prefix(known).is_some_and(|rest| rest.starts_with('.')));
-        if inner && !told && !has_instead(places, around, layer, of.len()) {
+        if !inner || told {
+            continue;
+        }
+        looked_at += 1;
+        if looked_at > MOST_LOOKED_AT {
+            return Vec::new();
+        }
+        if !has_instead(places, around, layer, of.len()) {
             found.push((place, layer, of.len()));
         }
     }
