@@ -1,6 +1,10 @@
 //! Unpacks what is compressed as zip, gzip and zlib do it, into memory and bounded.
 //!
-//! Source: RFC 1951 (deflate), RFC 1950 (zlib), RFC 1952 (gzip). Checksums are not compared: what a loader would refuse is looked at too.
+//! Source of the heads: RFC 1950 (zlib), RFC 1952 (gzip). Checksums are not compared: what a loader would refuse is looked at too.
+
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use crate::error::Result;
 use crate::source::{Source, read_exact_at};
@@ -28,11 +32,9 @@ pub(crate) fn deflate(source: &dyn Source, start: u64, end: u64, most: usize) ->
     let wanted = end.saturating_sub(start);
     let mut packed = vec![0; usize::try_from(wanted.min(MAX_PACKED)).unwrap_or(0)];
     read_exact_at(source, start, &mut packed)?;
-    let mut out = Inflated::default();
-    let mut bits = Bits { bytes: &packed, at: 0, kept: 0, count: 0 };
-    if inflate(&mut bits, &mut out, most).is_none() {
-        let short = wanted > MAX_PACKED && bits.at >= packed.len();
-        out.incomplete.get_or_insert(if short { TOO_LONG } else { DAMAGED });
+    let mut out = unpack(&packed, most);
+    if out.incomplete == Some(DAMAGED) && wanted > MAX_PACKED {
+        out.incomplete = Some(TOO_LONG);
     }
     Ok(out)
 }
@@ -73,155 +75,24 @@ pub(crate) fn gzip(source: &dyn Source, most: usize) -> Result<Inflated> {
     }
 }
 
-/// Bits, the lowest of a byte first.
-struct Bits<'b> {
-    bytes: &'b [u8],
-    at: usize,
-    kept: u32,
-    count: u32,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, wanted: u32) -> Option<u32> {
-        while self.count < wanted {
-            self.kept |= u32::from(*self.bytes.get(self.at)?) << self.count;
-            self.at += 1;
-            self.count += 8;
+/// Unpacks as far as the data make sense, into at most so many bytes.
+fn unpack(packed: &[u8], most: usize) -> Inflated {
+    let mut state = Box::<DecompressorOxide>::default();
+    let mut bytes = vec![0; packed.len().saturating_mul(2).clamp(256, most.max(256))];
+    let (mut read, mut written) = (0, 0);
+    let incomplete = loop {
+        let rest = packed.get(read..).unwrap_or_default();
+        let (status, taken, made) = decompress(&mut state, rest, &mut bytes, written, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
+        (read, written) = (read + taken, written + made);
+        match status {
+            TINFLStatus::Done => break None,
+            TINFLStatus::HasMoreOutput if bytes.len() < most => bytes.resize(bytes.len().saturating_mul(2).min(most), 0),
+            TINFLStatus::HasMoreOutput => break Some(TOO_LONG),
+            _ => break Some(DAMAGED),
         }
-        let value = self.kept & ((1 << wanted) - 1);
-        self.kept >>= wanted;
-        self.count -= wanted;
-        Some(value)
-    }
-
-    /// The next whole bytes.
-    fn bytes(&mut self, wanted: usize) -> Option<&[u8]> {
-        (self.kept, self.count) = (0, 0);
-        let found = self.bytes.get(self.at..self.at.checked_add(wanted)?)?;
-        self.at += wanted;
-        Some(found)
-    }
-}
-
-/// A canonical Huffman code: how many codes there are of each length, and their symbols in order.
-struct Code {
-    counts: [u16; 16],
-    symbols: Vec<u16>,
-}
-
-impl Code {
-    fn new(lengths: &[u8]) -> Self {
-        let mut counts = [0; 16];
-        lengths.iter().for_each(|len| counts[usize::from(*len)] += 1);
-        counts[0] = 0;
-        let mut symbols: Vec<u16> = (0u16..).zip(lengths).filter(|(_, len)| **len > 0).map(|(symbol, _)| symbol).collect();
-        symbols.sort_by_key(|symbol| lengths[usize::from(*symbol)]);
-        Self { counts, symbols }
-    }
-
-    fn decode(&self, bits: &mut Bits<'_>) -> Option<u16> {
-        let (mut code, mut first, mut index) = (0i32, 0i32, 0i32);
-        for count in &self.counts[1..] {
-            code |= i32::try_from(bits.take(1)?).ok()?;
-            let count = i32::from(*count);
-            if code - count < first {
-                return self.symbols.get(usize::try_from(index + (code - first)).ok()?).copied();
-            }
-            index += count;
-            first = (first + count) << 1;
-            code <<= 1;
-        }
-        None
-    }
-}
-
-const LENGTHS: [u16; 29] =
-    [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
-const LENGTH_BITS: [u8; 29] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
-const DISTANCES: [u16; 30] = [
-    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289,
-    16385, 24577,
-];
-const DISTANCE_BITS: [u8; 30] = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13];
-/// The order in which the lengths of the code for lengths stand.
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-
-/// Unpacks block after block; `None` where the data end or make no sense.
-fn inflate(bits: &mut Bits<'_>, out: &mut Inflated, most: usize) -> Option<()> {
-    loop {
-        let last = bits.take(1)? == 1;
-        match bits.take(2)? {
-            0 => {
-                let head = bits.bytes(4)?;
-                let len = usize::from(u16::from_le_bytes([head[0], head[1]]));
-                let plain = bits.bytes(len)?;
-                out.bytes.extend_from_slice(plain);
-            }
-            1 => {
-                let lengths: Vec<u8> =
-                    (0..288).map(|s| [8, 9, 7, 8][usize::from(s > 143) + usize::from(s > 255) + usize::from(s > 279)]).collect();
-                block(bits, &Code::new(&lengths), &Code::new(&[5; 30]), out, most)?;
-            }
-            2 => {
-                let (literals, distances) = codes(bits)?;
-                block(bits, &literals, &distances, out, most)?;
-            }
-            _ => return None,
-        }
-        if out.bytes.len() > most {
-            out.incomplete = Some(TOO_LONG);
-            return None;
-        }
-        if last {
-            return Some(());
-        }
-    }
-}
-
-fn codes(bits: &mut Bits<'_>) -> Option<(Code, Code)> {
-    let [literals, distances, lengths] =
-        [(5, 257), (5, 1), (4, 4)].map(|(n, base)| Some(usize::try_from(bits.take(n)?).ok()? + base));
-    let (literals, distances) = (literals?, distances?);
-    let mut first = [0; 19];
-    for place in &ORDER[..lengths?.min(19)] {
-        first[*place] = u8::try_from(bits.take(3)?).ok()?;
-    }
-    let code = Code::new(&first);
-    let mut all: Vec<u8> = Vec::new();
-    while all.len() < literals + distances {
-        let (value, times) = match code.decode(bits)? {
-            symbol @ 0..=15 => (u8::try_from(symbol).ok()?, 1),
-            16 => (*all.last()?, 3 + bits.take(2)?),
-            17 => (0, 3 + bits.take(3)?),
-            _ => (0, 11 + bits.take(7)?),
-        };
-        (0..times).for_each(|_| all.push(value));
-    }
-    let (literals, rest) = all.split_at(literals);
-    Some((Code::new(literals), Code::new(&rest[..distances])))
-}
-
-fn block(bits: &mut Bits<'_>, literals: &Code, distances: &Code, out: &mut Inflated, most: usize) -> Option<()> {
-    loop {
-        match literals.decode(bits)? {
-            literal @ 0..=255 => out.bytes.push(u8::try_from(literal).ok()?),
-            256 => return Some(()),
-            symbol => {
-                let row = usize::from(symbol - 257);
-                let len = usize::from(*LENGTHS.get(row)?) + usize::try_from(bits.take(u32::from(LENGTH_BITS[row]))?).ok()?;
-                let row = usize::from(distances.decode(bits)?);
-                let back = usize::from(*DISTANCES.get(row)?) + usize::try_from(bits.take(u32::from(DISTANCE_BITS[row]))?).ok()?;
-                let from = out.bytes.len().checked_sub(back)?;
-                for at in from..from + len {
-                    out.bytes.push(out.bytes[at]);
-                }
-            }
-        }
-        if out.bytes.len() > most {
-            out.incomplete = Some(TOO_LONG);
-            return None;
-        }
-    }
+    };
+    bytes.truncate(written);
+    Inflated { bytes, incomplete }
 }
 
 #[cfg(test)]

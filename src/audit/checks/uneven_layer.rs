@@ -21,8 +21,8 @@ pub(super) const CHECK: Check = Check { name: "uneven_layer", codes: &[UNEVEN], 
 
 /// Fewer layers do not show what is usual.
 const LEAST: usize = 5;
-/// Places in blocks that are kept: beyond it nothing is said. The largest published model has some 60,000.
-const MOST: usize = 1 << 20;
+/// Places in blocks that are kept, all layers of a stack having one; beyond it nothing is said. Models of hundreds of experts have some 3,000.
+const MOST: usize = 1 << 16;
 /// Findings of one stack; a stack with more differs in kind.
 const MOST_FOUND: usize = 3;
 /// Places of one stack that may be lost and are looked at: with more, the layers differ in kind.
