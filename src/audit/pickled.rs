@@ -102,6 +102,20 @@ pub(crate) enum Found {
     Pickle(String),
 }
 
+/// What a member of an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    /// There is a pickle in it.
+    Pickle,
+    /// It cannot be looked into.
+    Closed,
+    /// Anything else.
+    Other,
+}
+
+/// Why a member cannot be looked into.
+const CLOSED: &str = "compressed in another way or encrypted, or not where the archive says";
+
 /// The pickles of one file, and what could not be followed.
 pub(crate) struct Look<'f> {
     file: &'f str,
@@ -237,24 +251,37 @@ impl<'f> Look<'f> {
                 continue;
             }
             self.followed += 1;
-            self.member(source, entry, true, depth)?;
+            if self.member(source, entry, true, depth)? == Member::Closed {
+                let message = format!("{} is {CLOSED}", shown(&entry.name));
+                self.not_followed.push((message, None));
+            }
         }
-        let mut unseen = 0usize;
+        let (mut unseen, mut closed) = (0usize, 0usize);
         for entry in directory.entries.iter().filter(|e| !is_pickle(&e.name) && !is_storage(&e.name)) {
             if self.others == MAX_OTHERS || self.allowance.is_exhausted() {
                 unseen += 1;
                 continue;
             }
             self.others += 1;
-            any |= self.member(source, entry, false, depth)?;
+            match self.member(source, entry, false, depth)? {
+                Member::Pickle => any = true,
+                Member::Closed => closed += 1,
+                Member::Other => {}
+            }
         }
-        let weighty = matches!(self.promise, Promise::Pickle | Promise::Indexed) || any;
         if left > 0 {
             let message = format!("{left} more pickles in the archive are not followed: the bound of one file is reached");
             self.not_followed.push((message, None));
         }
-        if unseen > 0 && weighty {
-            let message = format!("{unseen} more members of the archive are not looked at: the bound of one file is reached");
+        let not_seen = [(unseen, "not looked at: the bound of one file is reached"), (closed, CLOSED)];
+        for (count, why) in not_seen.into_iter().filter(|(count, _)| *count > 0) {
+            let message = match count {
+                1 => format!("1 member of the archive is {why}"),
+                _ => format!("{count} members of the archive are {why}"),
+            };
+            if !any {
+                return Ok(Found::Opaque(message));
+            }
             self.not_followed.push((message, None));
         }
         if let Some(why) = directory.ambiguous.iter().chain(&directory.incomplete).next() {
@@ -270,9 +297,9 @@ impl<'f> Look<'f> {
         Ok(Found::Pickle(format!("a zip archive with a pickle in it{bomb}")))
     }
 
-    /// Looks into a member; whether there is a pickle in it.
-    fn member(&mut self, source: &dyn Source, entry: &Entry, named: bool, depth: u8) -> Result<bool> {
-        let name = format!("its `{}`", escape_limited(&String::from_utf8_lossy(&entry.name), 60));
+    /// Looks into a member.
+    fn member(&mut self, source: &dyn Source, entry: &Entry, named: bool, depth: u8) -> Result<Member> {
+        let name = shown(&entry.name);
         let mut unpacked_only_in_part = None;
         let found = if let Some((start, end)) = entry.stored(source)? {
             self.inner(&Stretch::new(source, start, end), &name, named, depth)?
@@ -281,17 +308,13 @@ impl<'f> Look<'f> {
             self.allowance.unpacked(unpacked.bytes.len());
             unpacked_only_in_part = unpacked.incomplete;
             self.inner(&MemorySource::new(source.path(), unpacked.bytes), &name, named, depth)?
-        } else if named {
-            let message = format!("{name} is compressed in another way or encrypted, or not where the archive says");
-            self.not_followed.push((message, None));
-            true
         } else {
-            false
+            return Ok(Member::Closed);
         };
         if let (true, Some(why)) = (found, unpacked_only_in_part) {
             self.not_followed.push((format!("{name} is compressed: {why}"), None));
         }
-        Ok(found)
+        Ok(if found { Member::Pickle } else { Member::Other })
     }
 
     fn inner(&mut self, source: &dyn Source, name: &str, named: bool, depth: u8) -> Result<bool> {
@@ -326,7 +349,7 @@ impl<'f> Look<'f> {
                 break;
             }
             self.others += 1;
-            let member = format!("its `{}`", escape_limited(&String::from_utf8_lossy(name), 60));
+            let member = shown(name);
             let named =
                 is_pickle(name) || old_torch && matches!(name.as_slice(), b"pickle" | b"storages" | b"tensors" | b"sys_info");
             any |= self.inner(&Stretch::new(source, place.0, place.1), &member, named, depth)?;
@@ -343,6 +366,11 @@ impl<'f> Look<'f> {
         }
         Ok(if any { Found::Pickle("a tar archive with a pickle in it".to_owned()) } else { Found::Nothing })
     }
+}
+
+/// A member of an archive, as messages call it.
+fn shown(name: &[u8]) -> String {
+    format!("its `{}`", escape_limited(&String::from_utf8_lossy(name), 60))
 }
 
 /// Whether a member is a pickle by its name, for which PyTorch looks without regard to case.

@@ -30,6 +30,12 @@ fn finds(code: &str, files: &[(&str, Vec<u8>)]) {
 }
 
 #[track_caller]
+fn warns_of(code: &str, files: &[(&str, Vec<u8>)]) {
+    let audit = audited(files);
+    assert!(audit.findings.iter().any(|f| f.code == code && f.severity == Severity::Warning), "{:?}", audit.findings);
+}
+
+#[track_caller]
 fn finds_nothing(files: &[(&str, Vec<u8>)]) {
     let audit = audited(files);
     let bad: Vec<_> = audit.findings.iter().filter(|f| f.severity > Severity::Note).collect();
@@ -153,6 +159,23 @@ fn archives_in_every_form() {
         finds("pickle-not-followed", &[(name, bytes.clone())]);
         finds("pickle", &[(name, bytes)]);
     }
+    // Members that Python's zipfile unpacks and we do not, and more members than are looked at.
+    let bzip2 = |name: &str| {
+        let mut bytes = zip(&[(name, NEW)], b"");
+        let directory = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+        (bytes[8], bytes[directory + 10]) = (12, 12);
+        bytes
+    };
+    let names: Vec<String> = (0..1001).map(|i| format!("{i:04}.npy")).collect();
+    let mut many: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"plain"[..])).collect();
+    let objects = npy("|O");
+    many[1000].1 = &objects;
+    for bytes in [bzip2("a.npy"), zip(&many, b"")] {
+        warns_of("not-inspected", &[("w.npz", bytes.clone())]);
+        finds("not-inspected", &[("w.dat", bytes.clone())]);
+        finds("pickle-not-followed", &[("w.pt", bytes)]);
+    }
+    finds("pickle-not-followed", &[("w.npz", bzip2("a.pkl"))]);
     // A second pickle that breaks off after its work is done.
     let second = [&b"\x80\x02N."[..], &OLD[..OLD.len() - 1], b"\xff"].concat();
     finds("pickle-dangerous-import", &[("w.pt", second.clone())]);

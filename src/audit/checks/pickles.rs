@@ -118,7 +118,11 @@ fn pickle(source: &FileSource, file: &str, promise: Promise, out: &mut Findings)
             }
             return Ok(());
         }
-        (Found::Opaque(_), Promise::Checkpoint | Promise::Open | Promise::Text | Promise::Maybe) if !look.is_weights_by_name() => {
+        (Found::Opaque(_), Promise::Checkpoint | Promise::Text) if !look.is_weights_by_name() => return Ok(()),
+        (Found::Opaque(why), Promise::Open | Promise::Maybe) if !look.is_weights_by_name() => {
+            let finding = Finding::new(&NOT_INSPECTED, format!("{why}: nothing is said about what is in it")).file(file);
+            // Loaders may unpickle what has such an ending.
+            out.push(if promise == Promise::Maybe { finding.severity(Warning) } else { finding });
             return Ok(());
         }
         (Found::Opaque(why), _) => {
